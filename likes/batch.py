@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, overload
+from zlib import crc32
 
 import msgpack
 
 from likes.errors import InvalidInput
-from likes.items import check_counter, check_item
+from likes.items import COUNTER, MAX_ITEM_BYTES, check_counter, check_item
 
 FORMAT = 1
 MIN_DELTA, MAX_DELTA = -(2**63), 2**63 - 1
+_NUMBERS = re.compile(rb"-?[1-9][0-9]{0,17}(\n-?[1-9][0-9]{0,17})*")  # 18 digits are within 64 bits
 
 
 class BatchId(NamedTuple):
@@ -29,6 +33,35 @@ class Delta(NamedTuple):
     counter: str
     item: str
     delta: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deltas(Sequence[Delta]):
+    """Deltas as three columns of one length, which is how databases take them: a thousand objects fewer a batch."""
+
+    counters: Sequence[str] = ()
+    items: Sequence[str] = ()
+    numbers: Sequence[int] = ()
+
+    @classmethod
+    def of(cls, deltas: Iterable[Delta]) -> Deltas:
+        """The columns of `deltas`."""
+        return cls(*zip(*deltas, strict=True))
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @overload
+    def __getitem__(self, index: int) -> Delta: ...
+    @overload
+    def __getitem__(self, index: slice) -> Deltas: ...
+    def __getitem__(self, index: int | slice) -> Delta | Deltas:
+        if isinstance(index, slice):
+            return Deltas(self.counters[index], self.items[index], self.numbers[index])
+        return Delta(self.counters[index], self.items[index], self.numbers[index])
+
+    def __iter__(self) -> Iterator[Delta]:
+        return map(Delta, self.counters, self.items, self.numbers)
 
 
 class Misfit(NamedTuple):
@@ -48,22 +81,18 @@ class Batch:
     id: BatchId
     previous: str  # nonce of the batch before it, "" for the first
     sealed_at: datetime
-    deltas: tuple[Delta, ...]  # sorted by (counter, item) bytes
+    deltas: Deltas  # sorted by the bytes of counter:item
     misfits: tuple[Misfit, ...]
+    delta: int  # the sum of its deltas
     payload: bytes
-
-    @property
-    def delta(self) -> int:
-        """The sum of its deltas."""
-        return sum(delta.delta for delta in self.deltas)
 
     @classmethod
     def unpack(cls, payload: bytes) -> Batch:
         """Read a sealed batch; raise ValueError for one of a later format."""
-        version, epoch, shard, seq, nonce, previous, sealed_at, entries = msgpack.unpackb(payload, raw=True)
+        version, epoch, shard, seq, nonce, previous, sealed_at, *entries = msgpack.unpackb(payload, raw=True)
         if version != FORMAT:
             raise ValueError(f"batch {seq} of shard {shard} has format {version}; this version reads {FORMAT}")
-        deltas, misfits = _sort_out(entries)
+        deltas, misfits = _sort_out(*entries)
         return cls(
             shard=int(shard),
             id=BatchId(epoch.decode(), int(seq), nonce.decode()),
@@ -71,22 +100,54 @@ class Batch:
             sealed_at=from_milliseconds(int(sealed_at)),
             deltas=deltas,
             misfits=misfits,
+            delta=sum(deltas.numbers),
             payload=payload,
         )
 
 
-def _sort_out(entries: list[list[bytes]]) -> tuple[tuple[Delta, ...], tuple[Misfit, ...]]:
+def _sort_out(
+    members: list[bytes], texts: list[bytes], odd: list[tuple[int, bytes]]
+) -> tuple[Deltas, tuple[Misfit, ...]]:
+    """The deltas and the misfits among the entries; `odd`: index and reason of those known to be misfits."""
+    order = sorted(range(len(members)), key=members.__getitem__)  # one order for all workers: no deadlocks
+    if not odd and (deltas := _all_deltas([members[i] for i in order], [texts[i] for i in order])):
+        return deltas, ()
+    reasons = {index: reason.decode() for index, reason in odd}
+    return _one_by_one([(members[i], texts[i], reasons.get(i)) for i in order])
+
+
+def _all_deltas(members: list[bytes], texts: list[bytes]) -> Deltas | None:
+    """The deltas of entries of one counter that are all in order, as they nearly always are; checked together."""
+    if not members or max(map(len, members)) > MAX_ITEM_BYTES:
+        return None
+    numbers = b"\n".join(texts)
+    if numbers.count(b"\n") != len(texts) - 1 or not _NUMBERS.fullmatch(numbers):
+        return None
+    try:
+        names = b"\n".join(members).decode()
+    except UnicodeDecodeError:
+        return None
+    counter, colon, _ = names.partition(":")
+    items = names.removeprefix(counter + colon).split("\n" + counter + colon)
+    whole_names = len(items) == len(members) and all(items) and "".join(items).isprintable()
+    if not whole_names or not COUNTER.fullmatch(counter):
+        return None
+    return Deltas([counter] * len(items), items, list(map(int, texts)))
+
+
+def _one_by_one(entries: list[tuple[bytes, bytes, str | None]]) -> tuple[Deltas, tuple[Misfit, ...]]:
     deltas: list[Delta] = []
     misfits: list[Misfit] = []
-    for member, text, *reason in sorted(entries):
+    for member, text, reason in entries:
         counter, _, item = member.partition(b":")
+        if reason:
+            misfits.append(Misfit(printable(counter, 64), printable(item, 255), text, reason))
+            continue
         try:
-            if reason:
-                raise ValueError(reason[0].decode())
             deltas.append(Delta(check_counter(counter.decode()), check_item(item.decode()), whole(text)))
-        except (ValueError, InvalidInput) as error:
+        except ValueError as error:
             misfits.append(Misfit(printable(counter, 64), printable(item, 255), text, str(error)))
-    return tuple(deltas), tuple(misfits)
+    return Deltas.of(deltas) if deltas else Deltas(), tuple(misfits)
 
 
 def whole(text: bytes) -> int:
@@ -98,14 +159,15 @@ def whole(text: bytes) -> int:
 
 
 def printable(raw: bytes, width: int) -> str:
-    """`raw` as text that any database stores: what is not ASCII print is escaped, what is too long is cut."""
+    """`raw` as text that any database stores: what had to be escaped or cut ends in a checksum, to stay apart."""
     try:
         text = check_item(raw.decode())
     except (ValueError, InvalidInput):
         text = raw.decode("ascii", "backslashreplace").encode("unicode_escape").decode()
-    while len(text.encode()) > width:
-        text = text[: width // 4]
-    return text
+    if text.encode() == raw and len(raw) <= width:
+        return text
+    mark = f" #{crc32(raw):08x}"
+    return text.encode()[: width - len(mark)].decode(errors="ignore") + mark
 
 
 def from_milliseconds(ms: int) -> datetime:

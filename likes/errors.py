@@ -29,6 +29,10 @@ class DatabaseUnavailable(Unavailable):
     """The SQL database cannot be reached; likes go on being accepted in Redis."""
 
 
+class DatabaseRefused(LikesError):
+    """The database answered that it will not do this (no permission, a broken constraint); nothing was written."""
+
+
 class RedisRefused(LikesError):
     """Redis answered that it will not do this (no permission, wrong password, a replica); nothing was written."""
 

@@ -10,31 +10,37 @@ from likes.errors import InvalidInput
 
 MAX_ITEM_BYTES = 255
 MAX_COUNT = 2**31
+MAX_SHARDS = 1024
 DEFAULT_COUNTER = "likes"
 
-_COUNTER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+COUNTER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def check_item(item: object) -> str:
     """Return `item` if it is 1 to 255 bytes of UTF-8 without control characters; raise InvalidInput otherwise."""
+    return encode_item(item).decode()
+
+
+def encode_item(item: object) -> bytes:
+    """The UTF-8 bytes of an item; raise InvalidInput as `check_item` does."""
     if not isinstance(item, str):
         raise InvalidInput(f"item {item!r} is not text")
     if not item:
         raise InvalidInput("item is empty; give it 1 to 255 bytes")
     try:
-        size = len(item.encode())
+        encoded = item.encode()
     except UnicodeEncodeError:
         raise InvalidInput(f"item {item!a} is not valid UTF-8 (a lone surrogate)") from None
-    if size > MAX_ITEM_BYTES:
-        raise InvalidInput(f"item {shorten(item)!r} has {size} bytes; {MAX_ITEM_BYTES} are allowed")
+    if len(encoded) > MAX_ITEM_BYTES:
+        raise InvalidInput(f"item {shorten(item)!r} has {len(encoded)} bytes; {MAX_ITEM_BYTES} are allowed")
     if not item.isprintable() and any(unicodedata.category(c) == "Cc" for c in item):
         raise InvalidInput(f"item {item!a} has a control character")
-    return item
+    return encoded
 
 
 def check_counter(counter: object) -> str:
     """Return `counter` if it is 1 to 64 of `A-Z a-z 0-9 _ . -`; raise InvalidInput otherwise."""
-    if not isinstance(counter, str) or not _COUNTER.fullmatch(counter):
+    if not isinstance(counter, str) or not COUNTER.fullmatch(counter):
         raise InvalidInput(f"counter {counter!r} is not 1 to 64 of A-Z a-z 0-9 _ . -")
     return counter
 
@@ -44,13 +50,19 @@ def check_count(count: object) -> int:
     if type(count) is not int:
         raise InvalidInput(f"count {count!r} is not a whole number")
     if not -MAX_COUNT <= count <= MAX_COUNT:
-        raise InvalidInput(f"count {count} is not within ±{MAX_COUNT}")
+        shown = count if count.bit_length() <= 64 else "(a very long number)"  # Python refuses to print the longest
+        raise InvalidInput(f"count {shown} is not within ±{MAX_COUNT}")
     return count
 
 
 def shard_of(item: bytes, shards: int) -> int:
     """The shard of an item, given as UTF-8 bytes."""
     return crc32(item) % shards
+
+
+def member_of(item: bytes, counter: bytes) -> bytes:
+    """How an item and its counter are written in keys and batches."""
+    return counter + b":" + item
 
 
 def shorten(text: str, width: int = 40) -> str:

@@ -1,0 +1,71 @@
+"""A write-behind counter: likes into Redis, exactly once into SQL.
+
+    like() ──add──▶ pending ──GETDEL, seal──▶ batch in flight ──one transaction──▶ totals, cursor, ledger
+    (a client)      (Redis)                    (Redis)         (a worker)          (SQL)
+                       └────────────── live total = all three ──────────────┘
+
+    from likes import LikeCounter
+
+    likes = LikeCounter.from_settings()
+    likes.like("video:42")
+    likes.total("video:42")
+
+A like is counted once in Redis, because every call carries its producer's sequence number; and once in SQL, because a
+batch is applied only where its shard's cursor stands just before it, in the transaction that adds it to the totals. The
+package `worker` moves the batches and says what happens on each failure.
+
+Names load on first use, so that `import likes` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from likes.async_counter import AsyncLikeCounter
+    from likes.counter import LikeCounter
+    from likes.errors import (
+        AddFailed,
+        DatabaseUnavailable,
+        EntryRefused,
+        InvalidInput,
+        LikesError,
+        OutcomeUnknown,
+        RedisFull,
+        RedisUnavailable,
+    )
+    from likes.reading import LiveTotal
+    from likes.settings import Settings
+
+__all__ = [
+    "AddFailed",
+    "AsyncLikeCounter",
+    "DatabaseUnavailable",
+    "EntryRefused",
+    "InvalidInput",
+    "LikeCounter",
+    "LikesError",
+    "LiveTotal",
+    "OutcomeUnknown",
+    "RedisFull",
+    "RedisUnavailable",
+    "Settings",
+]
+
+_ELSEWHERE = {
+    "AsyncLikeCounter": "likes.async_counter",
+    "LikeCounter": "likes.counter",
+    "LiveTotal": "likes.reading",
+    "Settings": "likes.settings",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'likes' has no attribute {name!r}")
+    return getattr(import_module(_ELSEWHERE.get(name, "likes.errors")), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
