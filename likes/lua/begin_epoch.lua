@@ -1,0 +1,11 @@
+-- Point at a fresh epoch, only where `old` is the current one.
+-- KEYS  1 epoch pointer, 2 epochs
+-- ARGV  1 old epoch ("" for none), 2 fresh epoch
+-- reply whichever epoch is current now
+-- Atomic, because two that begin at once must end up in one epoch.
+local current = redis.call('GET', KEYS[1]) or ''
+if current ~= ARGV[1] then return current end
+redis.call('DEL', KEYS[1])  -- comes first: after a write that frees memory a full Redis lets the others through
+redis.call('SET', KEYS[1], ARGV[2])
+redis.call('SADD', KEYS[2], ARGV[2])
+return ARGV[2]

@@ -1,0 +1,60 @@
+-- Turn the head of the pending deltas into a sealed batch in flight.
+-- KEYS  1 state, 2 pending, 3 in_flight, 4 batch:<seq + 1>, 5… delta keys of the head
+-- ARGV  1 epoch, 2 shard, 3 seq and 4 nonce as compared with SQL, 5 nonce of the new batch, 6 now (ms since 1970),
+--       7 how many members of the next head to return, 8 pending_since (ms) of what stays behind, "" to leave it
+-- reply {} when the state, the head or what is in flight is not as it was read: nothing was done
+--       {batch, the next head as a msgpack array of members}
+-- Atomic, because a delta must be pending or in a batch, and never in both or neither.
+local state = redis.call('HMGET', KEYS[1], 'seq', 'nonce')
+if (state[1] or '0') ~= ARGV[3] or (state[2] or '') ~= ARGV[4] then return {} end
+if redis.call('LLEN', KEYS[3]) > 0 then return {} end
+
+local count, first = #KEYS - 4, #KEYS[2]  -- "…delta:" is one byte shorter than "…pending"
+local head = redis.call('LRANGE', KEYS[2], 0, count - 1)
+for i = 1, count do
+  if head[i] ~= string.sub(KEYS[4 + i], first) then return {} end
+end
+
+local members, texts, odd, n = {}, {}, {}, 0  -- two arrays side by side pack faster than a thousand pairs
+local sum, large = 0, {}
+for i = 1, count do
+  local text = redis.pcall('GETDEL', KEYS[4 + i])
+  if type(text) == 'table' and i == 1 and not string.find(text.err, 'WRONGTYPE', 1, true) then
+    return text  -- GETDEL itself is refused (no permission, Redis before 6.2), before anything was written
+  elseif type(text) == 'table' then  -- another type: seal what it is, as raw bytes, and take it out of the way
+    n = n + 1
+    members[n], texts[n] = head[i], redis.call('DUMP', KEYS[4 + i])
+    odd[#odd + 1] = {n - 1, text.err}
+    redis.call('DEL', KEYS[4 + i])
+  elseif text and text ~= '0' then
+    n = n + 1
+    members[n], texts[n] = head[i], text
+    if not string.find(text, '^-?[1-9]%d*$') then  -- no number: the worker sets it aside
+    elseif #text <= 12 then sum = sum + tonumber(text)
+    else large[#large + 1] = text end  -- Lua's numbers lose integers past 2^53
+  end
+end
+
+local seq, now = ARGV[3] + 1, tonumber(ARGV[6])
+local batch = cmsgpack.pack({1, ARGV[1], tonumber(ARGV[2]), seq, ARGV[5], ARGV[4], now, members, texts, odd})
+redis.call('SET', KEYS[4], batch)
+redis.call('RPUSH', KEYS[3], string.format('%.0f:%s', seq, ARGV[5]))
+redis.call('LTRIM', KEYS[2], count, -1)
+redis.call('HSET', KEYS[1], 'seq', string.format('%.0f', seq), 'nonce', ARGV[5])
+
+large[#large + 1] = string.format('%.0f', sum)
+for _, part in ipairs(large) do
+  local added = redis.pcall('HINCRBY', KEYS[1], 'sealed', part)
+  if type(added) == 'table' and string.find(added.err, 'overflow', 1, true) then
+    local limit = string.sub(part, 1, 1) == '-' and '-9223372036854775808' or '9223372036854775807'
+    redis.pcall('HSET', KEYS[1], 'sealed', limit)
+  end
+end
+local next_head = {}
+if ARGV[7] ~= '0' then next_head = redis.call('LRANGE', KEYS[2], 0, ARGV[7] - 1) end  -- 0, -1 would be all there is
+if redis.call('LLEN', KEYS[2]) == 0 then
+  redis.call('HDEL', KEYS[1], 'pending_since')
+elseif ARGV[8] ~= '' then
+  redis.call('HSET', KEYS[1], 'pending_since', ARGV[8])
+end
+return {batch, cmsgpack.pack(next_head)}

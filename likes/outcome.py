@@ -1,0 +1,77 @@
+"""What became of an add, told to its caller: nothing if all was counted, else an error that accounts for every item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from likes.errors import AddFailed, EntryRefused, OutcomeUnknown
+from likes.items import shorten
+from likes.producer import Part
+
+
+class Sent(NamedTuple):
+    """One entry: how much of which member, and the part it went out in."""
+
+    member: bytes
+    delta: int
+    part: Part
+    position: int
+
+
+def all_counted(parts: Iterable[Part]) -> bool:
+    """True if every entry of every part was counted."""
+    return all(part.added and not part.added.refused for part in parts)
+
+
+def entries_of(parts: Iterable[Part]) -> Iterator[Sent]:
+    """Every entry of every part."""
+    return (Sent(*entry, part, index) for part in parts for index, entry in enumerate(part.entries))
+
+
+def raise_unless_counted(sent: Sequence[Sent]) -> None:
+    """Raise the AddFailed that says which were accepted, refused and unknown; or the error that stopped them all."""
+    accepted: dict[str, int] = {}
+    refused: dict[str, str] = {}
+    unknown: dict[str, int] = {}
+    for member, delta, part, position in sent:
+        item = member.partition(b":")[2].decode()
+        if part.unknown:
+            unknown[item] = delta
+        elif part.added is None:
+            refused[item] = str(part.error)
+        elif position in part.added.refused:
+            refused[item] = _reason(part.added.refused[position])
+        else:
+            accepted[item] = delta
+    if not refused and not unknown:
+        return
+    error = next((entry.part.error for entry in sent if not entry.part.added), None)
+    if error and not accepted and not unknown and not any(entry.part.added for entry in sent):
+        raise error
+    kind = OutcomeUnknown if unknown else AddFailed if error else EntryRefused
+    raise kind(
+        _summary(accepted, refused, unknown, error), accepted=accepted, refused=refused, unknown=unknown
+    ) from error
+
+
+def _summary(accepted: dict[str, int], refused: dict[str, str], unknown: dict[str, int], error: object) -> str:
+    if unknown:
+        return f"whether {_some(list(unknown))} counted is unknown: {error}; compare before you post again"
+    others = f" ({len(accepted)} others were)" if accepted else ""
+    return f"{_some(list(refused))} not counted: {next(iter(refused.values()))}{others}"
+
+
+def _some(items: list[str]) -> str:
+    first = repr(shorten(items[0]))
+    return f"{first} was" if len(items) == 1 else f"{first} and {len(items) - 1} more were"
+
+
+def _reason(error: str) -> str:
+    if "overflow" in error:
+        return "its pending delta would leave 64 bits; flush first"
+    if "WRONGTYPE" in error:
+        return "the key of its delta holds another type; delete that key"
+    if "not an integer" in error:
+        return "the key of its delta holds no whole number; a flush sets it aside"
+    return error
