@@ -1,0 +1,1 @@
+"""The SQL side: tables, what differs between databases, transactions, the ledger."""

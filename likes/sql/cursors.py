@@ -1,0 +1,156 @@
+"""Cursors and epochs in SQL: which epoch of a shard is current, how far it was applied, which were given up.
+
+Each function works inside the caller's transaction. Those that change a cursor want it locked by `lock` first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, insert, or_, select, update
+
+from likes.sql.tables import cursors, retired_epochs
+
+
+class Cursor(NamedTuple):
+    """Where a shard stands in SQL: `epoch` is None when none is current, `nonce` is "" before the first batch."""
+
+    shard: int
+    epoch: str | None
+    seq: int
+    nonce: str
+    applied_delta: int
+    redis_name: str
+    replid: str
+    run_id: str
+    updated_at: datetime
+
+
+_COLUMNS = (
+    cursors.c.shard,
+    cursors.c.epoch,
+    cursors.c.seq,
+    cursors.c.nonce,
+    cursors.c.applied_delta,
+    cursors.c.redis_name,
+    cursors.c.replid,
+    cursors.c.run_id,
+    cursors.c.updated_at,
+)
+
+
+def read_all(connection: Connection, namespace: str) -> dict[int, Cursor]:
+    """The cursors of all shards that have one."""
+    rows = connection.execute(select(*_COLUMNS).where(cursors.c.namespace == namespace))
+    return {row.shard: Cursor(*row) for row in rows}
+
+
+def lock(connection: Connection, namespace: str, shard: int) -> Cursor:
+    """The shard's cursor, locked until the transaction ends."""
+    one = select(*_COLUMNS).where(cursors.c.namespace == namespace, cursors.c.shard == shard).with_for_update()
+    return Cursor(*connection.execute(one).one())
+
+
+def claim(connection: Connection, namespace: str, shards: Collection[int], redis_name: str, now: datetime) -> None:
+    """Give shards their first cursor, without an epoch yet; those that have one keep it."""
+    there = set(connection.scalars(select(cursors.c.shard).where(cursors.c.namespace == namespace)))
+    rows = [
+        {
+            "namespace": namespace,
+            "shard": shard,
+            "epoch": None,
+            "seq": 0,
+            "nonce": "",
+            "applied_delta": 0,
+            "redis_name": redis_name,
+            "replid": "",
+            "run_id": "",
+            "updated_at": now,
+        }
+        for shard in sorted(set(shards) - there)
+    ]
+    if rows:
+        connection.execute(insert(cursors), rows)
+
+
+def move(connection: Connection, namespace: str, cursor: Cursor, now: datetime) -> None:
+    """Set a locked cursor to where `cursor` says."""
+    connection.execute(
+        update(cursors)
+        .where(cursors.c.namespace == namespace, cursors.c.shard == cursor.shard)
+        .values(
+            epoch=cursor.epoch,
+            seq=cursor.seq,
+            nonce=cursor.nonce,
+            applied_delta=cursor.applied_delta,
+            updated_at=now,
+        )
+    )
+
+
+def retire(connection: Connection, namespace: str, cursor: Cursor, epoch: str, reason: str, now: datetime) -> Cursor:
+    """Give up `epoch` for ever; the cursor as it is then, without an epoch if it was the current one."""
+    mine = cursor.epoch == epoch
+    if not is_retired(connection, namespace, cursor.shard, epoch):
+        connection.execute(
+            insert(retired_epochs).values(
+                namespace=namespace,
+                shard=cursor.shard,
+                epoch=epoch,
+                seq=cursor.seq if mine else 0,
+                nonce=cursor.nonce if mine else "",
+                applied_delta=cursor.applied_delta if mine else 0,
+                retired_at=now,
+                reason=reason,
+            )
+        )
+    if not mine:
+        return cursor
+    cursor = cursor._replace(epoch=None, seq=0, nonce="", applied_delta=0)
+    move(connection, namespace, cursor, now)
+    return cursor
+
+
+def is_retired(connection: Connection, namespace: str, shard: int, epoch: str) -> bool:
+    """True if the epoch was given up."""
+    return epoch in retired(connection, namespace, shard)
+
+
+def retired(connection: Connection, namespace: str, shard: int) -> frozenset[str]:
+    """All epochs of a shard that were given up."""
+    mine = select(retired_epochs.c.epoch).where(
+        retired_epochs.c.namespace == namespace, retired_epochs.c.shard == shard
+    )
+    return frozenset(connection.scalars(mine))
+
+
+def close_books(connection: Connection, namespace: str, shard: int, epoch: str, accepted: int, sealed: int) -> None:
+    """Keep what Redis counted under a retired epoch, before its keys are dropped."""
+    connection.execute(
+        update(retired_epochs)
+        .where(
+            retired_epochs.c.namespace == namespace,
+            retired_epochs.c.shard == shard,
+            retired_epochs.c.epoch == epoch,
+        )
+        .values(accepted=accepted, sealed=sealed)
+    )
+
+
+def take_over(connection: Connection, namespace: str, redis_name: str) -> int:
+    """Make all cursors belong to another Redis; how many changed."""
+    return connection.execute(
+        update(cursors)
+        .where(cursors.c.namespace == namespace, cursors.c.redis_name != redis_name)
+        .values(redis_name=redis_name)
+    ).rowcount
+
+
+def note_server(connection: Connection, namespace: str, replid: str, run_id: str) -> int:
+    """Remember which server answers now; how many cursors knew another one."""
+    other = or_(cursors.c.replid != replid, cursors.c.run_id != run_id)
+    return connection.execute(
+        update(cursors).where(cursors.c.namespace == namespace, other).values(replid=replid, run_id=run_id)
+    ).rowcount

@@ -1,0 +1,80 @@
+"""Dead letters: entries that could not be counted, kept for an operator with what they were and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, insert
+from sqlalchemy.exc import DBAPIError
+
+from likes.batch import Batch, Deltas
+from likes.sql.dialects import dialect_of
+from likes.sql.tables import dead_letters
+
+LONGEST_RAW = 2**16  # the beginning says what it was; a value of megabytes would not go through
+
+
+class DeadLetter(NamedTuple):
+    """An entry set aside: `delta`, or where it is no number None and what was there, `raw`."""
+
+    counter: str
+    item: str
+    delta: int | None
+    raw: bytes | None
+    reason: str
+
+
+def misfits_of(batch: Batch) -> list[DeadLetter]:
+    """The entries of a batch that are no deltas."""
+    return [DeadLetter(m.counter, m.item, None, m.raw[:LONGEST_RAW], m.reason) for m in batch.misfits]
+
+
+def everything_in(batch: Batch, reason: str) -> list[DeadLetter]:
+    """All entries of a batch that is not to be counted."""
+    return [*(DeadLetter(d.counter, d.item, d.delta, None, reason) for d in batch.deltas), *misfits_of(batch)]
+
+
+def add_or_refuse(connection: Connection, deltas: Deltas, now: datetime) -> list[DeadLetter]:
+    """Add to the totals what the database takes, halving what it refuses down to single entries; those refused."""
+    if not deltas:
+        return []
+    dialect = dialect_of(connection)
+    savepoint = connection.begin_nested()
+    try:
+        dialect.add_to_totals(connection, deltas, now)
+    except DBAPIError as error:
+        if not dialect.is_bad_data(error):
+            raise  # out of the whole transaction: a deadlock on MariaDB has ended it, and the savepoint with it
+        savepoint.rollback()
+        if len(deltas) > 1:
+            middle = len(deltas) // 2
+            refused = add_or_refuse(connection, deltas[:middle], now)
+            return refused + add_or_refuse(connection, deltas[middle:], now)
+        delta = deltas[0]
+        return [DeadLetter(delta.counter, delta.item, delta.delta, None, f"the database refused it: {_words(error)}")]
+    savepoint.commit()
+    return []
+
+
+def write(connection: Connection, namespace: str, batch: Batch, letters: Iterable[DeadLetter], now: datetime) -> None:
+    """Keep `letters` of a batch."""
+    rows = [
+        {
+            "namespace": namespace,
+            "shard": batch.shard,
+            "epoch": batch.id.epoch,
+            "seq": batch.id.seq,
+            "nonce": batch.id.nonce,
+            "at": now,
+            **letter._asdict(),
+        }
+        for letter in letters
+    ]
+    if rows:
+        connection.execute(insert(dead_letters), rows)
+
+
+def _words(error: DBAPIError) -> str:
+    return str(error.orig).splitlines()[0][:200]

@@ -1,0 +1,81 @@
+"""SQLite, through the standard library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from itertools import repeat
+from typing import Any
+
+from sqlalchemy import TEXT, URL, Connection
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
+
+from likes.batch import Deltas
+from likes.sql.dialects.dialect import Dialect
+
+_ADD_TO_TOTALS = """
+INSERT INTO likes_totals (counter, item, total, updated_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (counter, item) DO UPDATE SET total = total + excluded.total, updated_at = excluded.updated_at
+"""
+
+_CONSTRAINT_DATATYPE = 3091  # Python has no name for it
+
+
+class SQLite(Dialect):
+    OLDEST = (3, 37)  # STRICT
+    SOUND_SINCE = (3, 51, 3)
+    AWAY = ("SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOTADB", "SQLITE_READONLY")
+    TRANSIENT = ("SQLITE_BUSY", "SQLITE_LOCKED")
+    BAD_DATA = ("SQLITE_CONSTRAINT_DATATYPE", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "integer overflow")
+    MISSING_TABLE = ("no such table", "no such column", "table likes_")
+
+    def code(self, error: DBAPIError) -> str:
+        if getattr(error.orig, "sqlite_errorcode", None) == _CONSTRAINT_DATATYPE:
+            return "SQLITE_CONSTRAINT_DATATYPE"
+        name = str(getattr(error.orig, "sqlite_errorname", ""))
+        return name if name != "SQLITE_ERROR" else str(error.orig)  # one code for many errors: only their words differ
+
+    def known_fault(self, version: tuple[int, ...]) -> str | None:
+        if version >= self.SOUND_SINCE:
+            return None
+        return (
+            "before SQLite 3.51.3, two writers at the end of a checkpoint can, very rarely, damage the file (WAL reset)"
+        )
+
+    def add_to_totals(self, connection: Connection, deltas: Deltas, now: datetime) -> None:
+        moment = self.store_moment(now)
+        connection.exec_driver_sql(
+            _ADD_TO_TOTALS, [*zip(deltas.counters, deltas.items, deltas.numbers, repeat(moment))]
+        )
+
+    def name_type(self, size: int) -> TypeEngine[Any]:
+        return TEXT()
+
+    def moment_type(self) -> TypeEngine[Any]:
+        return TEXT()
+
+    def store_moment(self, moment: datetime) -> str:
+        return moment.isoformat(timespec="microseconds")  # always of one length: they sort as text
+
+    def place(self, url: URL) -> str:
+        return f"SQLite at {url.database}"
+
+    def engine_options(self, timeout: float) -> dict[str, Any]:
+        # No isolation level: the module then begins no transaction by itself, and `begin` does.
+        return {"connect_args": {"timeout": timeout, "isolation_level": None}}
+
+    def set_up(self, connection: DBAPIConnection) -> None:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA synchronous = FULL")
+
+    def begin(self, connection: Connection, *, write: bool, timeout: float) -> None:
+        # A reader that turns into a writer fails at once when another wrote in between, so writers say so first.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    @contextmanager
+    def migrating(self, connection: Connection) -> Iterator[None]:
+        yield  # nobody else writes in the meantime

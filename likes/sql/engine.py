@@ -1,0 +1,156 @@
+"""Engines and transactions: every one has a time-out, and a database that is away raises DatabaseUnavailable."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from weakref import WeakSet
+
+from sqlalchemy import URL, Connection, Engine, Pool, create_engine, event, make_url
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+
+from likes.errors import DatabaseRefused, DatabaseUnavailable, SchemaOutdated, SettingsError
+from likes.sql.dialects import DRIVERS, dialect_of
+from likes.sql.watchdog import watchdog
+from likes.urls import mask
+
+_TIMEOUT = "likes_timeout"
+_GRACE_SECONDS = 1.0  # for the server to end a transaction by its own time-outs before its socket is shut
+
+
+def open_engine(url: str, *, timeout: float, pool_size: int = 5) -> Engine:
+    """An engine whose transactions, by `reading` and `writing`, end within about `timeout` seconds.
+
+    It connects when first used, `pool_size` times at most. Raises SettingsError for a URL that leads nowhere.
+    """
+    parsed = parse_url(url)
+    dialect = dialect_of(parsed)
+    engine = create_engine(
+        parsed,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=timeout,
+        hide_parameters=True,
+        execution_options={_TIMEOUT: timeout},
+        **dialect.engine_options(timeout),
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: DBAPIConnection, _record: object) -> None:
+        dialect.set_up(connection)
+
+    @event.listens_for(engine, "handle_error")
+    def give_up_connection(context: ExceptionContext) -> None:
+        error = context.sqlalchemy_exception
+        if isinstance(error, DBAPIError) and dialect.is_away(error):
+            context.is_disconnect = True
+
+    _engines.add(engine)
+    return engine
+
+
+def parse_url(url: str) -> URL:
+    """`url` with the name of our driver; raise SettingsError, which shows no password, if it cannot be used."""
+    allowed = ", ".join(f"{scheme}://…" for scheme in DRIVERS if "+" not in scheme)
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise SettingsError(f"database URL {mask(url)!r} cannot be read; allowed: {allowed}") from None
+    if parsed.drivername not in DRIVERS:
+        raise SettingsError(f"database URL {mask(url)!r} is of another kind; allowed: {allowed}")
+    if parsed.host and "@" in parsed.host + (parsed.database or ""):
+        raise SettingsError(f"database URL {mask(url)!r}: in a password an at-sign is written %40, a slash %2F")
+    if parsed.database in (None, "", ":memory:"):
+        raise SettingsError(f"database URL {mask(url)!r} names no database or file")
+    return parsed.set(drivername=DRIVERS[parsed.drivername])
+
+
+def describe(url: str) -> str:
+    """The kind of database and where it is, such as `PostgreSQL at host:5432`; nothing secret."""
+    return _place(parse_url(url))
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads. Any failure that may pass raises DatabaseUnavailable, as nobody repeats a read."""
+    with _transaction(engine, write=False) as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction, committed at the end of the block and rolled back when it raises.
+
+    Raises DatabaseUnavailable if the database is away, SchemaOutdated if a table is missing, DatabaseRefused for
+    what no repeating mends. Deadlocks, time-outs, rows already there and bad data stay DBAPIError, for the caller
+    to look into.
+    """
+    with _transaction(engine, write=True) as connection:
+        yield connection
+
+
+@contextmanager
+def _transaction(engine: Engine, *, write: bool) -> Iterator[Connection]:
+    dialect = dialect_of(engine)
+    timeout: float = engine.get_execution_options()[_TIMEOUT]
+    try:
+        with engine.connect() as connection, _watched(connection, timeout), connection.begin():
+            dialect.begin(connection, write=write, timeout=timeout)
+            yield connection
+    except PoolExhausted as error:
+        raise DatabaseUnavailable(f"{_place(engine.url)}: no connection was free within {timeout:g} s") from error
+    except DBAPIError as error:
+        if dialect.is_missing_table(error):
+            raise SchemaOutdated(f"{_place(engine.url)} lacks a table or a column; run `likes migrate`") from error
+        if dialect.is_away(error) or (not write and dialect.is_transient(error)):
+            raise DatabaseUnavailable(f"{_place(engine.url)}: {_reason(error, engine.url)}") from error
+        if dialect.is_transient(error) or dialect.is_bad_data(error) or isinstance(error, IntegrityError):
+            raise
+        raise DatabaseRefused(f"{_place(engine.url)}: {_reason(error, engine.url)}") from error
+
+
+@contextmanager
+def _watched(connection: Connection, timeout: float) -> Iterator[None]:
+    """Break off from a server that does not answer, where the driver would wait for ever."""
+    socket = dialect_of(connection).socket_to_watch(connection)
+    if socket is None:
+        yield
+        return
+    with watchdog.watching(socket, timeout + _GRACE_SECONDS) as watch:
+        try:
+            yield
+        except DBAPIError as error:
+            if not watch.expired:
+                raise
+            place = _place(connection.engine.url)
+            raise DatabaseUnavailable(f"{place} did not finish a transaction within {timeout:g} s") from error
+    if watch.expired:  # just too late: the transaction is through, the connection is not to be used again
+        connection.invalidate()
+
+
+def _place(url: URL) -> str:
+    return dialect_of(url).place(url)
+
+
+def _reason(error: DBAPIError, url: URL) -> str:
+    """What the driver said, in one line, without the password."""
+    said = " ".join(str(error.orig).split())
+    return said.replace(url.password, "***") if url.password else said
+
+
+_engines: WeakSet[Engine] = WeakSet()
+_left_to_the_parent: list[Pool] = []
+
+
+def _leave_connections_to_the_parent() -> None:
+    """Connect anew after a fork: two processes on one connection read each other's answers."""
+    for engine in _engines:
+        _left_to_the_parent.append(engine.pool)  # else the child closes what the parent goes on using
+        engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_leave_connections_to_the_parent)

@@ -1,0 +1,66 @@
+"""Incidents: what happened to a server that may have cost likes, when, and how much where that can be known."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, insert, select
+
+from likes.sql.cursors import Cursor
+from likes.sql.tables import dead_letters, incidents
+
+
+class Kind(StrEnum):
+    """What happened."""
+
+    REDIS_WENT_BACK = "redis_went_back"
+    REDIS_REPLACED = "redis_replaced"
+    REDIS_RESTARTED = "redis_restarted"
+    REDIS_FAILED_OVER = "redis_failed_over"
+    REDIS_ADOPTED = "redis_adopted"
+    SQL_WENT_BACK = "sql_went_back"
+    SET_ASIDE = "set_aside"
+    BATCH_MISSING = "batch_missing"
+
+
+def record(
+    connection: Connection,
+    namespace: str,
+    kind: Kind,
+    detail: str,
+    *,
+    now: datetime,
+    exposed_from: datetime | None,
+    shard: int | None = None,
+    epoch: str | None = None,
+    delta: int | None = None,
+) -> None:
+    """Write an incident: what was accepted between `exposed_from` and `now` may be lost; `delta` is certainly."""
+    connection.execute(
+        insert(incidents).values(
+            namespace=namespace,
+            shard=shard,
+            epoch=epoch,
+            kind=str(kind),
+            at=now,
+            exposed_from=exposed_from,
+            exposed_to=now,
+            delta=delta,
+            detail=detail,
+        )
+    )
+
+
+def unaccounted(connection: Connection, namespace: str, cursor: Cursor, sealed: int, in_flight: int) -> int:
+    """What was sealed under the cursor's epoch and is neither applied, in flight, a dead letter nor written off yet."""
+    gone = 0
+    for table in (incidents, dead_letters):
+        deltas = select(table.c.delta).where(
+            table.c.namespace == namespace,
+            table.c.shard == cursor.shard,
+            table.c.epoch == cursor.epoch,
+            table.c.delta.is_not(None),
+        )
+        gone += sum(connection.scalars(deltas))  # not in SQL, where SQLite's SUM overflows
+    return sealed - cursor.applied_delta - in_flight - gone

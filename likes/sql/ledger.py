@@ -1,0 +1,179 @@
+"""Counting a batch: the cursor, the totals and the ledger row move in one transaction, or none of them does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+from sqlalchemy.exc import DBAPIError
+
+from likes.batch import MAX_DELTA, MIN_DELTA, Batch, BatchId
+from likes.sql import cursors, dead_letters
+from likes.sql.cursors import Cursor
+from likes.sql.dialects import dialect_of
+from likes.sql.engine import reading
+from likes.sql.tables import batches
+from likes.sql.tables import cursors as cursor_table
+from likes.sql.tables import dead_letters as dead_letter_table
+from likes.sql.transaction import transact
+
+# Built once: it runs for every batch. The rule "cursor": only from just before the batch, and on the nonce it names.
+_MOVE_ON = (
+    update(cursor_table)
+    .where(
+        cursor_table.c.namespace == bindparam("in_namespace"),
+        cursor_table.c.shard == bindparam("of_shard"),
+        cursor_table.c.epoch == bindparam("in_epoch"),
+        cursor_table.c.seq == bindparam("after"),
+        cursor_table.c.nonce == bindparam("previous"),
+    )
+    .values(
+        seq=bindparam("seq"),
+        nonce=bindparam("nonce"),
+        applied_delta=cursor_table.c.applied_delta + bindparam("delta"),
+        updated_at=bindparam("updated_at"),
+    )
+)
+_RECORD = insert(batches)
+LONGEST_PAYLOAD = 2**22  # 5,000 entries of ours stay below; MariaDB takes 16 MiB a packet
+
+
+class Applied(NamedTuple):
+    """What a batch did: entries counted, their sum, entries set aside."""
+
+    items: int
+    delta: int
+    dead_letters: int
+
+
+class Ledger:
+    """The SQL side of one namespace. `worker` is written into the rows of the batches it applies."""
+
+    def __init__(self, engine: Engine, namespace: str, worker: str) -> None:
+        self.engine = engine
+        self.namespace = namespace
+        self.worker = worker
+
+    def cursors(self) -> dict[int, Cursor]:
+        """The cursors of all shards that have one."""
+        with reading(self.engine) as connection:
+            return cursors.read_all(connection, self.namespace)
+
+    def shard(self, shard: int) -> tuple[Cursor, frozenset[str]]:
+        """The cursor of one shard, and its retired epochs."""
+        with reading(self.engine) as connection:
+            return (
+                cursors.read_all(connection, self.namespace)[shard],
+                cursors.retired(connection, self.namespace, shard),
+            )
+
+    def claim(self, shards: Collection[int], redis_name: str) -> None:
+        """Give shards their first cursor; those that have one keep it."""
+        now = datetime.now(UTC)
+        transact(self.engine, lambda connection: cursors.claim(connection, self.namespace, shards, redis_name, now))
+
+    def apply(self, batch: Batch) -> Applied | None:
+        """Count the batch if it is the next of its shard; None, and nothing done, if it is not."""
+        began = datetime.now(UTC)
+        try:
+            return transact(self.engine, lambda connection: self._count_all(connection, batch, began))
+        except DBAPIError as error:
+            if not dialect_of(self.engine).is_bad_data(error):
+                raise
+        return transact(self.engine, lambda connection: self._count_what_fits(connection, batch, began))
+
+    def _count_all(self, connection: Connection, batch: Batch, began: datetime) -> Applied | None:
+        """The ordinary case: no entry is refused."""
+        if batch.misfits or batch.delta != clamped(batch.delta):
+            return self._count_what_fits(connection, batch, began)
+        now = datetime.now(UTC)
+        moved = connection.execute(
+            _MOVE_ON,
+            {
+                "in_namespace": self.namespace,
+                "of_shard": batch.shard,
+                "in_epoch": batch.id.epoch,
+                "after": batch.id.seq - 1,
+                "previous": batch.previous,
+                "seq": batch.id.seq,
+                "nonce": batch.id.nonce,
+                "delta": batch.delta,
+                "updated_at": now,
+            },
+        )
+        if moved.rowcount == 0:
+            return None
+        if batch.deltas:
+            dialect_of(connection).add_to_totals(connection, batch.deltas, now)
+        return self._record(connection, batch, Applied(len(batch.deltas), batch.delta, 0), began)
+
+    def _count_what_fits(self, connection: Connection, batch: Batch, began: datetime) -> Applied | None:
+        """Entries the database refuses become dead letters; the others are counted."""
+        cursor = cursors.lock(connection, self.namespace, batch.shard)
+        if not follows(batch, cursor):
+            return None
+        return self.count_next(connection, batch, cursor, began)
+
+    def count_next(self, connection: Connection, batch: Batch, cursor: Cursor, began: datetime) -> Applied:
+        """Count a batch that follows its locked cursor, setting aside the entries that the database refuses."""
+        now = datetime.now(UTC)
+        refused = dead_letters.add_or_refuse(connection, batch.deltas, now)
+        letters = [*dead_letters.misfits_of(batch), *refused]
+        dead = {(letter.counter, letter.item) for letter in refused}
+        counted = [delta for delta in batch.deltas if (delta.counter, delta.item) not in dead]
+        applied = Applied(len(counted), clamped(sum(delta.delta for delta in counted)), len(letters))
+        there = cursor._replace(
+            seq=batch.id.seq, nonce=batch.id.nonce, applied_delta=clamped(cursor.applied_delta + applied.delta)
+        )
+        cursors.move(connection, self.namespace, there, now)
+        dead_letters.write(connection, self.namespace, batch, letters, now)
+        return self._record(connection, batch, applied, began)
+
+    def _record(self, connection: Connection, batch: Batch, applied: Applied, began: datetime) -> Applied:
+        now = datetime.now(UTC)
+        connection.execute(
+            _RECORD,
+            {
+                "namespace": self.namespace,
+                "shard": batch.shard,
+                "epoch": batch.id.epoch,
+                "seq": batch.id.seq,
+                "nonce": batch.id.nonce,
+                "items": applied.items,
+                "delta": applied.delta,
+                "sealed_at": batch.sealed_at,
+                "applied_at": now,
+                "duration_ms": max(0, round((now - began).total_seconds() * 1000)),
+                "worker": self.worker,
+                "payload": batch.payload if len(batch.payload) <= LONGEST_PAYLOAD else None,
+            },
+        )
+        return applied
+
+
+def follows(batch: Batch, cursor: Cursor) -> bool:
+    """True if the batch is the next on the chain of the cursor's epoch."""
+    here = (cursor.epoch, cursor.seq, cursor.nonce)
+    return here == (batch.id.epoch, batch.id.seq - 1, batch.previous)
+
+
+def is_recorded(connection: Connection, namespace: str, shard: int, batch: BatchId) -> bool:
+    """True if this very batch is in the ledger or was set aside as dead letters."""
+    for table in (batches, dead_letter_table):
+        same = select(table.c.seq).where(
+            table.c.namespace == namespace,
+            table.c.shard == shard,
+            table.c.epoch == batch.epoch,
+            table.c.seq == batch.seq,
+            table.c.nonce == batch.nonce,
+        )
+        if connection.execute(same.limit(1)).first():
+            return True
+    return False
+
+
+def clamped(delta: int) -> int:
+    """`delta`, held within 64 bits: a sum that left them is no longer exact, but must not stop the flush."""
+    return max(MIN_DELTA, min(MAX_DELTA, delta))
