@@ -1,0 +1,117 @@
+"""From settings to servers: the one place that opens connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from likes.errors import SchemaOutdated
+from likes.folder import default_folder, prepare
+from likes.link import AsyncStandaloneLink, StandaloneLink
+from likes.urls import name_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from likes.settings import Settings
+
+DATABASE_FILE = "likes.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where Redis and the database are. With no URL for one, the embedded one in `data_dir` is used."""
+
+    redis: str | None
+    database: str | None
+    data_dir: Path | None
+    redis_timeout: float
+    database_timeout: float
+    name: str | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Places:
+        """The places that settings name."""
+        return cls(
+            redis=settings.redis_url.get_secret_value() if settings.redis_url else None,
+            database=settings.database_url.get_secret_value() if settings.database_url else None,
+            data_dir=settings.data_dir,
+            redis_timeout=settings.redis_timeout,
+            database_timeout=settings.database_timeout,
+            name=settings.redis_name,
+        )
+
+    def folder(self) -> Path:
+        """The data folder, made if it is missing."""
+        return prepare(self.data_dir or default_folder())
+
+    def redis_url(self) -> str:
+        """The URL of Redis; the embedded server is started where there is none."""
+        if self.redis:
+            return self.redis
+        from likes import embedded
+
+        return embedded.ensure_running(self.folder())
+
+    def database_url(self) -> str:
+        """The URL of the database; the embedded one where there is none."""
+        return self.database or f"sqlite:///{self.folder() / DATABASE_FILE}"
+
+    def redis_name(self) -> str:
+        """What the database calls this Redis, so that it is not taken for another one."""
+        return self.name or name_of(self.redis_url())
+
+    def open_link(self) -> StandaloneLink:
+        """A link to Redis that has not been used yet."""
+        url = self.redis_url()
+        pool = redis.ConnectionPool.from_url(url, **_options(self.redis_timeout), retry=Retry(NoBackoff(), 0))
+        return StandaloneLink(pool, shown(url))
+
+    def open_async_link(self) -> AsyncStandaloneLink:
+        """The same for asyncio."""
+        url = self.redis_url()
+        pool = redis.asyncio.ConnectionPool.from_url(
+            url, **_options(self.redis_timeout), retry=AsyncRetry(NoBackoff(), 0)
+        )
+        return AsyncStandaloneLink(pool, shown(url))
+
+    def open_database(self, pool_size: int = 5) -> Engine:
+        """An engine for the database; the embedded one is brought to the head of its schema first."""
+        from likes.sql.engine import open_engine
+        from likes.sql.schema import migrate, require_head
+
+        engine = open_engine(self.database_url(), timeout=self.database_timeout, pool_size=pool_size)
+        if self.database:
+            return engine
+        try:
+            require_head(engine)
+        except SchemaOutdated:
+            migrate(engine)
+        return engine
+
+
+def shown(redis_url: str) -> str:
+    """Where Redis is, for messages: never a password."""
+    parts = urlsplit(redis_url)
+    if parts.scheme == "unix":
+        return f"Redis at {unquote(parts.path)}"
+    return f"Redis at {parts.hostname or 'localhost'}:{parts.port or 6379}"
+
+
+def _options(timeout: float) -> dict[str, Any]:
+    # No retries: what may be sent again carries a sequence number, and only our own code sends it.
+    return {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "protocol": 2,
+        "driver_info": None,
+        "health_check_interval": 0,
+    }

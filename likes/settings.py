@@ -1,0 +1,133 @@
+"""Every setting, its default and what is allowed: a flag wins over `LIKES_*` in the environment, that over `.env`."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from likes.errors import SettingsError
+from likes.folder import absolute, default_folder
+from likes.items import MAX_SHARDS, shorten
+from likes.urls import check_database_url, check_redis_url, mask
+
+ENV_PREFIX = "LIKES_"
+ENV_FILE = Path(".env")
+
+
+def _check_redis_url(url: SecretStr) -> SecretStr:
+    check_redis_url(url.get_secret_value())
+    return url
+
+
+def _check_database_url(url: SecretStr) -> SecretStr:
+    check_database_url(url.get_secret_value())
+    return url
+
+
+def _check_durability(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"aof|replicas:\d+", value):
+        raise ValueError("waiting for the append-only file or for replicas comes in a later version; allowed: none")
+    return value
+
+
+def _check_folder(path: Path) -> Path:
+    str(path).encode()  # a socket in it has a URL, which could not be written otherwise
+    return absolute(path)
+
+
+Seconds = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False, description="0.001 to 86400 seconds")]
+
+
+class Settings(BaseSettings):
+    """What one process runs with. An attribute is read from the variable `LIKES_` and its name in capitals.
+
+    The description of a field says what is allowed, where its check does not.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    redis_url: Annotated[SecretStr, AfterValidator(_check_redis_url)] | None = None
+    redis_name: str | None = Field(
+        default=None, pattern=r"^[^\x00-\x1f\x7f]{1,255}$", description="1 to 255 characters"
+    )
+    database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] | None = None
+    data_dir: Annotated[Path, AfterValidator(_check_folder)] = Field(
+        default_factory=default_folder, description="the path of a folder, in UTF-8"
+    )
+    prefix: str = Field(
+        default="likes", pattern=r"^[A-Za-z0-9_.:-]{1,64}$", description="1 to 64 of A-Z a-z 0-9 _ . : -"
+    )
+    shards: int = Field(default=16, ge=1, le=MAX_SHARDS, description="whole numbers, 1 to 1024")
+    interval: Seconds = 300.0
+    flush_at_items: int = Field(
+        default=100_000, ge=0, le=10**9, description="whole numbers, 1 to 1000000000, or 0 for never"
+    )
+    # Lua's unpack, which hands the members to Redis, ends near 8,000.
+    batch_items: int = Field(default=1000, ge=1, le=5000, description="whole numbers, 1 to 5000")
+    flush_threads: int = Field(default=2, ge=1, le=32, description="whole numbers, 1 to 32")
+    durability: Annotated[Literal["none"], BeforeValidator(_check_durability)] = Field(
+        default="none", description="none"
+    )
+    lease_seconds: Seconds = 30.0
+    redis_timeout: Seconds = 5.0
+    database_timeout: Seconds = 10.0
+    ledger_retention_days: float = Field(
+        default=30.0, ge=1, le=36_500, allow_inf_nan=False, description="1 to 36500 days"
+    )
+    log_format: Literal["text", "json"] = Field(default="text", description="text or json")
+
+    @classmethod
+    def load(cls, **flags: Any) -> Self:
+        """Read the settings; a flag that is None was not given. Raises SettingsError, a line for each wrong one."""
+        if unknown := flags.keys() - cls.model_fields:
+            raise SettingsError(f"no such setting: {', '.join(sorted(unknown))}")
+        try:
+            return cls(**{name: value for name, value in flags.items() if value is not None})
+        except ValidationError as error:
+            wrong = {report["loc"][0]: report for report in error.errors(include_url=False)}
+            lines = [_complaint(name, wrong[name]) for name in cls.model_fields if name in wrong]
+            raise SettingsError("\n".join(lines)) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{ENV_FILE.absolute()} cannot be read: {error}") from None
+
+    def shown(self) -> dict[str, str]:
+        """Variable -> value, passwords masked; a setting that was not given and has no default is left out."""
+        values = {variable(name): getattr(self, name) for name in type(self).model_fields}
+        return {name: _shown(value) for name, value in values.items() if value is not None}
+
+
+def variable(name: str) -> str:
+    """The environment's name of a setting."""
+    return ENV_PREFIX + name.upper()
+
+
+def unknown_variables() -> list[str]:
+    """Names in the environment or `.env` that begin like a setting and are none: typing errors, most likely."""
+    known = {variable(name) for name in Settings.model_fields}
+    given = {*os.environ, *dotenv_values(ENV_FILE, encoding="utf-8")}
+    return sorted(name for name in given if name.upper().startswith(ENV_PREFIX) and name.upper() not in known)
+
+
+def _complaint(name: str, report: ErrorDetails) -> str:
+    reason = report.get("ctx", {}).get("error")
+    allowed = str(reason) if type(reason) is ValueError else f"allowed: {Settings.model_fields[name].description}"
+    return f"{variable(name)} is {shorten(_shown(report['input']), 80)!r}; {allowed}"
+
+
+def _shown(value: object) -> str:
+    return mask(value.get_secret_value() if isinstance(value, SecretStr) else str(value))

@@ -1,0 +1,80 @@
+"""URLs of servers: checked, shown without their passwords, and turned into the name of the Redis they lead to."""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+# Up to the last `@`, whatever stands before it: a password with `/`, `#` or `@` left unescaped is one still.
+_PASSWORD = re.compile(r"^((?:[a-z0-9+.-]+://)?+[^:]*):.*@", re.IGNORECASE | re.DOTALL)
+_SECRET_PARAMETER = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+_REDIS = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS) or unix:///PATH/TO/SOCKET?db=DB"
+_PARAMETERS = {"db", "username", "password"}
+_DATABASE = re.compile(
+    r"sqlite(\+pysqlite)?:///(?!:memory:)[^?].*"
+    r"|(postgres|postgresql(\+psycopg)?|(mysql|mariadb)(\+pymysql)?)://(.*@)?(\[[^]/?]+]|[^]\[:/?@]*)(:\d{1,5})?/[^?].*",
+    re.DOTALL,
+)
+
+
+def mask(url: str) -> str:
+    """`url` with `***` for its password, in front of the host or among the parameters; never fails."""
+    return _PASSWORD.sub(r"\1:***@", _SECRET_PARAMETER.sub(r"\1***", url))
+
+
+def name_of(redis_url: str) -> str:
+    """The name of the Redis behind a URL: `host:port/db`, or `unix:/real/path?db=0`; never credentials.
+
+    URLs that differ in user, password or TLS only have one name. Raises ValueError for a URL that leads nowhere.
+    """
+    parts = _split(redis_url)
+    if parts.scheme == "unix":
+        return f"unix:{os.path.realpath(unquote(parts.path))}?db={_number(parts)}"
+    host = unquote(parts.hostname or "localhost")
+    return f"{f'[{host}]' if ':' in host else host}:{parts.port or 6379}/{_number(parts)}"
+
+
+def check_redis_url(url: str) -> str:
+    """Return `url` if this version can connect to it; raise ValueError saying what is allowed otherwise."""
+    scheme, separator, _ = url.partition("://")
+    if scheme.lower() in ("redis+cluster", "redis+sentinel"):
+        raise ValueError("this version does not connect to Redis Cluster or Sentinel yet; name a single server")
+    if scheme not in ("redis", "rediss", "unix") or not separator:
+        raise ValueError(f"allowed: {_REDIS}")
+    parts = _split(url)
+    _number(parts)
+    if scheme == "unix" and not parts.path.strip("/"):
+        raise ValueError("it names no socket; allowed: unix:///PATH/TO/SOCKET?db=DB")
+    for parameter in parse_qs(parts.query, keep_blank_values=True):
+        # Others of redis-py's change what a resend means (`retry_on_timeout`), or are settings of ours.
+        if parameter not in _PARAMETERS and not (scheme == "rediss" and parameter.startswith("ssl_")):
+            raise ValueError("the parameters allowed are db, username and password, and ssl_… with rediss://")
+    return url
+
+
+def check_database_url(url: str) -> str:
+    """Return `url` if it is one of a kind of database that is supported, and names one; raise ValueError otherwise."""
+    if not _DATABASE.fullmatch(url):
+        raise ValueError("allowed: sqlite:////PATH/FILE, (postgresql|mysql|mariadb)://USER:PASSWORD@HOST:PORT/NAME")
+    return url
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a URL; the reason it has none is not quoted, it may hold half a password."""
+    try:
+        parts = urlsplit(url)
+        if parts.port != 0:
+            return parts
+    except ValueError:
+        pass
+    raise ValueError(f"it does not parse; allowed: {_REDIS}; in a password, / is written %2F, # %23, ? %3F and @ %40")
+
+
+def _number(parts: SplitResult) -> int:
+    """The database number, which redis-py reads from `?db=`, else from the path after a host."""
+    path = "" if parts.scheme == "unix" else unquote(parts.path).strip("/")
+    number = parse_qs(parts.query).get("db", [path or "0"])[0]
+    if not re.fullmatch(r"[0-9]{1,5}", number):
+        raise ValueError("the database is no number; allowed: 0, 1, 2 …")
+    return int(number)
