@@ -1,0 +1,30 @@
+"""The worker: moves what is pending in Redis into SQL, exactly once, whichever process dies when.
+
+A shard's likes go through these states; each arrow is one atomic step, a Lua script or a SQL transaction:
+
+    pending ──hand-off──▶ in flight ──apply──▶ applied (in flight still) ──acknowledge──▶ gone from Redis
+
+A worker that dies leaves a shard in one of them, and the next flush goes on from there:
+
+    dies …                            finds …                               does
+    before the hand-off               pending deltas                        hands them off
+    after the hand-off                a batch in flight, next on its chain  applies it
+    after the commit (or its reply)   a batch in flight, in the ledger      acknowledges it
+    after the acknowledgement         nothing                               nothing
+
+A batch is applied only where the shard's cursor stands just before it (same epoch, number one less, nonce of the batch
+it names), and the cursor moves in the transaction that adds to the totals. So two workers, a stalled one that wakes up,
+or a repeated transaction apply it once. The lease only saves them the work of trying.
+
+What Redis or SQL may do, and how it is noticed:
+
+    Redis went back (restored, a replica that was behind)   its number is behind the cursor's, or level, other nonce:
+                                                            the epoch is retired, its keys set aside as dead letters
+    Redis was emptied or replaced                           it points at an epoch SQL does not know: adopted
+    SQL went back (restored)                                a batch in flight is past cursor + 1: the cursor moves up
+    a batch of a retired epoch                              set aside as dead letters
+
+Each is recorded as an incident with the window in which likes may have been lost. Before any of them, the cursor's row
+is locked and the master asked anew, with a write. Modules: `flush` is the main path, `decisions` the rules as pure
+functions, `recovery` what is done about the list above, `lease`, `schedule` and `run` the process around it.
+"""

@@ -1,0 +1,43 @@
+"""From settings to a flusher with its two servers, for what moves or inspects likes: the worker and the commands."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from likes.buffer import Buffer
+from likes.connect import Places
+from likes.sql.ledger import Ledger
+from worker.flush import Flusher
+
+if TYPE_CHECKING:
+    from likes.settings import Settings
+
+
+@contextmanager
+def open_flusher(settings: Settings) -> Iterator[Flusher]:
+    """A flusher for `settings`, its `buffer` and `ledger` closed at the end of the block.
+
+    Servers named by a URL are not connected to before they are needed.
+    """
+    places = Places.from_settings(settings)
+    engine = places.open_database(pool_size=settings.flush_threads + 1)
+    try:
+        with closing(places.open_link()) as link:
+            yield Flusher(
+                Buffer(link, places.open_link, settings.prefix, settings.batch_items),
+                Ledger(engine, settings.prefix, worker_name()),
+                redis_name=places.redis_name(),
+                shards=settings.shards,
+                threads=settings.flush_threads,
+            )
+    finally:
+        engine.dispose()
+
+
+def worker_name() -> str:
+    """`host:pid` of this process, as the ledger shows it."""
+    return f"{socket.gethostname()[:200]}:{os.getpid()}"

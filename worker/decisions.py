@@ -1,0 +1,102 @@
+"""What to do next, decided from what was read and nothing else: the rules of the flush, as pure functions.
+
+A flush that is interrupted anywhere leaves a state from which these functions find the way on. `tests/property` checks
+them against every interleaving it can think of; the reasoning stands in the package's docstring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from enum import Enum, auto
+from typing import NamedTuple
+
+from likes.batch import Batch
+from likes.buffer import EpochView, ShardView
+from likes.lua import Confirmed
+from likes.sql.cursors import Cursor
+from likes.sql.ledger import follows
+
+
+class Do(Enum):
+    """A step of a flush on one epoch of one shard."""
+
+    SETTLE = auto()  # finish the batches in flight
+    HAND_OFF = auto()  # seal and apply what is pending
+    RETIRE = auto()  # give the epoch up in SQL
+    BEGIN = auto()  # point Redis at a fresh epoch
+    ADOPT = auto()  # make the epoch the current one in SQL
+    DROP = auto()  # forget an empty epoch left behind
+
+
+class Step(NamedTuple):
+    """What to do, and with which epoch ("" for none)."""
+
+    do: Do
+    epoch: str
+
+
+def next_step(cursor: Cursor, retired: Collection[str], view: ShardView, flushed: Collection[str] = ()) -> Step | None:
+    """The next step of flushing one shard; None when nothing is left. `flushed`: epochs whose deltas are done."""
+    for epoch in _in_order(cursor, view):
+        do = _step_for(epoch, cursor, retired, view, flushed)
+        if do:
+            return Step(do, epoch.epoch)
+    if cursor.epoch and not view.current:
+        return Step(Do.BEGIN, "")
+    return None
+
+
+def _in_order(cursor: Cursor, view: ShardView) -> Iterator[EpochView]:
+    """SQL's current epoch first, so that what can still be counted is; then the one pointed at; then the others."""
+    first = [epoch for epoch in (cursor.epoch, view.current) if epoch and epoch in view.epochs]
+    for name in dict.fromkeys([*first, *sorted(view.epochs)]):
+        yield view.epochs[name]
+
+
+def _step_for(
+    epoch: EpochView, cursor: Cursor, retired: Collection[str], view: ShardView, flushed: Collection[str]
+) -> Do | None:
+    has_pending = epoch.pending > 0 and epoch.epoch not in flushed
+    if epoch.in_flight:
+        return Do.SETTLE
+    if epoch.epoch == cursor.epoch:
+        if went_back(epoch, cursor):
+            return Do.RETIRE
+        return Do.HAND_OFF if has_pending else None
+    if epoch.epoch in retired:
+        if epoch.epoch == view.current:
+            return Do.BEGIN
+        return Do.HAND_OFF if has_pending else Do.DROP
+    return Do.ADOPT if epoch.epoch == view.current else Do.RETIRE
+
+
+def went_back(redis: EpochView | Confirmed, cursor: Cursor) -> bool:
+    """True if Redis forgot a batch that SQL has: its number is behind the cursor's, or level with another nonce."""
+    return redis.seq < cursor.seq or (redis.seq == cursor.seq and redis.nonce != cursor.nonce)
+
+
+class Verdict(Enum):
+    """What a batch in flight is, seen from SQL."""
+
+    NEXT = auto()  # the next on the chain: count it
+    RECORDED = auto()  # counted or set aside before: acknowledge it
+    NOT_YET = auto()  # an older one of its epoch is in flight: that one first
+    SQL_WENT_BACK = auto()  # batches before it are gone from SQL: incident, then count it
+    SUSPECT = auto()  # not to be trusted: set it aside and retire its epoch
+    ADOPT = auto()  # of an epoch SQL has never seen: adopt the epoch, then look again
+
+
+def judge(batch: Batch, cursor: Cursor, *, recorded: bool, retired: bool, redis: Confirmed) -> Verdict:
+    """What `batch` is; everything given was read under the lock of the cursor, Redis last."""
+    current = cursor.epoch == batch.id.epoch and not retired
+    if current and follows(batch, cursor):
+        return Verdict.NEXT
+    if recorded:
+        return Verdict.RECORDED
+    if current and any(seq < batch.id.seq for seq, _ in redis.in_flight):
+        return Verdict.NOT_YET
+    if current and batch.id.seq > cursor.seq + 1:
+        return Verdict.SQL_WENT_BACK
+    if current or retired or batch.id.epoch != redis.current:
+        return Verdict.SUSPECT
+    return Verdict.ADOPT

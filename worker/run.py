@@ -1,0 +1,90 @@
+"""The worker as a process: put together from settings, ended by a signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from likes.connect import Places
+from likes.sql.engine import describe
+from likes.sql.schema import url_of
+from worker import events
+from worker.assembly import open_flusher
+from worker.housekeeping import Housekeeping
+from worker.lease import Leases
+from worker.loop import Loop
+from worker.rounds import Rounds
+from worker.schedule import Schedule
+
+if TYPE_CHECKING:
+    from likes.settings import Settings
+    from worker.flush import Flusher
+
+LAST_FLUSH_SECONDS = 25  # Kubernetes kills 30 s after it asked
+
+
+def run(settings: Settings, *, verbose: bool = False) -> int:
+    """Flush on the interval until SIGTERM or SIGINT, then once more; 0 when that is done.
+
+    A signal is how a worker ends, so that is no failure. A second one ends it at once, which loses nothing. Raises
+    SchemaOutdated, WrongRedis, and Unavailable if a server is away at the last flush.
+    """
+    events.configure(settings.log_format, verbose=verbose)
+    with open_flusher(settings) as flusher:
+        loop = _loop(flusher, settings)
+        with _ending_by_signal(loop.stop):
+            events.started(
+                worker=flusher.ledger.worker,
+                redis=flusher.buffer.link.where,
+                database=describe(url_of(flusher.ledger.engine)),
+                shards=settings.shards,
+                interval=settings.interval,
+            )
+            loop.run()
+    events.stopped()
+    return 0
+
+
+def _loop(flusher: Flusher, settings: Settings) -> Loop:
+    link = flusher.buffer.link
+    lease_seconds = min(settings.lease_seconds, settings.interval)  # a killed worker's shards miss one turn at most
+    return Loop(
+        Rounds(
+            flusher,
+            Leases(link, settings.prefix, lease_seconds),
+            Housekeeping(link, flusher.ledger, settings.ledger_retention_days),
+        ),
+        Schedule(settings.interval),
+        flush_at_items=settings.flush_at_items,
+        again_after=lease_seconds,
+        revive=Places.from_settings(settings).redis_url,  # starts the embedded server again
+    )
+
+
+@contextmanager
+def _ending_by_signal(stop: Callable[[], None]) -> Iterator[None]:
+    def end(number: int, _frame: object) -> None:
+        for again in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(again, signal.SIG_DFL)
+        signal.signal(signal.SIGALRM, _cut_short)
+        signal.alarm(LAST_FLUSH_SECONDS)
+        events.stopping(signal.Signals(number).name)
+        stop()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _cut_short(_signal: int, _frame: object) -> None:
+    try:
+        events.cut_short(LAST_FLUSH_SECONDS)
+    finally:
+        os._exit(1)  # not sys.exit, which waits for the flushing threads
