@@ -1,0 +1,5 @@
+"""`python -m cli` is `likes`."""
+
+from cli.main import main
+
+main()

@@ -1,0 +1,60 @@
+"""`likes audit`: whether every like that was accepted is counted, once."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.exits import Code
+from cli.options import Json, is_verbose, settings_of
+from cli.output import as_json, as_pairs, as_table, line, number_of
+
+if TYPE_CHECKING:
+    from worker.audit import Audit
+
+SUMS = ["accepted", "applied", "in_flight", "pending", "dead_letters", "written_off", "totals"]
+SHARD_COLUMNS = ["shard", "ok", "accepted", "sealed", "applied", "in_flight", "pending", "dead_letters", "written_off"]
+
+
+def audit(
+    context: typer.Context,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Put deltas that no flush would find among the pending again.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Compare what Redis accepted with what the database counted, and say what is off; with -v for every shard.
+
+    What Redis accepted under its current epochs was sealed in batches or is pending; what was sealed is applied, in
+    flight, a dead letter or written off by an incident; and all that was ever applied is in the totals. Likes may come
+    in and be flushed meanwhile. Exit code 1: something is off.
+
+    $ likes audit
+    $ likes audit --json
+    $ likes audit --repair
+    """
+    import worker.audit
+    from worker.assembly import open_flusher
+
+    settings = settings_of(context)
+    with open_flusher(settings) as flusher:
+        found = worker.audit.audit(flusher.buffer, flusher.ledger, settings.shards, repair=repair)
+    if json:
+        as_json(asdict(found))
+    else:
+        _show(found, every_shard=is_verbose(context))
+    if not found.ok:
+        raise typer.Exit(Code.FAILED)
+
+
+def _show(found: Audit, *, every_shard: bool) -> None:
+    as_pairs({name.replace("_", " "): f"{getattr(found, name):,}" for name in SUMS})
+    if every_shard:
+        as_table(SHARD_COLUMNS, [asdict(shard) for shard in found.shards])
+    for text in (*found.problems, *found.notes):
+        line(text)
+    if repaired := sum(shard.repaired for shard in found.shards):
+        line(f"{number_of(repaired, 'delta')} put among the pending again; the next flush takes them")
+    line("all likes are accounted for" if found.ok else f"{number_of(len(found.problems), 'problem')} found")

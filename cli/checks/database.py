@@ -1,0 +1,70 @@
+"""The database: its version, its tables, and whether it belongs to this Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Engine
+
+from cli.checks.finding import Finding, Level
+from likes.connect import Places
+from likes.errors import LikesError
+from likes.sql import cursors, schema
+from likes.sql.dialects import dialect_of
+from likes.sql.engine import describe, reading
+
+
+def check_database(places: Places, prefix: str, shards: int) -> Iterator[Finding]:
+    """What is found in the database; one error if it cannot be reached."""
+    try:
+        engine = places.open_database()
+        yield from _version(engine)
+        at_head = _schema(engine)
+        yield at_head
+        if at_head.level is not Level.ERROR:
+            yield from _cursors(engine, prefix, shards, places.redis_name())
+    except LikesError as error:
+        yield Finding(Level.ERROR, "database", str(error), "start it, or correct LIKES_DATABASE_URL and its password")
+
+
+def _version(engine: Engine) -> Iterator[Finding]:
+    dialect = dialect_of(engine)
+    with reading(engine) as connection:
+        version = tuple(int(part) for part in connection.dialect.server_version_info or () if isinstance(part, int))
+    found = f"{describe(schema.url_of(engine))}: version {_dotted(version)}"
+    if version < dialect.OLDEST:
+        yield Finding(Level.ERROR, "database", found, f"upgrade to version {_dotted(dialect.OLDEST)} or later")
+        return
+    yield Finding(Level.OK, "database", found)
+    if fault := dialect.known_fault(version):
+        yield Finding(Level.INFO, "database version", fault)
+
+
+def _schema(engine: Engine) -> Finding:
+    there, head = schema.revision(engine), schema.head()
+    if there is None:
+        return Finding(Level.ERROR, "schema", "there are no tables yet", "likes migrate")
+    if there < head:
+        return Finding(Level.ERROR, "schema", f"at revision {there}, {head} is needed", "likes migrate")
+    return Finding(Level.OK, "schema", f"at revision {there}{', ahead of this version' if there > head else ''}")
+
+
+def _cursors(engine: Engine, prefix: str, shards: int, redis_name: str) -> Iterator[Finding]:
+    with reading(engine) as connection:
+        known = cursors.read_all(connection, prefix)
+    if not known:
+        yield Finding(Level.OK, "first flush", "nothing was flushed yet under this prefix")
+        return
+    if others := sorted({cursor.redis_name for cursor in known.values()} - {redis_name}):
+        found = f"the database belongs to the Redis {', '.join(others)}, not to {redis_name}"
+        fix = "correct LIKES_REDIS_URL or LIKES_REDIS_NAME; or, if Redis moved: likes adopt"
+        yield Finding(Level.ERROR, "redis name", found, fix)
+    else:
+        yield Finding(Level.OK, "redis name", redis_name)
+    if beyond := [shard for shard in known if shard >= shards]:
+        found = f"the database knows {max(beyond) + 1} shards, LIKES_SHARDS is {shards}"
+        yield Finding(Level.WARNING, "shards", found, f"set LIKES_SHARDS={max(beyond) + 1} here and for all clients")
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

@@ -1,0 +1,40 @@
+"""`likes demo`: real YouTube likes through the whole machine, with the worker killed in the middle of a flush.
+
+    4 clients ──like(), add()──▶ Redis ──worker, flushing every second──▶ SQLite     all in a temporary folder
+    (processes)                              ▲ SIGKILL, twice                        that is gone at the end
+
+`scene` tells what happens, in order; `play` sets it up and judges it. `source` is what really happened on YouTube,
+`client` a process that posts its share of it; `clients` and `worker` are the processes as the demo sees them, `stage`
+the folder they live in. `gauge` reads where the likes are, `screen` and `picture` show it. At the end `reckoning`
+compares the database with the source, and `report` shows what came out.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.options import Given
+
+
+def demo(
+    context: typer.Context,
+    seconds: Annotated[float, typer.Option(min=5, max=3600, metavar="S", help="How long the replay takes.")] = 15.0,
+) -> None:
+    """Watch it work: 40 days of real YouTube likes in 15 seconds.
+
+    Clients post the likes while a worker flushes them into a database and is killed in the middle of it. At the end
+    every count is compared with the source. All of it happens in a temporary folder; your own Redis and database are
+    not touched.
+
+        likes demo
+        likes demo --seconds 40
+    """
+    given = context.find_object(Given)
+    if given and any(value is not None for value in given.flags.values()):
+        raise typer.BadParameter("the demo has servers of its own and takes no settings", ctx=context)
+    from cli.demo.play import play
+
+    if not play(seconds):
+        raise typer.Exit(1)

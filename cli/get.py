@@ -1,0 +1,35 @@
+"""`likes get`: live totals."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.exits import say
+from cli.options import COUNTER, Counter, Json, settings_of
+from cli.output import as_table, rows_as_json
+
+
+def get(
+    context: typer.Context,
+    items: Annotated[list[str], typer.Argument(metavar="ITEM", help="Which items.", show_default=False)],
+    counter: Counter = COUNTER,
+    json: Json = False,
+) -> None:
+    """Show live totals: in the database + in flight + pending in Redis.
+
+    $ likes get video:42
+    $ likes get video:42 video:7 --counter views --json
+    """
+    from likes import LikeCounter
+
+    with LikeCounter.from_settings(settings_of(context)) as likes:
+        live = likes.live(items, counter=counter)
+    rows = [{"item": item, "counter": counter, **parts._asdict()} for item, parts in live.items()]
+    if not all(parts.exact for parts in live.values()):
+        say("Redis has lost likes or was restored: until the next flush, what it holds is not in these totals.")
+    if json:
+        rows_as_json(rows)
+    else:
+        as_table(["item", "counter", "total", "database", "in_flight", "pending"], rows)

@@ -1,0 +1,35 @@
+"""`likes history`: the ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.options import Json, settings_of
+from cli.output import as_table, rows_as_json
+
+COLUMNS = ["applied_at", "shard", "seq", "items", "delta", "duration_ms", "worker"]
+
+
+def history(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="How many batches.")] = 20,
+    shard: Annotated[int | None, typer.Option("--shard", min=0, metavar="N", help="Of this shard only.")] = None,
+    json: Json = False,
+) -> None:
+    """Show the batches applied to the database, newest first.
+
+    $ likes history
+    $ likes history --limit 100 --shard 3 --json
+    """
+    from likes.connect import Places
+    from likes.sql.history import newest_batches
+
+    settings = settings_of(context)
+    engine = Places.from_settings(settings).open_database()
+    rows = [batch._asdict() for batch in newest_batches(engine, settings.prefix, limit, shard)]
+    if json:
+        rows_as_json(rows)
+    else:
+        as_table(COLUMNS, rows)

@@ -1,0 +1,49 @@
+"""What commands have in common: the settings given as flags, and the options that several of them take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from inspect import cleandoc
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from likes.items import DEFAULT_COUNTER
+
+if TYPE_CHECKING:
+    from likes.settings import Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Counter = Annotated[str, typer.Option("--counter", "-c", metavar="NAME", help="Which count of the item.")]
+COUNTER = DEFAULT_COUNTER
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What stands on the command line for every command alike."""
+
+    flags: Mapping[str, str | None]
+    verbose: bool
+
+
+def settings_of(context: typer.Context) -> Settings:
+    """The settings of this run: flags, environment, `.env`, defaults. Raises SettingsError."""
+    from likes.settings import Settings
+
+    return Settings.load(**_given(context).flags)
+
+
+def is_verbose(context: typer.Context) -> bool:
+    """True if more is to be shown."""
+    return _given(context).verbose
+
+
+def _given(context: typer.Context) -> Given:
+    return context.find_object(Given) or Given({}, verbose=False)
+
+
+def prose(text: str | None) -> str:
+    """A docstring for a help page: a line for each paragraph, broken where the terminal ends; examples line by line."""
+    paragraphs = cleandoc(text or "").split("\n\n")
+    return "\n\n".join(part if part.startswith(("$", " ")) else " ".join(part.split()) for part in paragraphs)
