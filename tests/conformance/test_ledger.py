@@ -1,0 +1,340 @@
+"""What applying a batch promises, on every database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import msgpack
+import pytest
+from sqlalchemy import Engine, event, insert, select, text
+from sqlalchemy.exc import DBAPIError
+
+from likes.batch import FORMAT, MAX_DELTA, MIN_DELTA, Batch
+from likes.errors import DatabaseUnavailable, SchemaOutdated
+from likes.sql import cursors
+from likes.sql.cursors import Cursor
+from likes.sql.engine import open_engine, reading, writing
+from likes.sql.ledger import Applied, Ledger
+from likes.sql.schema import url_of
+from likes.sql.tables import batches, dead_letters, totals
+from likes.sql.tables import cursors as cursor_table
+from likes.sql.transaction import ATTEMPTS, transact
+from tests.waiting import wait_until
+
+SHARD = 3
+SEALED_AT = 1_770_000_000_123
+Entry = tuple[str, int | bytes]
+
+
+def batch(seq: int, *entries: Entry, epoch: str = "e", nonce: str = "", previous: str | None = None) -> Batch:
+    """Batch `seq` as Redis seals it; by default its nonce is `n<seq>`, on top of `n<seq - 1>`."""
+    before = previous if previous is not None else f"n{seq - 1}" if seq > 1 else ""
+    members = [f"likes:{item}".encode() for item, _ in entries]
+    texts = [value if isinstance(value, bytes) else str(value) for _, value in entries]
+    sealed = [FORMAT, epoch, SHARD, seq, nonce or f"n{seq}", before, SEALED_AT, members, texts, []]
+    return Batch.unpack(msgpack.packb(sealed))
+
+
+@pytest.fixture
+def ledger(engine: Engine) -> Ledger:
+    """A ledger whose shard stands before the first batch of epoch `e`."""
+    ledger = Ledger(engine, "likes", "worker 1")
+    ledger.claim([SHARD], "redis")
+    with writing(engine) as connection:
+        here = cursors.lock(connection, "likes", SHARD)
+        cursors.move(connection, "likes", here._replace(epoch="e"), datetime.now(UTC))
+    return ledger
+
+
+def cursor(ledger: Ledger) -> Cursor:
+    return ledger.cursors()[SHARD]
+
+
+def rows(ledger: Ledger, table: Any) -> list[Any]:
+    with reading(ledger.engine) as connection:
+        return list(connection.execute(select(table)))
+
+
+def all_totals(ledger: Ledger) -> dict[str, int]:
+    return {row.item: row.total for row in rows(ledger, totals)}
+
+
+def everything(ledger: Ledger) -> list[Any]:
+    return [rows(ledger, table) for table in (totals, cursor_table, batches, dead_letters)]
+
+
+def start_total(ledger: Ledger, item: str, total: int) -> None:
+    with writing(ledger.engine) as connection:
+        connection.execute(insert(totals).values(counter="likes", item=item, total=total, updated_at=datetime.now(UTC)))
+
+
+# Counting.
+
+
+def test_the_next_batch_on_the_chain_is_counted(ledger: Ledger) -> None:
+    before = datetime.now(UTC)
+    first = batch(1, ("a", 3), ("b", -1))
+    assert ledger.apply(first) == Applied(2, 2, 0)
+    assert all_totals(ledger) == {"a": 3, "b": -1}
+    here = cursor(ledger)
+    assert (here.epoch, here.seq, here.nonce, here.applied_delta) == ("e", 1, "n1", 2)
+    assert here.updated_at >= before
+    (row,) = rows(ledger, batches)
+    assert (row.namespace, row.shard, row.epoch, row.seq, row.nonce) == ("likes", SHARD, "e", 1, "n1")
+    assert (row.items, row.delta, row.worker, row.payload) == (2, 2, "worker 1", first.payload)
+    assert row.sealed_at.timestamp() * 1000 == SEALED_AT
+    assert before <= row.applied_at <= datetime.now(UTC)
+    assert row.duration_ms >= 0
+
+
+def test_totals_add_up_over_batches(ledger: Ledger) -> None:
+    for seq, delta in enumerate((5, -7, 0, 2**40), 1):
+        assert ledger.apply(batch(seq, ("a", delta), (f"only in {seq}", 1)))
+    assert all_totals(ledger) == {"a": 2**40 - 2} | {f"only in {seq}": 1 for seq in range(1, 5)}
+    assert cursor(ledger).applied_delta == 2**40 + 2
+
+
+def test_an_empty_batch_moves_the_cursor(ledger: Ledger) -> None:
+    assert ledger.apply(batch(1)) == Applied(0, 0, 0)
+    assert (cursor(ledger).seq, len(rows(ledger, batches)), rows(ledger, totals)) == (1, 1, [])
+
+
+REFUSED: dict[str, Callable[[], Batch]] = {
+    "a repeat": lambda: batch(2, ("a", 9)),
+    "an older one": lambda: batch(1, ("a", 9)),
+    "a gap": lambda: batch(4, ("a", 9)),
+    "a gap on top of the nonce applied": lambda: batch(4, ("a", 9), previous="n2"),
+    "another nonce at the number applied": lambda: batch(2, ("a", 9), nonce="other"),
+    "on top of another nonce": lambda: batch(3, ("a", 9), previous="other"),
+    "on top of none": lambda: batch(3, ("a", 9), previous=""),
+    "another epoch": lambda: batch(3, ("a", 9), epoch="f"),
+    "the first of another epoch": lambda: batch(1, ("a", 9), epoch="f"),
+    "with a misfit": lambda: batch(4, ("a", 9), ("b", b"abc")),
+    "with an overflow": lambda: batch(4, ("a", MAX_DELTA)),
+}
+
+
+@pytest.mark.parametrize("which", REFUSED)
+def test_any_other_batch_is_not_counted_and_changes_nothing(ledger: Ledger, which: str) -> None:
+    ledger.apply(batch(1, ("a", 1)))
+    ledger.apply(batch(2, ("a", 1)))
+    before = everything(ledger)
+    assert ledger.apply(REFUSED[which]()) is None
+    assert everything(ledger) == before
+
+
+def test_a_shard_without_an_epoch_counts_nothing(ledger: Ledger) -> None:
+    with writing(ledger.engine) as connection:
+        cursors.retire(connection, "likes", cursors.lock(connection, "likes", SHARD), "e", "test", datetime.now(UTC))
+    assert ledger.apply(batch(1, ("a", 1))) is None
+    assert all_totals(ledger) == {}
+
+
+def test_namespaces_and_shards_have_cursors_of_their_own(ledger: Ledger) -> None:
+    assert Ledger(ledger.engine, "europe", "w").apply(batch(1, ("a", 1))) is None
+    assert ledger.apply(batch(1, ("a", 1)))
+
+
+def test_items_are_told_apart_byte_by_byte(ledger: Ledger) -> None:
+    names = ["A", "a", "x", "x ", "é", "e\u0301", "😀", "%s", "'", "{}", ":", "*", "-1", "\\n", "a" * 255]
+    ledger.apply(batch(1, *((name, number) for number, name in enumerate(names, 1))))
+    ledger.apply(batch(2, *((name, 100) for name in names)))
+    assert all_totals(ledger) == {name: number + 100 for number, name in enumerate(names, 1)}
+
+
+# All or nothing.
+
+
+@pytest.mark.parametrize("breaks", ["likes_cursors", "likes_totals", "likes_batches", "likes_dead_letters"])
+def test_an_error_anywhere_in_between_leaves_no_trace(ledger: Ledger, breaks: str) -> None:
+    ledger.apply(batch(1, ("a", 1)))
+    before = everything(ledger)
+
+    def fail(_c: object, _u: object, statement: str, *_: object) -> None:
+        if breaks in statement and not statement.startswith("SELECT"):
+            raise RuntimeError("broken from outside")
+
+    event.listen(ledger.engine, "after_cursor_execute", fail)
+    with pytest.raises(RuntimeError, match="broken from outside"):
+        ledger.apply(batch(2, ("a", 1), ("b", b"abc")))
+    event.remove(ledger.engine, "after_cursor_execute", fail)
+    assert everything(ledger) == before
+    assert ledger.apply(batch(2, ("a", 1), ("b", b"abc"))) == Applied(1, 1, 1)
+
+
+def test_a_missing_table_is_not_taken_for_bad_data(ledger: Ledger) -> None:
+    with writing(ledger.engine) as connection:
+        connection.execute(text("DROP TABLE likes_totals"))
+    with pytest.raises(SchemaOutdated, match="likes migrate"):
+        ledger.apply(batch(1, ("a", 1)))
+    assert (cursor(ledger).seq, rows(ledger, dead_letters)) == (0, [])
+
+
+# Entries that cannot be counted.
+
+
+def test_a_total_past_64_bits_is_a_dead_letter_and_the_rest_commits(ledger: Ledger) -> None:
+    start_total(ledger, "full", MAX_DELTA - 1)
+    start_total(ledger, "empty", MIN_DELTA)
+    full = batch(1, ("a", 1), ("b", 2), ("empty", -1), ("full", 5), ("z", 3))
+    assert ledger.apply(full) == Applied(3, 6, 2)
+    assert all_totals(ledger) == {"a": 1, "b": 2, "z": 3, "full": MAX_DELTA - 1, "empty": MIN_DELTA}
+    assert cursor(ledger).applied_delta == 6
+    letters = {letter.item: letter for letter in rows(ledger, dead_letters)}
+    assert {item: (letter.delta, letter.raw) for item, letter in letters.items()} == {
+        "full": (5, None),
+        "empty": (-1, None),
+    }
+    assert letters["full"].reason.startswith("the database refused it: ")
+    assert (letters["full"].epoch, letters["full"].seq, letters["full"].nonce) == ("e", 1, "n1")
+    (row,) = rows(ledger, batches)
+    assert (row.items, row.delta) == (3, 6)
+    assert ledger.apply(full) is None
+    assert len(rows(ledger, dead_letters)) == 2
+
+
+def test_misfits_are_dead_letters_with_what_was_there(ledger: Ledger) -> None:
+    assert ledger.apply(batch(1, ("a", 1), ("b", b"1.5"), ("\x01", 2), ("c", b"\xff\x00"))) == Applied(1, 1, 3)
+    assert all_totals(ledger) == {"a": 1}
+    found = {letter.raw: letter for letter in rows(ledger, dead_letters)}
+    assert {raw: (letter.item, letter.delta) for raw, letter in found.items() if raw != b"2"} == {
+        b"1.5": ("b", None),
+        b"\xff\x00": ("c", None),
+    }
+    assert found[b"2"].item.startswith("\\x01")
+
+
+@pytest.mark.parametrize("names", [("x" * 300, "x" * 301), ("\x01", "\\x01"), ("", "\n"), ("é" * 200, "é" * 201)])
+def test_misfits_whose_names_look_alike_stay_apart(ledger: Ledger, names: tuple[str, str]) -> None:
+    """What no client of ours would write must not stand in the way of the rest."""
+    applied = ledger.apply(batch(1, ("a", 1), (names[0], b"bad"), (names[1], b"bad too")))
+    assert applied == Applied(1, 1, 2)
+    assert len({letter.item for letter in rows(ledger, dead_letters)}) == 2
+
+
+def test_entries_of_the_largest_numbers_are_counted_and_the_sums_stop_at_64_bits(ledger: Ledger) -> None:
+    largest = batch(1, ("a", MAX_DELTA), ("b", MAX_DELTA), ("c", 1))
+    assert ledger.apply(largest) == Applied(3, MAX_DELTA, 0)
+    assert all_totals(ledger) == {"a": MAX_DELTA, "b": MAX_DELTA, "c": 1}
+    assert cursor(ledger).applied_delta == MAX_DELTA
+    assert ledger.apply(batch(2, ("d", 5))) == Applied(1, 5, 0)
+    assert cursor(ledger).applied_delta == MAX_DELTA
+    assert ledger.apply(batch(3, ("e", MIN_DELTA), ("f", MIN_DELTA))) == Applied(2, MIN_DELTA, 0)
+    assert cursor(ledger).applied_delta == -1
+    assert ledger.apply(batch(4, ("g", MIN_DELTA))) == Applied(1, MIN_DELTA, 0)
+    assert cursor(ledger).applied_delta == MIN_DELTA
+
+
+# Repeating.
+
+
+def test_two_workers_apply_one_batch_at_once(ledger: Ledger) -> None:
+    others = [Ledger(open_engine(url_of(ledger.engine), timeout=10), "likes", "other") for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        for seq in range(1, 11):
+            both = batch(seq, ("a", 1), ("b", 2))
+            outcomes = list(pool.map(lambda other, both=both: other.apply(both), others))
+            assert [outcome for outcome in outcomes if outcome] == [Applied(2, 3, 0)]
+    for other in others:
+        other.engine.dispose()
+    assert all_totals(ledger) == {"a": 10, "b": 20}
+
+
+@pytest.mark.parametrize("migrated_url", ["postgres", "mariadb"], indirect=True)  # SQLite has one writer at a time
+@pytest.mark.parametrize("misfits", [0, 1])  # with one the batch goes in by savepoints
+def test_a_deadlock_repeats_the_whole_transaction(ledger: Ledger, misfits: int) -> None:
+    """A stranger holds the total that the batch wants second, and then wants the one it took first."""
+    ledger.apply(batch(1, ("a", 0), ("b", 0), *((f"heavy {n}", 0) for n in range(50))))
+    begun = count_transactions(ledger.engine)
+    stranger, probe = (open_engine(url_of(ledger.engine), timeout=10) for _ in range(2))
+    with ThreadPoolExecutor(1) as pool:
+        with writing(stranger) as connection:
+            # Much changed, so that the database would rather end the other transaction.
+            connection.execute(totals.update().where(totals.c.item != "a").values(total=1000))
+            second = batch(2, ("a", 1), ("b", 1), *[("misfit", b"abc")] * misfits)
+            applying = pool.submit(ledger.apply, second)
+            wait_until(lambda: is_locked(probe, "a"))
+            connection.execute(totals.update().where(totals.c.item == "a").values(total=2000))
+        assert applying.result(30) == Applied(2, 2, misfits)
+    stranger.dispose()
+    probe.dispose()
+    assert len(begun) == 2
+    assert (all_totals(ledger)["a"], all_totals(ledger)["b"]) == (2001, 1001)
+    assert (cursor(ledger).seq, len(rows(ledger, batches)), len(rows(ledger, dead_letters))) == (2, 2, misfits)
+
+
+def is_locked(engine: Engine, item: str) -> bool:
+    try:
+        with writing(engine) as connection:
+            connection.execute(select(totals).where(totals.c.item == item).with_for_update(nowait=True)).all()
+    except DBAPIError:
+        return True
+    return False
+
+
+def count_transactions(engine: Engine) -> list[object]:
+    """A list that grows by one with every transaction begun."""
+    begun: list[object] = []
+    event.listen(engine, "begin", begun.append)
+    return begun
+
+
+def test_a_lock_held_too_long_by_another_is_waited_for_again(ledger: Ledger) -> None:
+    ledger.apply(batch(1, ("a", 0)))
+    hasty = Ledger(open_engine(url_of(ledger.engine), timeout=1), "likes", "hasty")
+    stranger = open_engine(url_of(ledger.engine), timeout=30)
+    begun = count_transactions(hasty.engine)
+    with ThreadPoolExecutor(1) as pool, writing(stranger) as connection:
+        connection.execute(totals.update().values(total=totals.c.total))
+        applying = pool.submit(hasty.apply, batch(2, ("a", 1)))
+        wait_until(lambda: len(begun) == 2)  # it tried, and tries again
+        connection.rollback()
+        assert applying.result(30) == Applied(1, 1, 0)
+    stranger.dispose()
+    hasty.engine.dispose()
+    assert all_totals(ledger) == {"a": 1}
+
+
+def test_a_database_that_refuses_for_good_is_given_up_after_some_attempts(ledger: Ledger) -> None:
+    attempts = 0
+
+    def work(_: object) -> None:
+        nonlocal attempts
+        attempts += 1
+        raise DatabaseUnavailable("away")
+
+    with pytest.raises(DatabaseUnavailable):
+        transact(ledger.engine, work)
+    assert attempts == ATTEMPTS
+
+
+def test_bad_data_is_not_tried_again_in_vain(ledger: Ledger) -> None:
+    """What is refused once is refused always: the second transaction already looks for the entry at fault."""
+    start_total(ledger, "full", MAX_DELTA)
+    begun = count_transactions(ledger.engine)
+    assert ledger.apply(batch(1, ("full", 1))) == Applied(0, 0, 1)
+    assert len(begun) == 2
+
+
+def test_a_lost_reply_to_commit_is_recognised(ledger: Ledger) -> None:
+    """The connection breaks after the server has committed; repeating finds the cursor moved."""
+    dialect: Any = ledger.engine.dialect
+    commit = dialect.do_commit
+
+    def commit_and_break(connection: Any) -> None:
+        dialect.do_commit = commit
+        commit(connection)
+        raise DatabaseUnavailable("the connection broke")
+
+    dialect.do_commit = commit_and_break
+    assert ledger.apply(batch(1, ("a", 5))) is None
+    assert all_totals(ledger) == {"a": 5}
+
+
+@pytest.fixture(autouse=True)
+def pools_are_closed(engine: Engine) -> Iterator[None]:
+    yield
+    assert engine.pool.checkedout() == 0, "a connection was not given back"  # type: ignore[attr-defined]

@@ -1,0 +1,172 @@
+"""A Redis that is restarted, restored from its snapshot, or replaced by its replica: noticed once, counted exactly."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from likes.sql.engine import open_engine
+from likes.sql.schema import migrate
+from tests.rig import Rig
+from tests.servers import RedisServer
+from tests.waiting import wait_until
+
+SHARDS = 4
+EVERYWHERE = {f"video:{n}": 1 for n in range(20)}  # in every shard
+
+
+@pytest.fixture
+def rig_on(tmp_path: Path) -> Iterator[Callable[[RedisServer], Rig]]:
+    """Makes rigs on one database, whichever Redis they are on."""
+    engine = open_engine(f"sqlite:///{tmp_path}/likes.db", timeout=10)
+    migrate(engine)
+    with ExitStack() as opened:
+        yield lambda server: opened.enter_context(Rig(server.url, engine, shards=SHARDS))
+    engine.dispose()
+
+
+def times(number: int) -> dict[str, int]:
+    return dict.fromkeys(EVERYWHERE, number)
+
+
+def test_a_restart_is_one_incident_and_costs_nothing_with_the_append_only_file(
+    own_valkey: Callable[..., RedisServer], rig_on: Callable[[RedisServer], Rig]
+) -> None:
+    server = own_valkey("--appendfsync", "always")
+    rig = rig_on(server)
+    rig.likes.add(EVERYWHERE)
+    rig.flush()
+    known_good = min(cursor.updated_at for cursor in rig.worker.ledger.cursors().values())
+    rig.likes.add(EVERYWHERE)
+    server.kill()
+    server.start()
+    rig.likes.add(EVERYWHERE)
+    rig.flush()
+    rig.flush()
+    assert rig.totals() == times(3)
+    (incident,) = rig.incidents()
+    assert (incident.kind, incident.shard) == ("redis_restarted", None)
+    assert (incident.exposed_from, incident.exposed_to <= datetime.now(UTC)) == (known_good, True)
+    assert rig.dead_letters() == []
+
+
+def test_several_workers_record_a_restart_once(
+    own_valkey: Callable[..., RedisServer], rig_on: Callable[[RedisServer], Rig]
+) -> None:
+    server = own_valkey("--appendfsync", "always")
+    one, other = rig_on(server), rig_on(server)
+    one.likes.add(EVERYWHERE)
+    one.flush()
+    other.flush()
+    server.kill()
+    server.start()
+    one.flush()
+    other.flush()
+    assert one.kinds() == ["redis_restarted"]
+
+
+def test_a_restart_without_persistence_is_an_emptied_redis(
+    own_valkey: Callable[..., RedisServer], rig_on: Callable[[RedisServer], Rig]
+) -> None:
+    server = own_valkey("--appendonly", "no")
+    rig = rig_on(server)
+    rig.likes.add(EVERYWHERE)
+    rig.flush()
+    rig.likes.add(EVERYWHERE)  # lost
+    server.kill()
+    server.start()
+    rig.likes.add(EVERYWHERE)
+    rig.flush()
+    assert rig.totals() == times(2)
+    assert sorted(rig.kinds()) == ["redis_replaced"] * SHARDS + ["redis_restarted"]
+
+
+def test_a_restart_from_an_older_snapshot_is_a_redis_gone_back(
+    own_valkey: Callable[..., RedisServer], rig_on: Callable[[RedisServer], Rig]
+) -> None:
+    server = own_valkey("--appendonly", "no")
+    rig = rig_on(server)
+    rig.likes.add(EVERYWHERE)
+    rig.redis.save()
+    shutil.copy(server.folder / "dump.rdb", server.folder / "older")
+    rig.flush()
+    server.kill()
+    shutil.copy(server.folder / "older", server.folder / "dump.rdb")
+    server.start()
+    rig.flush()
+    assert rig.totals() == times(1)
+    assert rig.set_aside() == times(1)
+    assert sorted(set(rig.kinds())) == ["redis_restarted", "redis_went_back", "set_aside"]
+    rig.likes.add(EVERYWHERE)
+    rig.flush()
+    assert rig.totals() == times(2)
+
+
+def test_a_promoted_replica_that_has_everything_is_one_incident(
+    own_valkey: Callable[..., RedisServer], rig_on: Callable[[RedisServer], Rig]
+) -> None:
+    master, replica = own_valkey("--repl-diskless-sync-delay", "0"), own_valkey()
+    rig, on_replica = rig_on(master), rig_on(replica)
+    rig.likes.add(EVERYWHERE)
+    follow(on_replica, master)
+    rig.flush()
+    rig.likes.add(EVERYWHERE)
+    assert rig.redis.wait(1, 5000) == 1
+    master.kill()
+    on_replica.redis.replicaof("NO", "ONE")
+    on_replica.likes.add(EVERYWHERE)
+    on_replica.flush()
+    on_replica.flush()
+    assert on_replica.totals() == times(3)
+    assert on_replica.kinds() == ["redis_failed_over"]
+    assert on_replica.dead_letters() == []
+
+
+def test_a_promoted_replica_that_was_behind_is_a_redis_gone_back(
+    own_valkey: Callable[..., RedisServer], rig_on: Callable[[RedisServer], Rig]
+) -> None:
+    master, replica = own_valkey("--repl-diskless-sync-delay", "0"), own_valkey()
+    rig, on_replica = rig_on(master), rig_on(replica)
+    follow(on_replica, master)
+    rig.likes.add(EVERYWHERE)
+    rig.flush()
+    rig.likes.add(EVERYWHERE)
+    assert rig.redis.wait(1, 5000) == 1
+    on_replica.redis.replicaof("NO", "ONE")
+    rig.flush()  # the replica does not hear of it
+    master.kill()
+    on_replica.likes.add(EVERYWHERE)
+    on_replica.flush()
+    assert on_replica.totals() == times(2)
+    assert on_replica.set_aside() == times(2)  # what was flushed already, and what was posted since
+    assert on_replica.kinds()[0] == "redis_failed_over"
+    assert on_replica.kinds().count("redis_went_back") == SHARDS
+    on_replica.likes.add(EVERYWHERE)
+    on_replica.flush()
+    assert on_replica.totals() == times(3)
+
+
+def test_a_first_replica_that_joins_is_no_incident(
+    own_valkey: Callable[..., RedisServer], rig_on: Callable[[RedisServer], Rig]
+) -> None:
+    """Its master takes a new replication id then, as it does after an hour without any; nothing was restarted."""
+    master, replica = own_valkey("--repl-diskless-sync-delay", "0"), own_valkey()
+    rig, on_replica = rig_on(master), rig_on(replica)
+    rig.likes.add(EVERYWHERE)
+    rig.flush()
+    follow(on_replica, master)
+    rig.likes.add(EVERYWHERE)
+    rig.flush()
+    assert rig.totals() == times(2)
+    assert rig.kinds() == []
+
+
+def follow(replica: Rig, master: RedisServer) -> None:
+    """Make it a replica that has all its master has now."""
+    replica.redis.replicaof("127.0.0.1", master.port)
+    wait_until(lambda: replica.redis.info("replication").get("master_link_status") == "up")

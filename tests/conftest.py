@@ -1,0 +1,181 @@
+"""Servers and databases for every test: each server is started once, when first asked for; each test finds it empty."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import hypothesis
+import pytest
+import redis
+from sqlalchemy import Engine
+
+from likes.sql.engine import open_engine
+from likes.sql.schema import migrate
+from tests.servers import MariaDB, MissingServerError, PostgreSQL, RedisServer, Server, debian_redis, valkey
+
+IN_CI = bool(os.environ.get("CI"))
+
+hypothesis.settings.register_profile("dev", deadline=None, max_examples=20)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if IN_CI else "dev")
+
+# What design 3 lists, and nothing else: {prefix:shard}:… with an epoch of 16 hexadecimal digits, or any name in tests.
+DECLARED_KEYS = re.compile(
+    rb"\{[^{}]+:\d+\}:(epoch|epochs|lease|[^:]+:(state|pending|in_flight|producers|batch:\d+|delta:[A-Za-z0-9_.-]+:.+))",
+    re.DOTALL,
+)
+
+
+def _started(make: Callable[[], Server]) -> Iterator[Server]:
+    try:
+        server = make()
+    except MissingServerError as missing:
+        if IN_CI:
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+    try:
+        yield server.start()
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[Server]:
+    """Valkey from the wheel, shared by all tests."""
+    yield from _started(valkey)
+
+
+@pytest.fixture(scope="session")
+def debian_redis_server() -> Iterator[Server]:
+    """Debian's Redis, shared by all tests."""
+    yield from _started(debian_redis)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """PostgreSQL, shared by all tests, without fsync."""
+    yield from _started(PostgreSQL)
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[Server]:
+    """MariaDB, shared by all tests."""
+    yield from _started(MariaDB)
+
+
+def _emptied(url: str) -> Iterator[str]:
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+        client.config_resetstat()
+        yield url
+        undeclared = [key for key in client.scan_iter(count=1000) if not DECLARED_KEYS.fullmatch(key)]
+        client.flushall()
+    assert not undeclared, f"keys that design 3 does not list: {undeclared[:5]}"
+
+
+@pytest.fixture
+def valkey_url(valkey_server: RedisServer) -> Iterator[str]:
+    """The URL of an empty Valkey."""
+    yield from _emptied(valkey_server.url)
+
+
+@pytest.fixture(params=["valkey", "debian_redis"])
+def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty Redis, of each kind there is."""
+    yield from _emptied(request.getfixturevalue(f"{request.param}_server").url)
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[Callable[..., RedisServer]]:
+    """Makes servers of the test's own, to kill, pause and restart; options are those of the command line."""
+    with ExitStack() as made:
+
+        def make(*options: str) -> RedisServer:
+            server = valkey(*options)
+            made.callback(server.remove)
+            server.start()
+            return server
+
+        yield make
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgreSQL) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database."""
+    name = f"test_{uuid.uuid4().hex}"
+    yield postgres_server.create(name)
+    postgres_server.drop(name)
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: MariaDB) -> Iterator[str]:
+    """The URL of an empty MariaDB database."""
+    name = f"test_{uuid.uuid4().hex}"
+    yield mariadb_server.create(name)
+    mariadb_server.drop(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a SQLite file that is not there yet."""
+    return f"sqlite:///{tmp_path / 'likes.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database, of each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy: quicker than migrating one for each test."""
+    path = tmp_path_factory.mktemp("template") / "likes.db"
+    engine = open_engine(f"sqlite:///{path}", timeout=30)
+    migrate(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgreSQL) -> str:
+    """A migrated PostgreSQL database to copy."""
+    engine = open_engine(postgres_server.create("likes_template"), timeout=30)
+    migrate(engine)
+    engine.dispose()
+    return "likes_template"
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a migrated, empty database, of each kind."""
+    name = f"test_{uuid.uuid4().hex}"
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "likes.db")
+        yield f"sqlite:///{tmp_path / 'likes.db'}"
+    elif request.param == "postgres":
+        template = request.getfixturevalue("postgres_template")
+        server: PostgreSQL = request.getfixturevalue("postgres_server")
+        yield server.create(name, template)
+        server.drop(name)
+    else:
+        url: str = request.getfixturevalue("mariadb_url")
+        engine = open_engine(url, timeout=30)
+        migrate(engine)
+        engine.dispose()
+        yield url
+
+
+@pytest.fixture
+def engine(migrated_url: str) -> Iterator[Engine]:
+    """An engine on a migrated, empty database, of each kind."""
+    engine = open_engine(migrated_url, timeout=10)
+    yield engine
+    engine.dispose()

@@ -1,0 +1,137 @@
+"""What is pruned, and what must not be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, update
+
+from likes import LikeCounter
+from likes.sql.engine import writing
+from likes.sql.schema import url_of
+from likes.sql.tables import batches
+from tests.rig import Rig
+from worker import housekeeping
+from worker.housekeeping import EVERY_SECONDS, Housekeeping, forget_producers, prune_ledger
+
+NOW = datetime.now(UTC)
+LONG_AGO = NOW - timedelta(days=40)
+CUTOFF = NOW - timedelta(days=30)
+
+
+@pytest.fixture
+def rig(valkey_url: str, engine: Engine) -> Iterator[Rig]:
+    with Rig(valkey_url, engine, shards=2) as rig:
+        yield rig
+
+
+def make_old(rig: Rig, *, up_to_seq: int) -> None:
+    with writing(rig.engine) as connection:
+        connection.execute(update(batches).where(batches.c.seq <= up_to_seq).values(applied_at=LONG_AGO))
+
+
+def rows(rig: Rig) -> set[tuple[int, int]]:
+    return {(row.shard, row.seq) for row in rig.ledger()}
+
+
+def flush_three_times(rig: Rig) -> None:
+    for _ in range(3):
+        rig.likes.add({f"item {n}": 1 for n in range(20)})
+        rig.flush()
+    assert rows(rig) == {(shard, seq) for shard in (0, 1) for seq in (1, 2, 3)}
+
+
+def test_rows_older_than_the_retention_go(rig: Rig) -> None:
+    flush_three_times(rig)
+    make_old(rig, up_to_seq=2)
+    assert prune_ledger(rig.worker.ledger, CUTOFF) == 4
+    assert rows(rig) == {(0, 3), (1, 3)}
+    assert prune_ledger(rig.worker.ledger, CUTOFF) == 0
+
+
+def test_the_newest_row_of_an_epoch_stays_however_old_it_is(rig: Rig) -> None:
+    flush_three_times(rig)
+    make_old(rig, up_to_seq=3)
+    prune_ledger(rig.worker.ledger, CUTOFF)
+    assert rows(rig) == {(0, 3), (1, 3)}
+    rig.redis.flushall()
+    rig.likes.add({f"item {n}": 1 for n in range(20)})
+    rig.flush()
+    make_old(rig, up_to_seq=3)
+    assert prune_ledger(rig.worker.ledger, CUTOFF) == 0
+    assert rows(rig) == {(0, 3), (1, 3), (0, 1), (1, 1)}
+
+
+def test_rows_of_another_namespace_stay(rig: Rig, valkey_url: str, engine: Engine) -> None:
+    flush_three_times(rig)
+    make_old(rig, up_to_seq=2)
+    with Rig(valkey_url, engine, prefix="others") as other:
+        assert prune_ledger(other.worker.ledger, CUTOFF) == 0
+
+
+def test_it_deletes_chunk_by_chunk_until_its_time_is_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "CHUNK", 3)
+    flush_three_times(rig)
+    make_old(rig, up_to_seq=3)
+    assert prune_ledger(rig.worker.ledger, CUTOFF, seconds=0) == 0
+    assert prune_ledger(rig.worker.ledger, CUTOFF) == 4
+    assert rows(rig) == {(0, 3), (1, 3)}
+
+
+def test_flushing_goes_on_after_pruning(rig: Rig) -> None:
+    flush_three_times(rig)
+    make_old(rig, up_to_seq=3)
+    prune_ledger(rig.worker.ledger, CUTOFF)
+    rig.likes.like("item 1")
+    rig.flush()
+    assert rig.totals()["item 1"] == 4
+    assert rig.kinds() == []
+
+
+def producers(rig: Rig) -> int:
+    return sum(rig.redis.hlen(rig.key("producers", shard)) for shard in (0, 1))
+
+
+def post(rig: Rig, valkey_url: str) -> None:
+    """As a process of its own would: as another producer."""
+    with LikeCounter(redis_url=valkey_url, database_url=url_of(rig.engine), shards=2) as likes:
+        likes.add({f"item {n}": 1 for n in range(20)})
+
+
+def test_silent_producers_are_forgotten_and_others_are_not(rig: Rig, valkey_url: str) -> None:
+    for _ in range(5):
+        post(rig, valkey_url)
+    link = rig.worker.buffer.link
+    assert forget_producers(link, rig.prefix, [0, 1]) == 0
+    assert producers(rig) == 10
+    assert forget_producers(link, rig.prefix, [0, 1], age=-1) == 10  # even those of this very moment
+    assert producers(rig) == 0
+
+
+def test_many_producers_are_forgotten_in_chunks(rig: Rig, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(housekeeping, "CHUNK", 2)
+    for _ in range(5):
+        post(rig, valkey_url)
+    assert forget_producers(rig.worker.buffer.link, rig.prefix, [0, 1], age=-1) == 10
+
+
+def test_before_any_client_there_is_nothing_to_forget(rig: Rig) -> None:
+    assert forget_producers(rig.worker.buffer.link, rig.prefix, [0, 1]) == 0
+
+
+def test_it_tidies_up_every_ten_minutes(rig: Rig) -> None:
+    now = 0.0
+    tidying = Housekeeping(rig.worker.buffer.link, rig.worker.ledger, retention_days=30, clock=lambda: now)
+    flush_three_times(rig)
+    make_old(rig, up_to_seq=1)
+    tidying.tidy([0, 1])
+    assert rows(rig) == {(shard, seq) for shard in (0, 1) for seq in (2, 3)}
+    make_old(rig, up_to_seq=2)
+    now += EVERY_SECONDS - 1
+    tidying.tidy([0, 1])
+    assert len(rows(rig)) == 4
+    now += 1
+    tidying.tidy([0, 1])
+    assert rows(rig) == {(0, 3), (1, 3)}

@@ -1,0 +1,101 @@
+"""Every command and every line of Python in the README, run as it stands."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[2] / "README.md"
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+
+# What differs from run to run.
+VARIES = [(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "MOMENT"), (r"\d+\.\d+ s", "SECONDS"), (r" +", " ")]
+
+
+def commands(language: str) -> list[tuple[str, list[str]]]:
+    """The commands of all blocks in a language, each with the lines it prints."""
+    found: list[tuple[str, list[str]]] = []
+    for name, text in BLOCKS:
+        for line in text.splitlines() if name == language else ():
+            if line.startswith("$ "):
+                found.append((line[2:], []))
+            else:
+                found[-1][1].append(line)
+    return found
+
+
+def alike(printed: list[str], expected: list[str]) -> bool:
+    """True if the lines are the same but for moments and seconds; `...` stands for any lines."""
+
+    def plain(lines: list[str]) -> str:
+        text = "\n".join(line.rstrip() for line in lines)
+        for pattern, name in VARIES:
+            text = re.sub(pattern, name, text)
+        return text
+
+    pattern = re.escape(plain(expected)).replace(r"\.\.\.", ".*")
+    return re.fullmatch(pattern, plain(printed), re.DOTALL) is not None
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A machine where nothing is set up but the command `likes`."""
+    scripts = tmp_path / "bin"
+    scripts.mkdir()
+    (scripts / "likes").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cli "$@"\n')
+    (scripts / "likes").chmod(0o755)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("LIKES_")}
+    yield {
+        **clean,
+        "PATH": f"{scripts}:{clean['PATH']}",
+        "PYTHONPATH": str(README.parent),
+        "LIKES_DATA_DIR": str(tmp_path / "data"),
+    }
+    subprocess.run([scripts / "likes", "embedded", "stop"], env={**clean, "LIKES_DATA_DIR": str(tmp_path / "data")},
+                   cwd=README.parent, check=False)  # fmt: skip
+
+
+def test_the_commands_print_what_the_readme_says(
+    environment: dict[str, str], tmp_path: Path, valkey_url: str, postgres_url: str
+) -> None:
+    for command, expected in commands("console"):
+        if command.startswith("export "):
+            name, _, _ = command.removeprefix("export ").partition("=")
+            environment[name] = {"LIKES_REDIS_URL": valkey_url, "LIKES_DATABASE_URL": postgres_url}[name]
+            continue
+        # A worker runs until it is told to end.
+        runnable = f"timeout --preserve-status --signal=TERM 3 {command}" if command == "likes worker" else command
+        done = subprocess.run(
+            ["bash", "-c", runnable], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode in (0, 3), f"{command}: {done.stderr}"
+        printed = [*done.stderr.splitlines(), *done.stdout.splitlines()]
+        assert alike(printed, expected), f"$ {command}\nprinted:\n" + "\n".join(printed)
+
+
+def test_the_python_runs(environment: dict[str, str], tmp_path: Path) -> None:
+    (program,) = [text for language, text in BLOCKS if language == "python"]
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("3\n", "")
+
+
+def test_the_make_targets_exist() -> None:
+    (text,) = [text for language, text in BLOCKS if language == "sh"]
+    makefile = (README.parent / "Makefile").read_text()
+    for target in re.findall(r"^make (\w+)", text, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_setting_is_in_the_table() -> None:
+    from likes.settings import Settings, variable
+
+    table = set(re.findall(r"^\| `(LIKES_\w+)`", README.read_text(), re.MULTILINE))
+    assert table == {variable(name) for name in Settings.model_fields}

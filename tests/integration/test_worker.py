@@ -1,0 +1,435 @@
+"""The worker as a process: on its interval, with servers that go away, killed, stopped, and not alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from sqlalchemy import Engine
+
+from likes import RedisFull, embedded
+from likes.sql.engine import open_engine
+from likes.sql.schema import migrate, url_of
+from tests.rig import Rig
+from tests.running_worker import RunningWorker
+from tests.servers import PostgreSQL, RedisServer
+from tests.shell import CHECKOUT, Shell
+from tests.waiting import wait_until
+from worker.audit import audit
+from worker.lease import Leases
+
+OwnValkey = Callable[..., RedisServer]
+ITEMS = {f"item {n}": n + 1 for n in range(200)}
+NEVER = {"interval": 3600, "flush_at_items": 0}
+
+
+def shell_for(rig: Rig, folder: Path, **settings: object) -> Shell:
+    """A shell whose `likes` works on the servers of the rig."""
+    return Shell(
+        folder,
+        redis_url=rig.places.redis_url(),
+        redis_name="redis",
+        database_url=url_of(rig.engine),
+        shards=rig.shards,
+        **{"interval": 0.2, **settings},
+    )
+
+
+@pytest.fixture
+def rig(valkey_url: str, engine: Engine) -> Iterator[Rig]:
+    """On every database."""
+    with Rig(valkey_url, engine, shards=4) as rig:
+        yield rig
+
+
+@pytest.fixture
+def one_engine(sqlite_url: str) -> Iterator[Engine]:
+    """On one database, where it makes no difference which."""
+    engine = open_engine(sqlite_url, timeout=10)
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def one_rig(valkey_url: str, one_engine: Engine) -> Iterator[Rig]:
+    with Rig(valkey_url, one_engine, shards=4) as rig:
+        yield rig
+
+
+@pytest.fixture
+def breakable(own_valkey: OwnValkey, one_engine: Engine) -> Iterator[tuple[RedisServer, Rig]]:
+    """A rig and its Redis, to stop and start."""
+    server = own_valkey()
+    with Rig(server.url, one_engine, shards=4) as rig:
+        yield server, rig
+
+
+def assert_in_order(rig: Rig) -> None:
+    found = audit(rig.worker.buffer, rig.worker.ledger, rig.shards)
+    assert (found.ok, list(found.problems)) == (True, [])
+
+
+# Flushing.
+
+
+def test_it_flushes_at_once_and_then_on_the_interval(rig: Rig, tmp_path: Path) -> None:
+    rig.likes.add(ITEMS)
+    with RunningWorker(shell_for(rig, tmp_path)) as worker:
+        wait_until(lambda: rig.totals() == ITEMS)
+        for times in (2, 3):
+            rig.likes.add(ITEMS)
+            wait_until(lambda n=times: rig.totals() == {item: n * delta for item, delta in ITEMS.items()})
+        assert worker.stop() == 0
+        assert worker.said("started")[0]["interval"] == 0.2
+        assert sum(flushed["delta"] for flushed in worker.said("flushed")) == 3 * sum(ITEMS.values())
+        assert worker.said("trouble") == []
+    assert {row.worker.partition(":")[0] for row in rig.ledger()} == {socket.gethostname()}
+    assert_in_order(rig)
+
+
+def test_it_flushes_early_when_enough_is_pending(one_rig: Rig, tmp_path: Path) -> None:
+    with RunningWorker(shell_for(one_rig, tmp_path, interval=3600, flush_at_items=100)) as worker:
+        wait_until(one_rig.worker.ledger.cursors)
+        one_rig.likes.add({f"item {n}": 1 for n in range(99)})
+        one_rig.likes.like("the hundredth")
+        worker.wait_for("flushed")
+        wait_until(lambda: len(one_rig.totals()) == 100)
+
+
+def test_shards_that_were_more_once_are_flushed_too(one_rig: Rig, tmp_path: Path) -> None:
+    one_rig.flush()
+    one_rig.likes.add(ITEMS)
+    with RunningWorker(shell_for(one_rig, tmp_path, **NEVER), shards=1):
+        wait_until(lambda: one_rig.totals() == ITEMS)
+
+
+def test_it_comes_back_for_shards_another_worker_held(one_rig: Rig, tmp_path: Path) -> None:
+    Leases(one_rig.worker.buffer.link, one_rig.prefix, 1.0).take([0, 1])  # it was killed
+    one_rig.likes.add(ITEMS)
+    with RunningWorker(shell_for(one_rig, tmp_path, **NEVER, lease_seconds=1)):
+        wait_until(lambda: one_rig.totals() == ITEMS)
+
+
+def test_it_tells_of_incidents_and_dead_letters(one_rig: Rig, tmp_path: Path) -> None:
+    one_rig.likes.like("a")
+    one_rig.flush()
+    one_rig.redis.flushall()
+    one_rig.likes.add({"a": 1, "odd": 1})
+    shard = next(shard for shard in range(4) if one_rig.redis.exists(one_rig.key("delta:likes:odd", shard)))
+    one_rig.redis.set(one_rig.key("delta:likes:odd", shard), "no number")
+    with RunningWorker(shell_for(one_rig, tmp_path, **NEVER)) as worker:
+        assert worker.wait_for("dead_letters")["dead_letters"] == 1
+        assert worker.wait_for("incident")["kind"] == "redis_replaced"
+
+
+def test_no_password_is_logged_and_text_is_the_default(postgres_url: str, valkey_url: str, tmp_path: Path) -> None:
+    secret = postgres_url.replace("postgres@", "postgres:s3cret@")
+    migrate(open_engine(secret, timeout=10))
+    shell = Shell(tmp_path, redis_url=valkey_url, database_url=secret, redis_name="redis")
+    with RunningWorker(shell, log_format=None, **NEVER) as worker:
+        wait_until(lambda: worker.lines)
+        assert worker.stop() == 0
+    assert "info worker" in worker.lines[0]
+    assert "PostgreSQL at 127.0.0.1" in worker.lines[0]
+    assert "s3cret" not in "".join(worker.lines)
+
+
+# The end.
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_a_last_flush(one_rig: Rig, tmp_path: Path, number: signal.Signals) -> None:
+    with RunningWorker(shell_for(one_rig, tmp_path, **NEVER)) as worker:
+        wait_until(one_rig.worker.ledger.cursors)
+        one_rig.likes.add(ITEMS)
+        assert worker.stop(number) == 0
+        assert worker.said("stopping")[0]["reason"] == number.name
+        assert len(worker.said("stopped")) == 1
+    assert one_rig.totals() == ITEMS
+
+
+def test_the_last_flush_does_not_wait_for_leases(one_rig: Rig, tmp_path: Path) -> None:
+    with RunningWorker(shell_for(one_rig, tmp_path, **NEVER)) as worker:
+        wait_until(one_rig.worker.ledger.cursors)
+        one_rig.likes.add(ITEMS)
+        another = Leases(one_rig.worker.buffer.link, one_rig.prefix, 60)
+        wait_until(lambda: another.take(range(4)) == [0, 1, 2, 3])
+        assert worker.stop() == 0
+    assert one_rig.totals() == ITEMS
+
+
+def test_leases_are_given_back(one_rig: Rig, tmp_path: Path) -> None:
+    one_rig.likes.add(ITEMS)
+    with RunningWorker(shell_for(one_rig, tmp_path, **NEVER)) as worker:
+        worker.wait_for("flushed")
+        wait_until(lambda: not one_rig.redis.keys("*:lease"))
+
+
+def test_a_second_signal_ends_it_at_once(breakable: tuple[RedisServer, Rig], tmp_path: Path) -> None:
+    server, rig = breakable
+    with RunningWorker(shell_for(rig, tmp_path, **NEVER, redis_timeout=600)) as worker:
+        wait_until(rig.worker.ledger.cursors)
+        rig.likes.add(ITEMS)
+        server.pause()
+        worker.send(signal.SIGTERM)
+        worker.wait_for("stopping")
+        assert worker.stop() == -signal.SIGTERM
+        server.resume()
+    assert rig.flush().delta == sum(ITEMS.values())
+
+
+def test_a_last_flush_that_takes_too_long_is_cut_short(breakable: tuple[RedisServer, Rig], tmp_path: Path) -> None:
+    server, rig = breakable
+    program = "from worker import run; run.LAST_FLUSH_SECONDS = 1; from cli.main import main; main()"
+    settings = shell_for(rig, tmp_path, **NEVER, redis_timeout=600, log_format="json").settings
+    environment = {f"LIKES_{name.upper()}": str(value) for name, value in settings.items()}
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "worker"],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), **environment},
+    ) as process:
+        assert process.stderr
+        wait_until(rig.worker.ledger.cursors)
+        server.pause()
+        process.send_signal(signal.SIGTERM)
+        said = [json.loads(line)["event"] for line in process.stderr]
+        assert process.wait(30) == 1
+    server.resume()
+    assert said[-1] == "cut_short"
+
+
+def test_with_redis_away_at_the_end_it_says_so(breakable: tuple[RedisServer, Rig], tmp_path: Path) -> None:
+    server, rig = breakable
+    with RunningWorker(shell_for(rig, tmp_path, **NEVER)) as worker:
+        wait_until(rig.worker.ledger.cursors)
+        server.stop()
+        assert worker.stop() == 5
+        assert worker.lines[-1].startswith("Error: Redis at 127.0.0.1")
+
+
+# Killed.
+
+
+def test_killed_again_and_again_it_loses_and_repeats_nothing(rig: Rig, tmp_path: Path) -> None:
+    shell = shell_for(rig, tmp_path, batch_items=5)
+    posted = dict.fromkeys(ITEMS, 0)
+    for _ in range(3):
+        rig.likes.add(ITEMS)
+        posted = {item: count + ITEMS[item] for item, count in posted.items()}
+        batches_before = len(rig.ledger())
+        with RunningWorker(shell) as worker:
+            wait_until(lambda before=batches_before: len(rig.ledger()) > before + 3)
+            worker.kill()
+    with RunningWorker(shell) as worker:
+        wait_until(lambda: rig.totals() == posted)
+        assert worker.stop() == 0
+    assert rig.totals() == posted
+    assert rig.kinds() == []
+    assert_in_order(rig)
+
+
+# Not alone.
+
+
+def test_two_workers_share_the_shards_and_count_everything_once(rig: Rig, tmp_path: Path) -> None:
+    shell = shell_for(rig, tmp_path, interval=0.05, batch_items=7)
+    turns = 0
+    with RunningWorker(shell) as one, RunningWorker(shell) as other:
+        one.wait_for("started")
+        other.wait_for("started")
+        deadline = time.monotonic() + 60
+        while turns < 20 or len({row.worker for row in rig.ledger()}) < 2:
+            rig.likes.add(ITEMS)
+            turns += 1
+            assert time.monotonic() < deadline, "one of them does nothing"
+        assert (one.stop(), other.stop()) == (0, 0)
+        assert one.said("trouble") == other.said("trouble") == []
+    assert rig.totals() == {item: turns * delta for item, delta in ITEMS.items()}
+    assert rig.kinds() == []
+    assert_in_order(rig)
+
+
+# Servers that are away.
+
+
+class Refusing:
+    """Listens on a port and hangs up on everybody, counting them."""
+
+    def __init__(self, port: int) -> None:
+        self.callers = 0
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self._thread = Thread(target=self._answer, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def _answer(self) -> None:
+        while True:
+            try:
+                self._listener.accept()[0].close()
+            except OSError:  # closed
+                return
+            self.callers += 1
+
+
+def test_redis_away_at_start_is_said_once_and_waited_for(breakable: tuple[RedisServer, Rig], tmp_path: Path) -> None:
+    server, rig = breakable
+    server.stop()
+    refusing = Refusing(server.port)
+    with RunningWorker(shell_for(rig, tmp_path)) as worker:
+        worker.wait_for("trouble")
+        wait_until(lambda: refusing.callers >= 5)
+        refusing.close()
+        server.start()
+        worker.wait_for("recovered")
+        rig.likes.add(ITEMS)
+        wait_until(lambda: rig.totals() == ITEMS)
+        assert worker.stop() == 0
+        (trouble,) = worker.said("trouble")
+        assert "Redis at 127.0.0.1" in trouble["message"]
+        assert len(worker.said("recovered")) == 1
+
+
+def test_redis_away_later_is_waited_for(breakable: tuple[RedisServer, Rig], tmp_path: Path) -> None:
+    server, rig = breakable
+    with RunningWorker(shell_for(rig, tmp_path)) as worker:
+        for turn in (1, 2):
+            rig.likes.add(ITEMS)
+            wait_until(lambda n=turn: rig.totals() == {item: n * delta for item, delta in ITEMS.items()})
+            server.stop()
+            worker.wait_for("trouble", times=turn)
+            server.start()
+            worker.wait_for("recovered", times=turn)
+        assert worker.wait_for("incident")["kind"] == "redis_restarted"
+        assert worker.stop() == 0
+        assert (len(worker.said("trouble")), len(worker.said("recovered"))) == (2, 2)
+
+
+def test_a_redis_that_does_not_answer_holds_nothing_up_for_ever(
+    breakable: tuple[RedisServer, Rig], tmp_path: Path
+) -> None:
+    server, rig = breakable
+    with RunningWorker(shell_for(rig, tmp_path, redis_timeout=0.2)) as worker:
+        wait_until(rig.worker.ledger.cursors)
+        server.pause()
+        worker.wait_for("trouble")
+        server.resume()
+        worker.wait_for("recovered")
+
+
+def fill_up(rig: Rig) -> int:
+    """Like item after item until Redis takes no more; how many it took."""
+    for number in count():
+        try:
+            rig.likes.like(f"{number} {'x' * 200}")
+        except RedisFull:
+            return number
+    raise AssertionError("unreachable")
+
+
+def test_a_full_redis_is_made_room_in(own_valkey: OwnValkey, one_engine: Engine, tmp_path: Path) -> None:
+    server = own_valkey("--maxmemory", "4mb", "--maxmemory-policy", "noeviction")
+    with Rig(server.url, one_engine, shards=4) as rig:
+        posted = fill_up(rig)
+        with RunningWorker(shell_for(rig, tmp_path)) as worker:
+            wait_until(lambda: len(rig.totals()) == posted)
+            rig.likes.like("there is room again")
+            assert worker.stop() == 0
+            assert worker.said("trouble") == []
+        assert_in_order(rig)
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgreSQL]:
+    """A PostgreSQL to stop and start."""
+    server = PostgreSQL().start()
+    yield server
+    server.remove()
+
+
+def test_a_database_away_stops_no_like_and_is_waited_for(
+    own_postgres: PostgreSQL, valkey_url: str, tmp_path: Path
+) -> None:
+    engine = open_engine(own_postgres.url, timeout=5)
+    migrate(engine)
+    with Rig(valkey_url, engine, shards=4) as rig:
+        own_postgres.stop()
+        rig.likes.add(ITEMS)
+        with RunningWorker(shell_for(rig, tmp_path)) as worker:
+            worker.wait_for("trouble")
+            own_postgres.start()
+            worker.wait_for("recovered")
+            wait_until(lambda: rig.totals() == ITEMS)
+
+            own_postgres.stop()
+            worker.wait_for("trouble", times=2)
+            rig.likes.add(ITEMS)
+            assert rig.likes.pending("item 7") == ITEMS["item 7"]
+            own_postgres.start()
+            worker.wait_for("recovered", times=2)
+            engine.dispose()  # its connections were cut too
+            wait_until(lambda: rig.totals() == {item: 2 * delta for item, delta in ITEMS.items()})
+            assert worker.stop() == 0
+            assert len(worker.said("trouble")) == 2
+            assert "PostgreSQL at 127.0.0.1" in worker.said("trouble")[0]["message"]
+        assert rig.kinds() == []
+        assert_in_order(rig)
+    engine.dispose()
+
+
+def test_tables_are_asked_for_once_the_database_is_there(
+    own_postgres: PostgreSQL, valkey_url: str, tmp_path: Path
+) -> None:
+    own_postgres.stop()
+    shell = Shell(tmp_path, redis_url=valkey_url, database_url=own_postgres.url, **NEVER)
+    with RunningWorker(shell) as worker:
+        worker.wait_for("trouble")
+        own_postgres.start()
+        assert worker.wait() == 1
+        assert worker.lines[-1].startswith("Error: PostgreSQL at")
+        assert worker.lines[-1].endswith("run `likes migrate`")
+
+
+def test_without_tables_it_does_not_start(valkey_url: str, sqlite_url: str, tmp_path: Path) -> None:
+    with RunningWorker(Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)) as worker:
+        assert worker.wait() == 1
+        assert worker.lines[-1].endswith("has no tables yet; run `likes migrate`")
+
+
+def test_another_redis_than_the_databases_own_is_refused(one_rig: Rig, tmp_path: Path) -> None:
+    one_rig.flush()
+    with RunningWorker(shell_for(one_rig, tmp_path), redis_name="a-laptop") as worker:
+        assert worker.wait() == 1
+        assert "belongs to the Redis redis, not to a-laptop" in worker.lines[-1]
+
+
+def test_an_embedded_redis_that_died_is_started_again(tmp_path: Path) -> None:
+    data, shell = tmp_path / "data", Shell(tmp_path)
+    embedded.ensure_running(data)
+    try:
+        with RunningWorker(shell, interval=0.2) as worker:
+            assert shell("post", "a").code == 0
+            worker.wait_for("flushed")
+            pid = embedded.status(data).pid
+            assert pid
+            os.kill(pid, signal.SIGKILL)
+            worker.wait_for("recovered")
+            assert shell("post", "a").code == 0
+            worker.wait_for("flushed", times=2)
+            assert worker.stop() == 0
+    finally:
+        embedded.stop(data)

@@ -1,0 +1,162 @@
+"""One Redis and one database with a counter and workers on them, and what a test does to them and sees of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Self
+
+import redis
+from sqlalchemy import Engine, Row, delete, insert, select
+
+from likes import LikeCounter
+from likes.buffer import Buffer, EpochView
+from likes.connect import Places
+from likes.link import Link
+from likes.sql.cursors import Cursor
+from likes.sql.engine import open_engine, reading, writing
+from likes.sql.ledger import Ledger
+from likes.sql.schema import url_of
+from likes.sql.tables import batches, dead_letters, incidents, metadata, retired_epochs, totals
+from worker.flush import Flushed, Flusher
+
+RedisCopy = dict[bytes, bytes]
+SqlCopy = dict[str, list[dict[str, Any]]]
+
+
+class Rig:
+    """`likes` posts, `flush` moves what was posted into SQL; the rest breaks them or looks inside."""
+
+    def __init__(
+        self, redis_url: str, engine: Engine, *, shards: int = 1, batch_items: int = 1000, prefix: str = "likes"
+    ) -> None:
+        self.engine = engine
+        self.shards = shards
+        self.batch_items = batch_items
+        self.prefix = prefix
+        self.places = Places(redis_url, url_of(engine), None, redis_timeout=5, database_timeout=10)
+        self._open = ExitStack()
+        self.redis: Any = self._open.enter_context(redis.Redis.from_url(redis_url))
+        self.likes = self._open.enter_context(
+            LikeCounter(redis_url=redis_url, database_url=url_of(engine), shards=shards, prefix=prefix)
+        )
+        self.worker = self._open.enter_context(self.new_worker())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    @contextmanager
+    def new_worker(
+        self,
+        wrap_link: Callable[[Link], Link] = lambda link: link,
+        wrap_engine: Callable[[Engine], None] = lambda _: None,
+        *,
+        redis_name: str = "redis",
+    ) -> Iterator[Flusher]:
+        """A worker with connections of its own, as another process would have."""
+        link = wrap_link(self.places.open_link())
+        engine = open_engine(url_of(self.engine), timeout=10)
+        wrap_engine(engine)
+        buffer = Buffer(link, lambda: wrap_link(self.places.open_link()), self.prefix, self.batch_items)
+        ledger = Ledger(engine, self.prefix, "test")
+        try:
+            yield Flusher(buffer, ledger, redis_name=redis_name, shards=self.shards, threads=1)
+        finally:
+            link.close()
+            engine.dispose()
+
+    def flush(self) -> Flushed:
+        """One whole flush."""
+        return self.worker.flush()
+
+    # What Redis holds.
+
+    def key(self, name: str, shard: int = 0) -> str:
+        """A key of the current epoch, such as `state` or `delta:likes:a`."""
+        return f"{{{self.prefix}:{shard}}}:{self.epoch(shard)}:{name}"
+
+    def epoch(self, shard: int = 0) -> str:
+        """The epoch Redis points at."""
+        return (self.redis.get(f"{{{self.prefix}:{shard}}}:epoch") or b"").decode()
+
+    def epochs(self, shard: int = 0) -> set[str]:
+        """The epochs that still have keys."""
+        return {epoch.decode() for epoch in self.redis.smembers(f"{{{self.prefix}:{shard}}}:epochs")}
+
+    def views(self, shard: int = 0) -> dict[str, EpochView]:
+        """What a worker sees of each epoch."""
+        return dict(self.worker.buffer.look({shard: None})[shard].epochs)
+
+    def copy_redis(self) -> RedisCopy:
+        """All it holds, for `restore_redis`."""
+        return {key: self.redis.dump(key) for key in self.redis.scan_iter()}
+
+    def restore_redis(self, copy: RedisCopy) -> None:
+        """Redis goes back to when the copy was made."""
+        with self.redis.pipeline() as pipe:
+            pipe.flushall()
+            for key, value in copy.items():
+                pipe.restore(key, 0, value)
+            pipe.execute()
+
+    # What SQL holds.
+
+    def totals(self, counter: str = "likes") -> dict[str, int]:
+        """Item -> total."""
+        with reading(self.engine) as connection:
+            rows = connection.execute(select(totals.c.item, totals.c.total).where(totals.c.counter == counter))
+            return {row.item: row.total for row in rows}
+
+    def cursor(self, shard: int = 0) -> Cursor:
+        """Where a shard stands."""
+        return self.worker.ledger.cursors()[shard]
+
+    def ledger(self) -> list[Row[Any]]:
+        """The batches applied, in order."""
+        return self._all(select(batches).order_by(batches.c.applied_at, batches.c.seq))
+
+    def retired(self) -> dict[str, Row[Any]]:
+        """The epochs given up."""
+        return {row.epoch: row for row in self._all(select(retired_epochs))}
+
+    def dead_letters(self) -> list[Row[Any]]:
+        """The entries set aside, in order."""
+        return self._all(select(dead_letters).order_by(dead_letters.c.id))
+
+    def set_aside(self) -> dict[str, int]:
+        """Item -> sum of its deltas among the dead letters."""
+        sums: dict[str, int] = {}
+        for letter in self.dead_letters():
+            sums[letter.item] = sums.get(letter.item, 0) + (letter.delta or 0)
+        return sums
+
+    def incidents(self) -> list[Row[Any]]:
+        """What went wrong, in order."""
+        return self._all(select(incidents).order_by(incidents.c.id))
+
+    def kinds(self) -> list[str]:
+        """The kinds of incidents, in order."""
+        return [incident.kind for incident in self.incidents()]
+
+    def copy_sql(self) -> SqlCopy:
+        """All rows, for `restore_sql`."""
+        with reading(self.engine) as connection:
+            return {
+                table.name: [dict(row._mapping) for row in connection.execute(select(table))]
+                for table in metadata.sorted_tables
+            }
+
+    def restore_sql(self, copy: SqlCopy) -> None:
+        """SQL goes back to when the copy was made."""
+        with writing(self.engine) as connection:
+            for table in metadata.sorted_tables:
+                connection.execute(delete(table))
+                if copy[table.name]:
+                    connection.execute(insert(table), copy[table.name])
+
+    def _all(self, query: Any) -> list[Row[Any]]:
+        with reading(self.engine) as connection:
+            return list(connection.execute(query))

@@ -1,0 +1,75 @@
+"""The seams between a worker and its servers: every external call can be watched, held up or broken from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Engine
+
+from likes.link import Link
+from likes.lua import Call
+
+# Called around every external call, with its name and the call itself; returns what the call returns.
+Around = Callable[[str, Callable[[], Any]], Any]
+
+
+class TappedLink:
+    """A link whose every round trip goes through `around`."""
+
+    def __init__(self, link: Link, around: Around) -> None:
+        self.link = link
+        self.where = link.where
+        self.around = around
+
+    def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        replies: list[Any] = self.around(" ".join(map(name, calls)), partial(self.link.send, calls))
+        return replies
+
+    def close(self) -> None:
+        self.link.close()
+
+
+def name(call: Call[Any]) -> str:
+    """The script or command that is called."""
+    return call.script.name if call.script else str(call.words[0])
+
+
+def tap_statements(engine: Engine, around: Around) -> None:
+    """Let every statement and commit of an engine go through `around`."""
+    dialect: Any = engine.dialect
+    for method in ("do_execute", "do_executemany", "do_execute_no_params"):
+        setattr(dialect, method, partial(_statement, getattr(dialect, method), around))
+    commit = dialect.do_commit
+    dialect.do_commit = lambda connection: around("COMMIT", partial(commit, connection))
+
+
+def _statement(
+    execute: Callable[..., Any], around: Around, cursor: Any, statement: str, *rest: Any, **options: Any
+) -> Any:
+    return around(statement, partial(execute, cursor, statement, *rest, **options))
+
+
+class SteppedTransactions:
+    """Each transaction of an engine as one call: `before` runs before it begins, and for nothing `inside` it."""
+
+    def __init__(self, engine: Engine, before: Callable[[str], None]) -> None:
+        self.inside = False
+        dialect: Any = engine.dialect
+        begin, commit, rollback = dialect.do_begin, dialect.do_commit, dialect.do_rollback
+
+        def do_begin(connection: Any) -> None:
+            before("transaction")
+            self.inside = True
+            begin(connection)
+
+        def do_commit(connection: Any) -> None:
+            commit(connection)
+            self.inside = False
+
+        def do_rollback(connection: Any) -> None:
+            rollback(connection)
+            self.inside = False
+
+        dialect.do_begin, dialect.do_commit, dialect.do_rollback = do_begin, do_commit, do_rollback

@@ -1,0 +1,28 @@
+"""How an application calls the library, checked by mypy and never run."""
+
+from __future__ import annotations
+
+from likes import AsyncLikeCounter, LikeCounter, LiveTotal, OutcomeUnknown, Settings
+
+
+def synchronous() -> None:
+    likes = LikeCounter(redis_url="redis://localhost", database_url="sqlite:////likes.db", shards=8)
+    pending: int = likes.like("video:42", 3, counter="views")
+    likes.add({"video:42": pending})
+    total: int = likes.total("video:42")
+    totals: dict[str, int] = likes.totals(["video:42"])
+    live: dict[str, LiveTotal] = likes.live(["video:42"])
+    with LikeCounter.from_settings(Settings.load(prefix="other")) as other:
+        other.unlike("video:42")
+    print(total, totals, live)
+
+
+async def asynchronous() -> None:
+    async with AsyncLikeCounter.from_settings() as likes:
+        try:
+            await likes.like("video:42")
+        except OutcomeUnknown as error:
+            unknown: dict[str, int] = error.unknown
+            print(unknown)
+        total: int = await likes.total("video:42")
+        print(total)

@@ -1,0 +1,133 @@
+"""The worker's loop: what makes it flush, what it outlives and what ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any, cast
+
+import pytest
+
+from likes.errors import DatabaseUnavailable, LikesError, RedisUnavailable, SchemaOutdated, WrongRedis
+from tests.waiting import wait_until
+from worker import loop as loop_module
+from worker.loop import Loop
+from worker.rounds import Rounds
+from worker.schedule import Schedule
+
+
+class FakeRounds:
+    """Counts flushes; each does the next of `outcomes` first, if any is left."""
+
+    def __init__(self, *outcomes: Exception | bool) -> None:
+        self.outcomes = list(outcomes)
+        self.flushes = 0
+        self.last_flushes = 0
+        self.pending = 0
+
+    def flush(self) -> bool:
+        self.flushes += 1
+        outcome = self.outcomes.pop(0) if self.outcomes else False
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def flush_everything(self) -> None:
+        self.last_flushes += 1
+
+    def pending_items(self) -> int:
+        return self.pending
+
+
+def make(rounds: FakeRounds, interval: float = 300.0, **options: Any) -> Loop:
+    given = {"flush_at_items": 0, "again_after": 30.0, **options}
+    return Loop(cast("Rounds", rounds), Schedule(interval), **given)
+
+
+@contextmanager
+def running(loop: Loop) -> Iterator[None]:
+    thread = Thread(target=loop.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.stop()
+        thread.join(10)
+    assert not thread.is_alive()
+
+
+@contextmanager
+def no_ticks(_interval: float, _tick: Callable[[], None]) -> Iterator[None]:
+    """A scheduler whose wall clock was set back."""
+    yield
+
+
+def test_it_flushes_at_once_on_every_tick_and_at_the_end() -> None:
+    rounds = FakeRounds()
+    with running(make(rounds, interval=0.02)):
+        wait_until(lambda: rounds.flushes > 5)
+        assert rounds.last_flushes == 0
+    assert rounds.last_flushes == 1
+
+
+def test_a_wall_clock_set_back_does_not_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "ticking", no_ticks)
+    rounds = FakeRounds()
+    with running(make(rounds, interval=0.02)):
+        wait_until(lambda: rounds.flushes >= 3)
+
+
+def test_it_flushes_early_when_too_much_is_pending() -> None:
+    rounds = FakeRounds()
+    with running(make(rounds, flush_at_items=10)):
+        wait_until(lambda: rounds.flushes == 1)
+        rounds.pending = 10
+        wait_until(lambda: rounds.flushes == 2)
+
+
+def test_it_comes_back_for_shards_left_to_others() -> None:
+    rounds = FakeRounds(True)
+    with running(make(rounds, again_after=0.1)):
+        wait_until(lambda: rounds.flushes == 2)
+
+
+def test_it_outlives_whatever_happens_and_says_each_trouble_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "likes.worker")
+    rounds = FakeRounds(
+        RedisUnavailable("no route to Redis"),
+        RedisUnavailable("connection refused"),
+        DatabaseUnavailable("no route to SQL"),
+        LikesError("a batch cannot be read"),
+        LikesError("a batch cannot be read"),
+        ZeroDivisionError("a bug"),
+    )
+    revived: list[None] = []
+    with running(make(rounds, interval=0.02, revive=lambda: revived.append(None))):
+        wait_until(lambda: rounds.flushes > 8)
+    words = [record.getMessage() for record in caplog.records]
+    assert [word.partition(";")[0] for word in words[:4]] == [
+        "no route to Redis",
+        "no route to SQL",
+        "a batch cannot be read",
+        "ZeroDivisionError: a bug",
+    ]
+    assert words[4].startswith("flushing works again")
+    assert len(words) == 5
+    assert len(revived) == 6
+
+
+@pytest.mark.parametrize("error", [SchemaOutdated("run likes migrate"), WrongRedis("run likes adopt")])
+def test_what_waiting_does_not_mend_ends_it(error: LikesError) -> None:
+    rounds = FakeRounds(error)
+    with pytest.raises(type(error)):
+        make(rounds).run()
+    assert rounds.last_flushes == 0
+
+
+def test_it_may_be_stopped_before_it_runs() -> None:
+    rounds = FakeRounds()
+    loop = make(rounds)
+    loop.stop()
+    loop.run()
+    assert (rounds.flushes, rounds.last_flushes) == (0, 1)
