@@ -1,0 +1,38 @@
+# The targets people type. Everything runs in .venv, which `install` makes; nothing but python3 is needed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install lint test demo bench clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+install: $(STAMP)  ## build .venv with the package (editable) and the development tools
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "likes needs Python 3.11 or newer; name one: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $(STAMP)
+
+lint: install  ## style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+test: lint  ## lint, then all tests on real servers, which they start themselves
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+demo: install  ## the main job on real data: replay, kill, reconcile
+	$(BIN)/likes demo $(ARGS)
+
+bench: install  ## the figures the project promises, as ratios inside one run
+	$(BIN)/python -m tests.bench $(ARGS)
+
+clean:  ## remove .venv and caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
