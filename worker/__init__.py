@@ -26,5 +26,6 @@ What Redis or SQL may do, and how it is noticed:
 
 Each is recorded as an incident with the window in which likes may have been lost. Before any of them, the cursor's row
 is locked and the master asked anew, with a write. Modules: `flush` is the main path, `decisions` the rules as pure
-functions, `recovery` what is done about the list above, `lease`, `schedule` and `run` the process around it.
+functions, `recovery` what is done about the list above; `run`, `loop`, `rounds`, `schedule` and `lease` the process
+around it; `status` and `audit` look at it.
 """
