@@ -14,6 +14,7 @@ from likes.sql.engine import open_engine
 from likes.sql.schema import migrate
 from tests.rig import Rig
 from tests.servers import RedisServer
+from tests.stepping import SteppedWorker
 from tests.waiting import wait_until
 
 SHARDS = 4
@@ -68,6 +69,47 @@ def test_several_workers_record_a_restart_once(
     one.flush()
     other.flush()
     assert one.kinds() == ["redis_restarted"]
+
+
+def test_two_workers_that_notice_a_restart_at_once_record_it_once(
+    own_valkey: Callable[..., RedisServer], rig_on: Callable[[RedisServer], Rig]
+) -> None:
+    server = own_valkey("--appendfsync", "always")
+    rig = rig_on(server)
+    rig.likes.add(EVERYWHERE)
+    rig.flush()
+    server.kill()
+    server.start()
+    with SteppedWorker(rig) as slow:
+        slow.go_until("INFO INFO")  # it has read the cursors
+        rig.flush()
+        slow.finish()
+    assert rig.kinds() == ["redis_restarted"]
+
+
+def test_a_server_that_answers_reads_and_is_not_the_master_is_not_believed(
+    own_valkey: Callable[..., RedisServer],
+    rig_on: Callable[[RedisServer], Rig],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A demoted master, or a replica that is behind: only the master, asked anew, may say that Redis went back."""
+    monkeypatch.setattr("worker.flush.TURNS", 3)
+    master, stale = own_valkey(), own_valkey()
+    rig, on_stale = rig_on(master), rig_on(stale)
+    rig.likes.add(EVERYWHERE)
+    copy = rig.copy_redis()
+    rig.flush()
+    on_stale.restore_redis(copy)
+    on_stale.redis.replicaof("127.0.0.1", 1)  # it refuses writes from now on
+    with rig.new_worker() as deceived:
+        deceived.buffer.link = on_stale.worker.buffer.link
+        deceived.flush()
+    assert "redis_went_back" not in rig.kinds()
+    assert rig.retired() == {}
+    rig.likes.add(EVERYWHERE)
+    rig.flush()
+    assert rig.totals() == times(2)
+    assert rig.dead_letters() == []
 
 
 def test_a_restart_without_persistence_is_an_emptied_redis(
