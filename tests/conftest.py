@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from likes.sql.engine import open_engine
 from likes.sql.schema import migrate
+from tests.databases import Shelf
 from tests.servers import MariaDB, MissingServerError, PostgreSQL, RedisServer, Server, debian_redis, valkey
 
 IN_CI = bool(os.environ.get("CI"))
@@ -145,32 +146,27 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: PostgreSQL) -> str:
-    """A migrated PostgreSQL database to copy."""
-    engine = open_engine(postgres_server.create("likes_template"), timeout=30)
-    migrate(engine)
-    engine.dispose()
-    return "likes_template"
+def postgres_shelf(postgres_server: PostgreSQL) -> Shelf:
+    """Migrated databases on PostgreSQL."""
+    return Shelf(postgres_server)
+
+
+@pytest.fixture(scope="session")
+def mariadb_shelf(mariadb_server: MariaDB) -> Shelf:
+    """Migrated databases on MariaDB."""
+    return Shelf(mariadb_server)
 
 
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])
 def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a migrated, empty database, of each kind."""
-    name = f"test_{uuid.uuid4().hex}"
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "likes.db")
         yield f"sqlite:///{tmp_path / 'likes.db'}"
-    elif request.param == "postgres":
-        template = request.getfixturevalue("postgres_template")
-        server: PostgreSQL = request.getfixturevalue("postgres_server")
-        yield server.create(name, template)
-        server.drop(name)
     else:
-        url: str = request.getfixturevalue("mariadb_url")
-        engine = open_engine(url, timeout=30)
-        migrate(engine)
-        engine.dispose()
-        yield url
+        shelf: Shelf = request.getfixturevalue(f"{request.param}_shelf")
+        with shelf.lent() as url:
+            yield url
 
 
 @pytest.fixture

