@@ -69,8 +69,8 @@ class Rig:
             engine.dispose()
 
     def flush(self) -> Flushed:
-        """One whole flush."""
-        return self.worker.flush()
+        """One whole flush, of the shards there are: looking for others takes ten times as long."""
+        return self.worker.flush(range(self.shards))
 
     # What Redis holds.
 

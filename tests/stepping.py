@@ -91,7 +91,7 @@ class SteppedWorker:
     def _flush(self) -> None:
         try:
             with self.rig.new_worker(lambda link: TappedLink(link, self._around), self._tap) as worker:
-                worker.flush()
+                worker.flush(range(self.rig.shards))
         except Killed:
             return
         except Exception as error:

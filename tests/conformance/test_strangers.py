@@ -39,7 +39,7 @@ def test_a_foreign_worker_with_more_shards_leaves_no_trace(rig: Rig) -> None:
 def test_likes_of_a_client_with_more_shards_are_counted_too(rig: Rig, valkey_url: str) -> None:
     with LikeCounter(redis_url=valkey_url, shards=8 * SHARDS) as client:
         client.add(EVERYWHERE)
-    rig.flush()
+    rig.worker.flush()
     assert rig.totals() == EVERYWHERE
 
 

@@ -68,7 +68,7 @@ def flush_and_die(redis_url: str, database_url: str, shards: int, batch_items: i
 
     rig = Rig(redis_url, open_engine(database_url, timeout=10), shards=shards, batch_items=batch_items)
     with rig.new_worker(lambda link: TappedLink(link, around), lambda engine: tap_statements(engine, around)) as worker:
-        worker.flush()
+        worker.flush(range(shards))
 
 
 def main() -> None:
