@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple, overload
+from itertools import chain, groupby
+from operator import itemgetter
+from typing import Any, NamedTuple, overload
 from zlib import crc32
 
 import msgpack
@@ -48,6 +50,19 @@ class Deltas(Sequence[Delta]):
         """The columns of `deltas`."""
         return cls(*zip(*deltas, strict=True))
 
+    @classmethod
+    def joined(cls, parts: Iterable[Deltas]) -> Deltas:
+        """All of `parts` in order of counter and item; what is in several of them once, with the sum of its deltas."""
+        columns = [(part.counters, part.items, part.numbers) for part in parts if part]
+        if not columns:
+            return cls()
+        counters, items, numbers = ([*chain.from_iterable(column)] for column in zip(*columns, strict=True))
+        one_counter = counters.count(counters[0]) == len(counters)  # then sorting needs no thousand pairs
+        names: Sequence[Any] = items if one_counter else [*zip(counters, items, strict=True)]
+        order = sorted(range(len(names)), key=names.__getitem__)
+        joined = cls([counters[i] for i in order], [items[i] for i in order], [numbers[i] for i in order])
+        return joined if len(set(names)) == len(names) else cls.of(_summed(joined))
+
     def __len__(self) -> int:
         return len(self.items)
 
@@ -62,6 +77,11 @@ class Deltas(Sequence[Delta]):
 
     def __iter__(self) -> Iterator[Delta]:
         return map(Delta, self.counters, self.items, self.numbers)
+
+
+def _summed(deltas: Iterable[Delta]) -> Iterator[Delta]:
+    for (counter, item), same in groupby(deltas, key=itemgetter(0, 1)):
+        yield Delta(counter, item, sum(delta.delta for delta in same))
 
 
 class Misfit(NamedTuple):
@@ -81,7 +101,7 @@ class Batch:
     id: BatchId
     previous: str  # nonce of the batch before it, "" for the first
     sealed_at: datetime
-    deltas: Deltas  # sorted by the bytes of counter:item
+    deltas: Deltas
     misfits: tuple[Misfit, ...]
     delta: int  # the sum of its deltas
     payload: bytes
@@ -109,11 +129,10 @@ def _sort_out(
     members: list[bytes], texts: list[bytes], odd: list[tuple[int, bytes]]
 ) -> tuple[Deltas, tuple[Misfit, ...]]:
     """The deltas and the misfits among the entries; `odd`: index and reason of those known to be misfits."""
-    order = sorted(range(len(members)), key=members.__getitem__)  # one order for all workers: no deadlocks
-    if not odd and (deltas := _all_deltas([members[i] for i in order], [texts[i] for i in order])):
+    if not odd and (deltas := _all_deltas(members, texts)):
         return deltas, ()
     reasons = {index: reason.decode() for index, reason in odd}
-    return _one_by_one([(members[i], texts[i], reasons.get(i)) for i in order])
+    return _one_by_one([(*entry, reasons.get(i)) for i, entry in enumerate(zip(members, texts, strict=True))])
 
 
 def _all_deltas(members: list[bytes], texts: list[bytes]) -> Deltas | None:

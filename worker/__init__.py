@@ -12,6 +12,9 @@ A worker that dies leaves a shard in one of them, and the next flush goes on fro
     after the commit (or its reply)   a batch in flight, in the ledger      acknowledges it
     after the acknowledgement         nothing                               nothing
 
+The shards of one thread go side by side: each hands off a batch, one transaction applies them all. Where one of them is
+not as expected the transaction leaves no trace, and each shard goes on alone.
+
 A batch is applied only where the shard's cursor stands just before it (same epoch, number one less, nonce of the batch
 it names), and the cursor moves in the transaction that adds to the totals. So two workers, a stalled one that wakes up,
 or a repeated transaction apply it once. The lease only saves them the work of trying.
@@ -25,7 +28,7 @@ What Redis or SQL may do, and how it is noticed:
     a batch of a retired epoch                              set aside as dead letters
 
 Each is recorded as an incident with the window in which likes may have been lost. Before any of them, the cursor's row
-is locked and the master asked anew, with a write. Modules: `flush` is the main path, `decisions` the rules as pure
-functions, `recovery` what is done about the list above; `run`, `loop`, `rounds`, `schedule` and `lease` the process
-around it; `status` and `audit` look at it.
+is locked and the master asked anew, with a write. Modules: `flush` is the main path, `shard_flush` what it does for a
+shard, `decisions` the rules as pure functions, `recovery` what is done about the list above; `run`, `loop`, `rounds`,
+`schedule` and `lease` the process around it; `status` and `audit` look at it.
 """

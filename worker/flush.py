@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+from math import ceil
+from threading import Event
 from typing import NamedTuple
 
 from likes.batch import Batch
-from likes.buffer import Buffer, EpochView, Overtaken, ShardView
+from likes.buffer import Buffer
 from likes.errors import Unavailable, WrongRedis
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import Applied, Ledger
-from worker.decisions import Do, Step, Verdict, next_step
 from worker.recovery import Recovery
+from worker.shard_flush import Batches, ShardFlusher
 
-TURNS = 1000  # a shard that is not done by then is left for the next flush
+ENTRIES_A_TRANSACTION = 8000  # beyond that a transaction's own cost no longer shows, only how long it holds its locks
 
 
 class Flushed(NamedTuple):
@@ -66,10 +69,11 @@ class Flusher:
         chosen = {shard: cursors[shard] for shard in shards}
         views = self.buffer.look({shard: cursor.epoch for shard, cursor in chosen.items()})
         self.recovery.note_server(cursors.values(), self.buffer.server())
-        run = _Run(self, started=time.time_ns() // 1_000_000)
+        run = _Run(self)
+        flushes = [run.shard_flusher.flush(cursor, views[shard]) for shard, cursor in chosen.items()]
         with ThreadPoolExecutor(self.threads, thread_name_prefix="flush") as pool:
             try:
-                list(pool.map(run.flush_shard, chosen.values(), (views[shard] for shard in chosen)))
+                list(pool.map(run.side_by_side, self._in_groups(flushes)))
             finally:
                 run.stop()  # after Ctrl-C the threads end with the batch they are at
         return run.result()
@@ -77,6 +81,12 @@ class Flusher:
     def shards_in_use(self) -> list[int]:
         """All shards: those configured, those with a cursor, and those that clients with other settings post to."""
         return sorted({*range(self.shards), *self.ledger.cursors(), *self.buffer.shards_in_use()})
+
+    def _in_groups(self, flushes: Sequence[Batches]) -> Iterable[Sequence[Batches]]:
+        """One after the other for each thread, as large as a transaction may become."""
+        most = max(1, ENTRIES_A_TRANSACTION // self.buffer.batch_items)
+        size = max(1, min(most, ceil(len(flushes) / self.threads)))
+        return (flushes[first : first + size] for first in range(0, len(flushes), size))
 
     def _cursors(self, shards: Collection[int]) -> dict[int, Cursor]:
         cursors = self.ledger.cursors()
@@ -100,19 +110,24 @@ class Flusher:
 class _Run:
     """One flush: what its threads share."""
 
-    def __init__(self, flusher: Flusher, *, started: int) -> None:
-        self.flusher = flusher
-        self.buffer = flusher.buffer
-        self.ledger = flusher.ledger
-        self.recovery = flusher.recovery
-        self.started = started
+    def __init__(self, flusher: Flusher) -> None:
+        self._ledger = flusher.ledger
+        self._after_batch = flusher.after_batch
         self._flushed: list[Flushed] = []
         self._errors: list[Exception] = []
-        self._stopped = False
+        self._stopped = Event()
+        self.shard_flusher = ShardFlusher(
+            flusher.buffer,
+            flusher.ledger,
+            flusher.recovery,
+            started=time.time_ns() // 1_000_000,
+            stopped=self._stopped,
+            counted=self._counted,
+        )
 
     def stop(self) -> None:
         """Begin no further batch."""
-        self._stopped = True
+        self._stopped.set()
 
     def result(self) -> Flushed:
         """The sum over all shards; raises the first error."""
@@ -123,81 +138,36 @@ class _Run:
             total |= flushed
         return total
 
-    def flush_shard(self, cursor: Cursor, view: ShardView) -> None:
-        """Take one step after the other until nothing that was pending at the start is left."""
-        if self._stopped:
-            return
-        try:
-            self._take_steps(cursor, view)
-        except Exception as error:  # noqa: BLE001 (told by `result`: one shard must not keep the others from being flushed)
-            self._errors.append(error)
-            if isinstance(error, Unavailable):
-                self.stop()
-
-    def _take_steps(self, cursor: Cursor, view: ShardView) -> None:
-        retired: Collection[str] = ()
-        if view.epochs.keys() - {cursor.epoch}:
-            cursor, retired, view = self._look_closer(cursor.shard)
-        done: set[str] = set()
-        for _ in range(TURNS):
-            if view.error is not None:
-                raise view.error
-            if self._stopped:
+    def side_by_side(self, flushes: Sequence[Batches]) -> None:
+        """Flush some shards: each hands off a batch, one transaction applies them all, and so on."""
+        ready = self._advance(dict.fromkeys(flushes))
+        while ready:
+            try:
+                applied = self._ledger.apply_all(list(ready.values()))
+            except Unavailable as error:
+                self._fail(error)
                 return
-            step = next_step(cursor, retired, view, done)
-            if step is None:
-                return
-            if self._take(step, cursor, view):
-                done.add(step.epoch)
-                if view.epochs.keys() == {step.epoch}:
-                    return  # the ordinary end: one epoch, its pending deltas handed off
-            cursor, retired, view = self._look_closer(cursor.shard)
+            except Exception:  # noqa: BLE001 (whose fault it is shows when each shard applies its batch alone)
+                applied = None
+            ready = self._advance(dict(zip(ready, applied or repeat(None), strict=False)))
 
-    def _look_closer(self, shard: int) -> tuple[Cursor, Collection[str], ShardView]:
-        cursor, retired = self.ledger.shard(shard)
-        return cursor, retired, self.buffer.look({shard: cursor.epoch})[shard]
+    def _advance(self, answers: Mapping[Batches, Applied | None]) -> dict[Batches, Batch]:
+        """Tell each flush what applying its batch did; those that have a next one, with it."""
+        ready = {}
+        for flush, applied in answers.items():
+            try:
+                ready[flush] = flush.send(applied)
+            except StopIteration:
+                continue
+            except Exception as error:  # noqa: BLE001 (told by `result`: one shard must not keep the others from being flushed)
+                self._fail(error)
+        return ready
 
-    def _take(self, step: Step, cursor: Cursor, view: ShardView) -> bool:
-        """Carry out a step; True if the epoch's pending deltas were handed off and all went as expected."""
-        shard, epoch = cursor.shard, step.epoch
-        match step.do:
-            case Do.HAND_OFF:
-                return self._hand_off(view.epochs[epoch])
-            case Do.SETTLE:
-                self._settle_in_flight(view.epochs[epoch])
-            case Do.RETIRE:
-                self.recovery.retire(shard, epoch)
-            case Do.BEGIN:
-                self.buffer.begin_epoch(shard, old=epoch)
-            case Do.ADOPT:
-                self.recovery.adopt(cursor, epoch)
-            case Do.DROP:
-                self.recovery.drop(shard, epoch)
-        return False
+    def _fail(self, error: Exception) -> None:
+        self._errors.append(error)
+        if isinstance(error, Unavailable):
+            self.stop()
 
-    def _hand_off(self, view: EpochView) -> bool:
-        try:
-            for batch in self.buffer.hand_offs(view, started=self.started):  # acknowledges the one before
-                if not self._apply(batch) or self._stopped:
-                    return False
-        except Overtaken:
-            return False
-        return True
-
-    def _settle_in_flight(self, view: EpochView) -> None:
-        for batch_id, batch in self.buffer.in_flight(view):
-            if batch is None:
-                self.recovery.give_up_missing(view.shard, batch_id)
-            elif not self._apply(batch):
-                return
-            self.buffer.acknowledge(view.shard, batch_id)
-
-    def _apply(self, batch: Batch) -> bool:
-        """Count the batch, or do with it what the rules say; False if it has to wait for an older one."""
-        applied, verdict = self.ledger.apply(batch), Verdict.NEXT
-        if applied is None:
-            verdict, applied = self.recovery.settle(batch)
-        if applied is not None:
-            self._flushed.append(Flushed(1, *applied))
-            self.flusher.after_batch(batch, applied)
-        return verdict is not Verdict.NOT_YET
+    def _counted(self, batch: Batch, applied: Applied) -> None:
+        self._flushed.append(Flushed(1, *applied))
+        self._after_batch(batch, applied)

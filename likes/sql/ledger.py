@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from likes.batch import MAX_DELTA, MIN_DELTA, Batch, BatchId
+from likes.batch import MAX_DELTA, MIN_DELTA, Batch, BatchId, Deltas
 from likes.sql import cursors, dead_letters
 from likes.sql.cursors import Cursor
 from likes.sql.dialects import dialect_of
@@ -48,6 +48,10 @@ class Applied(NamedTuple):
     dead_letters: int
 
 
+class _NotAll(Exception):
+    """Not every batch is the next of its shard."""
+
+
 class Ledger:
     """The SQL side of one namespace. `worker` is written into the rows of the batches it applies."""
 
@@ -74,52 +78,50 @@ class Ledger:
         now = datetime.now(UTC)
         transact(self.engine, lambda connection: cursors.claim(connection, self.namespace, shards, redis_name, now))
 
-    def apply(self, batch: Batch) -> Applied | None:
-        """Count the batch if it is the next of its shard; None, and nothing done, if it is not."""
+    def apply_all(self, following: Sequence[Batch]) -> list[Applied] | None:
+        """Count batches of several shards in one transaction. None, and nothing done, unless each is the next of its
+        shard and the database takes every entry.
+        """
+        if any(batch.misfits or batch.delta != clamped(batch.delta) for batch in following):
+            return None
         began = datetime.now(UTC)
         try:
-            return transact(self.engine, lambda connection: self._count_all(connection, batch, began))
+            return transact(self.engine, lambda connection: self._count_all(connection, following, began))
         except DBAPIError as error:
             if not dialect_of(self.engine).is_bad_data(error):
                 raise
-        return transact(self.engine, lambda connection: self._count_what_fits(connection, batch, began))
+        except _NotAll:
+            pass
+        return None
 
-    def _count_all(self, connection: Connection, batch: Batch, began: datetime) -> Applied | None:
-        """The ordinary case: no entry is refused."""
-        if batch.misfits or batch.delta != clamped(batch.delta):
-            return self._count_what_fits(connection, batch, began)
+    def _count_all(self, connection: Connection, following: Sequence[Batch], began: datetime) -> list[Applied]:
         now = datetime.now(UTC)
-        moved = connection.execute(
-            _MOVE_ON,
-            {
-                "in_namespace": self.namespace,
-                "of_shard": batch.shard,
-                "in_epoch": batch.id.epoch,
-                "after": batch.id.seq - 1,
-                "previous": batch.previous,
-                "seq": batch.id.seq,
-                "nonce": batch.id.nonce,
-                "delta": batch.delta,
-                "updated_at": now,
-            },
-        )
-        if moved.rowcount == 0:
-            return None
-        if batch.deltas:
-            dialect_of(connection).add_to_totals(connection, batch.deltas, now)
-        return self._record(connection, batch, Applied(len(batch.deltas), batch.delta, 0), began)
+        in_order = sorted(following, key=lambda batch: batch.shard)  # one order for all workers: no deadlocks
+        moved = connection.execute(_MOVE_ON, [self._move(batch, now) for batch in in_order])
+        if moved.rowcount != len(in_order):
+            raise _NotAll
+        deltas = Deltas.joined([batch.deltas for batch in in_order])
+        if deltas:
+            dialect_of(connection).add_to_totals(connection, deltas, now)
+        applied = [Applied(len(batch.deltas), batch.delta, 0) for batch in following]
+        self._record(connection, zip(following, applied, strict=True), began)
+        return applied
 
-    def _count_what_fits(self, connection: Connection, batch: Batch, began: datetime) -> Applied | None:
-        """Entries the database refuses become dead letters; the others are counted."""
+    def apply(self, batch: Batch) -> Applied | None:
+        """Count the batch, setting aside the entries that the database refuses; None, and nothing done, if it is not
+        the next of its shard.
+        """
+        began = datetime.now(UTC)
+        return transact(self.engine, lambda connection: self._count_if_next(connection, batch, began))
+
+    def _count_if_next(self, connection: Connection, batch: Batch, began: datetime) -> Applied | None:
         cursor = cursors.lock(connection, self.namespace, batch.shard)
-        if not follows(batch, cursor):
-            return None
-        return self.count_next(connection, batch, cursor, began)
+        return self.count_next(connection, batch, cursor, began) if follows(batch, cursor) else None
 
     def count_next(self, connection: Connection, batch: Batch, cursor: Cursor, began: datetime) -> Applied:
         """Count a batch that follows its locked cursor, setting aside the entries that the database refuses."""
         now = datetime.now(UTC)
-        refused = dead_letters.add_or_refuse(connection, batch.deltas, now)
+        refused = dead_letters.add_or_refuse(connection, Deltas.joined([batch.deltas]), now)
         letters = [*dead_letters.misfits_of(batch), *refused]
         dead = {(letter.counter, letter.item) for letter in refused}
         counted = [delta for delta in batch.deltas if (delta.counter, delta.item) not in dead]
@@ -129,12 +131,25 @@ class Ledger:
         )
         cursors.move(connection, self.namespace, there, now)
         dead_letters.write(connection, self.namespace, batch, letters, now)
-        return self._record(connection, batch, applied, began)
+        self._record(connection, [(batch, applied)], began)
+        return applied
 
-    def _record(self, connection: Connection, batch: Batch, applied: Applied, began: datetime) -> Applied:
+    def _move(self, batch: Batch, now: datetime) -> dict[str, Any]:
+        return {
+            "in_namespace": self.namespace,
+            "of_shard": batch.shard,
+            "in_epoch": batch.id.epoch,
+            "after": batch.id.seq - 1,
+            "previous": batch.previous,
+            "seq": batch.id.seq,
+            "nonce": batch.id.nonce,
+            "delta": batch.delta,
+            "updated_at": now,
+        }
+
+    def _record(self, connection: Connection, counted: Iterable[tuple[Batch, Applied]], began: datetime) -> None:
         now = datetime.now(UTC)
-        connection.execute(
-            _RECORD,
+        rows = [
             {
                 "namespace": self.namespace,
                 "shard": batch.shard,
@@ -148,9 +163,10 @@ class Ledger:
                 "duration_ms": max(0, round((now - began).total_seconds() * 1000)),
                 "worker": self.worker,
                 "payload": batch.payload if len(batch.payload) <= LONGEST_PAYLOAD else None,
-            },
-        )
-        return applied
+            }
+            for batch, applied in counted
+        ]
+        connection.execute(_RECORD, rows)
 
 
 def follows(batch: Batch, cursor: Cursor) -> bool:

@@ -44,7 +44,12 @@ def _rate(stand: Stand, post: Callable[[Stand, Batches], float], liked: Batches)
 def _add(stand: Stand, liked: Batches) -> float:
     with stand.counter() as likes:
         likes.add({"warm-up": 1})
-        return seconds_of(lambda: [likes.add(batch) for batch in liked])
+
+        def add_all() -> None:
+            for batch in liked:
+                likes.add(batch)
+
+        return seconds_of(add_all)
 
 
 def _increment(stand: Stand, liked: Batches) -> float:

@@ -22,7 +22,6 @@ from tests.waiting import wait_until
 from worker.assembly import open_flusher
 from worker.flush import Flusher
 
-TEMPLATE = "likes_template"
 WARM_UP = {f"warm-up:{i}": 1 for i in range(1000)}  # enough for every shard
 
 
@@ -42,9 +41,6 @@ class Stand:
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET autovacuum = off")  # for the same reason
             connection.execute("SELECT pg_reload_conf()")
-        engine = open_engine(self.postgres.create(TEMPLATE), timeout=30)
-        migrate(engine)
-        engine.dispose()
 
     def __enter__(self) -> Self:
         return self
@@ -57,14 +53,17 @@ class Stand:
     def database(self) -> Iterator[str]:
         """The URL of an empty, migrated database."""
         name = f"bench_{uuid.uuid4().hex}"
-        yield self.postgres.create(name, TEMPLATE)
+        engine = open_engine(self.postgres.create(name), timeout=30)
+        migrate(engine)
+        engine.dispose()
+        yield self.postgres.url_of(name)
         self.postgres.drop(name)
 
     @contextmanager
     def flusher(self, database: str) -> Iterator[Flusher]:
         """A worker's flusher with the default settings, warm, between an empty Redis and an empty `database`."""
         self.empty_redis()
-        settings = Settings(_env_file=None, redis_url=self.redis.url, database_url=database)
+        settings = Settings.load(redis_url=self.redis.url, database_url=database)
         with open_flusher(settings) as flusher:
             self.post(WARM_UP.items())
             flusher.flush()

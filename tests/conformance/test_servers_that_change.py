@@ -93,7 +93,7 @@ def test_a_server_that_answers_reads_and_is_not_the_master_is_not_believed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A demoted master, or a replica that is behind: only the master, asked anew, may say that Redis went back."""
-    monkeypatch.setattr("worker.flush.TURNS", 3)
+    monkeypatch.setattr("worker.shard_flush.TURNS", 3)
     master, stale = own_valkey(), own_valkey()
     rig, on_stale = rig_on(master), rig_on(stale)
     rig.likes.add(EVERYWHERE)

@@ -66,6 +66,23 @@ def test_in_an_ordinary_flush(rig: Rig, mortals: Mortals, moment: str) -> None:
     assert (rig.kinds(), rig.dead_letters()) == ([], [])
 
 
+def test_in_a_flush_of_several_shards(valkey_url: str, engine: Engine, mortals: Mortals) -> None:
+    """One transaction applies a batch of each: the next flush finds all of them in SQL or none, and each in flight."""
+    likes = {f"video:{number}": number for number in range(1, 10)}
+    with Rig(valkey_url, engine, shards=3, batch_items=2) as rig:
+        rig.likes.add(likes)
+        rig.flush()
+        for call in count(1):
+            rig.likes.add(likes)
+            died = mortals.dies(rig, "after", call)
+            rig.flush()
+            assert rig.totals() == {item: (1 + call) * n for item, n in likes.items()}, f"died after call {call}"
+            if not died:
+                break
+        assert call > 20
+        assert (rig.kinds(), rig.dead_letters()) == ([], [])
+
+
 def test_in_finishing_what_a_dead_worker_left(rig: Rig, mortals: Mortals) -> None:
     """Two deaths in a row: the second while the batch of the first is finished."""
     rig.likes.add(LIKES)

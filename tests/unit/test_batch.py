@@ -1,4 +1,4 @@
-"""Reading a sealed batch: deltas in one order, and what is no delta set apart."""
+"""Reading a sealed batch, with what is no delta set apart; joining the deltas of several."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_batch_is_read() -> None:
     assert batch.id == BatchId("epoch", 7, NONCE)
     assert (batch.shard, batch.previous, batch.delta) == (3, "before", 4)
     assert batch.sealed_at.isoformat() == "2023-11-14T22:13:20.123000+00:00"
-    assert list(batch.deltas) == [Delta("likes", "a", 5), Delta("likes", "b", -2), Delta("views", "a", 1)]
+    assert list(batch.deltas) == [Delta("likes", "b", -2), Delta("likes", "a", 5), Delta("views", "a", 1)]
     assert not batch.misfits
 
 
@@ -95,3 +95,18 @@ def test_columns_are_rows_and_slices() -> None:
     assert columns[1] == rows[1]
     assert list(columns[1:3]) == rows[1:3]
     assert len(columns[:2]) == 2
+
+
+_names = st.tuples(st.sampled_from(["likes", "views"]), st.text("ab", min_size=1, max_size=2))
+
+
+@given(st.lists(st.dictionaries(_names, st.integers(-9, 9), max_size=5), max_size=4))
+def test_joined_deltas_are_in_order_and_add_up(parts: list[dict[tuple[str, str], int]]) -> None:
+    sums: dict[tuple[str, str], int] = {}
+    for part in parts:
+        for name, number in part.items():
+            sums[name] = sums.get(name, 0) + number
+    columns = [
+        Deltas.of([Delta(*name, number) for name, number in part.items()]) if part else Deltas() for part in parts
+    ]
+    assert list(Deltas.joined(columns)) == [Delta(*name, sums[name]) for name in sorted(sums)]

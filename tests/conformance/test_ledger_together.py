@@ -1,0 +1,92 @@
+"""What applying batches of several shards in one transaction promises, on every database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import Engine, event
+
+from likes.batch import MAX_DELTA, Batch
+from likes.sql.engine import open_engine
+from likes.sql.ledger import Applied, Ledger
+from likes.sql.schema import url_of
+from likes.sql.tables import batches
+from tests.ledgers import OTHER_SHARD, SHARD, all_totals, batch, cursor, everything, new_ledger, rows, start_total
+
+
+@pytest.fixture
+def ledger(engine: Engine) -> Ledger:
+    return new_ledger(engine)
+
+
+def test_each_is_counted_with_a_cursor_and_a_ledger_row_of_its_own(ledger: Ledger) -> None:
+    of_shard, of_other = batch(1, ("a", 3), ("c", 1)), batch(1, ("b", -5), shard=OTHER_SHARD)
+    assert ledger.apply_all([of_other, of_shard]) == [Applied(1, -5, 0), Applied(2, 4, 0)]
+    assert all_totals(ledger) == {"a": 3, "b": -5, "c": 1}
+    assert [(cursor(ledger, s).seq, cursor(ledger, s).applied_delta) for s in (SHARD, OTHER_SHARD)] == [(1, 4), (1, -5)]
+    payloads = {row.shard: (row.items, row.delta, row.payload) for row in rows(ledger, batches)}
+    assert payloads == {SHARD: (2, 4, of_shard.payload), OTHER_SHARD: (1, -5, of_other.payload)}
+
+
+def test_an_item_in_two_shards_is_counted_for_both(ledger: Ledger) -> None:
+    """Clients with another number of shards put items elsewhere."""
+    both = [batch(1, ("a", 3), ("b", 1)), batch(1, ("b", 10), ("a", -1), shard=OTHER_SHARD)]
+    assert ledger.apply_all(both) == [Applied(2, 4, 0), Applied(2, 9, 0)]
+    assert all_totals(ledger) == {"a": 2, "b": 11}
+
+
+NOT_ALL: dict[str, Callable[[], Batch]] = {
+    "applied before": lambda: batch(1, ("a", 9)),
+    "a gap": lambda: batch(3, ("a", 9)),
+    "on top of another nonce": lambda: batch(2, ("a", 9), previous="other"),
+    "of another epoch": lambda: batch(2, ("a", 9), epoch="f"),
+    "with a misfit": lambda: batch(2, ("a", 9), ("b", b"abc")),
+    "refused by the database": lambda: batch(2, ("a", MAX_DELTA)),
+}
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("which", NOT_ALL)
+def test_one_that_cannot_be_counted_keeps_all_from_being_counted(ledger: Ledger, which: str, first: bool) -> None:
+    assert ledger.apply_all([batch(1, ("a", 1))])
+    before = everything(ledger)
+    together = [NOT_ALL[which](), batch(1, ("b", 1), shard=OTHER_SHARD)]
+    assert ledger.apply_all(together if first else together[::-1]) is None
+    assert everything(ledger) == before
+
+
+@pytest.mark.parametrize("breaks", ["likes_cursors", "likes_totals", "likes_batches"])
+def test_an_error_anywhere_in_between_leaves_no_trace(ledger: Ledger, breaks: str) -> None:
+    start_total(ledger, "a", 1)
+    before = everything(ledger)
+    both = [batch(1, ("a", 1)), batch(1, ("b", 1), shard=OTHER_SHARD)]
+
+    def fail(_c: object, _u: object, statement: str, *_: object) -> None:
+        if breaks in statement:
+            raise RuntimeError("broken from outside")
+
+    event.listen(ledger.engine, "after_cursor_execute", fail)
+    with pytest.raises(RuntimeError, match="broken from outside"):
+        ledger.apply_all(both)
+    event.remove(ledger.engine, "after_cursor_execute", fail)
+    assert everything(ledger) == before
+    assert ledger.apply_all(both) == [Applied(1, 1, 0), Applied(1, 1, 0)]
+
+
+def test_two_workers_that_have_the_shards_in_different_order(ledger: Ledger) -> None:
+    """Each batch is counted once, and nobody waits for a deadlock to be broken up: no transaction is repeated."""
+    others = [Ledger(open_engine(url_of(ledger.engine), timeout=10), "likes", "other") for _ in range(2)]
+    begun: list[object] = []
+    for other in others:
+        event.listen(other.engine, "begin", begun.append)
+    with ThreadPoolExecutor(2) as pool:
+        for seq in range(1, 31):
+            both = [batch(seq, ("a", 1), ("b", 1)), batch(seq, ("b", 2), ("a", 2), shard=OTHER_SHARD)]
+            outcomes = list(pool.map(Ledger.apply_all, others, [both, both[::-1]]))
+            assert sorted(map(bool, outcomes)) == [False, True]
+    for other in others:
+        other.engine.dispose()
+    assert all_totals(ledger) == {"a": 90, "b": 90}
+    assert len(begun) == 60

@@ -1,0 +1,70 @@
+"""A ledger whose shards stand before their first batch, batches for it, and what it holds then."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgpack
+from sqlalchemy import Engine, insert, select
+
+from likes.batch import FORMAT, Batch
+from likes.sql import cursors
+from likes.sql.cursors import Cursor
+from likes.sql.engine import reading, writing
+from likes.sql.ledger import Ledger
+from likes.sql.tables import batches, dead_letters, totals
+from likes.sql.tables import cursors as cursor_table
+
+SHARD, OTHER_SHARD = 3, 7
+SEALED_AT = 1_770_000_000_123
+Entry = tuple[str, int | bytes]
+
+
+def batch(
+    seq: int, *entries: Entry, shard: int = SHARD, epoch: str = "e", nonce: str = "", previous: str | None = None
+) -> Batch:
+    """Batch `seq` as Redis seals it; by default its nonce is `n<seq>`, on top of `n<seq - 1>`."""
+    before = previous if previous is not None else f"n{seq - 1}" if seq > 1 else ""
+    members = [f"likes:{item}".encode() for item, _ in entries]
+    texts = [value if isinstance(value, bytes) else str(value) for _, value in entries]
+    sealed = [FORMAT, epoch, shard, seq, nonce or f"n{seq}", before, SEALED_AT, members, texts, []]
+    return Batch.unpack(msgpack.packb(sealed))
+
+
+def new_ledger(engine: Engine) -> Ledger:
+    """A ledger whose two shards stand before the first batch of epoch `e`."""
+    ledger = Ledger(engine, "likes", "worker 1")
+    ledger.claim([SHARD, OTHER_SHARD], "redis")
+    with writing(engine) as connection:
+        for shard in (SHARD, OTHER_SHARD):
+            here = cursors.lock(connection, "likes", shard)
+            cursors.move(connection, "likes", here._replace(epoch="e"), datetime.now(UTC))
+    return ledger
+
+
+def cursor(ledger: Ledger, shard: int = SHARD) -> Cursor:
+    """Where a shard stands."""
+    return ledger.cursors()[shard]
+
+
+def rows(ledger: Ledger, table: Any) -> list[Any]:
+    """All rows of a table."""
+    with reading(ledger.engine) as connection:
+        return list(connection.execute(select(table)))
+
+
+def all_totals(ledger: Ledger) -> dict[str, int]:
+    """Item -> total."""
+    return {row.item: row.total for row in rows(ledger, totals)}
+
+
+def everything(ledger: Ledger) -> list[Any]:
+    """What a batch may change."""
+    return [rows(ledger, table) for table in (totals, cursor_table, batches, dead_letters)]
+
+
+def start_total(ledger: Ledger, item: str, total: int) -> None:
+    """Let an item have a total."""
+    with writing(ledger.engine) as connection:
+        connection.execute(insert(totals).values(counter="likes", item=item, total=total, updated_at=datetime.now(UTC)))

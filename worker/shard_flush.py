@@ -1,0 +1,119 @@
+"""The flush of one shard: one step after the other, until nothing that was pending at its start is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator
+from threading import Event
+
+from likes.batch import Batch
+from likes.buffer import Buffer, EpochView, Overtaken, ShardView
+from likes.sql.cursors import Cursor
+from likes.sql.ledger import Applied, Ledger
+from worker.decisions import Do, Step, Verdict, next_step
+from worker.recovery import Recovery
+
+TURNS = 1000  # a shard that is not done by then is left for the next flush
+
+# Yields each batch that should be the next on its chain, and is sent what applying it did, None if it was not applied.
+Batches = Generator[Batch, Applied | None, None]
+
+
+class ShardFlusher:
+    """Flushes shards, each on its own.
+
+    started: when, in milliseconds since 1970; what is pending then is flushed.
+    stopped: once set, no further batch is begun.
+    counted: called with every batch that is in SQL now.
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        ledger: Ledger,
+        recovery: Recovery,
+        *,
+        started: int,
+        stopped: Event,
+        counted: Callable[[Batch, Applied], None],
+    ) -> None:
+        self.buffer = buffer
+        self.ledger = ledger
+        self.recovery = recovery
+        self.started = started
+        self.stopped = stopped
+        self.counted = counted
+
+    def flush(self, cursor: Cursor, view: ShardView) -> Batches:
+        """Flush one shard, which was read as `cursor` and `view`."""
+        retired: Collection[str] = ()
+        if self.stopped.is_set():
+            return
+        if view.epochs.keys() - {cursor.epoch}:
+            cursor, retired, view = self._look_closer(cursor.shard)
+        done: set[str] = set()
+        for _ in range(TURNS):
+            if view.error is not None:
+                raise view.error
+            if self.stopped.is_set():
+                return
+            step = next_step(cursor, retired, view, done)
+            if step is None:
+                return
+            if (yield from self._take(step, cursor, view)):
+                done.add(step.epoch)
+                if view.epochs.keys() == {step.epoch}:
+                    return  # the ordinary end: one epoch, its pending deltas handed off
+            cursor, retired, view = self._look_closer(cursor.shard)
+
+    def _look_closer(self, shard: int) -> tuple[Cursor, Collection[str], ShardView]:
+        cursor, retired = self.ledger.shard(shard)
+        return cursor, retired, self.buffer.look({shard: cursor.epoch})[shard]
+
+    def _take(self, step: Step, cursor: Cursor, view: ShardView) -> Generator[Batch, Applied | None, bool]:
+        """Carry out a step; True if the epoch's pending deltas were handed off and all went as expected."""
+        shard, epoch = cursor.shard, step.epoch
+        match step.do:
+            case Do.HAND_OFF:
+                return (yield from self._hand_off(view.epochs[epoch], is_current=epoch == cursor.epoch))
+            case Do.SETTLE:
+                self._settle_in_flight(view.epochs[epoch])
+            case Do.RETIRE:
+                self.recovery.retire(shard, epoch)
+            case Do.BEGIN:
+                self.buffer.begin_epoch(shard, old=epoch)
+            case Do.ADOPT:
+                self.recovery.adopt(cursor, epoch)
+            case Do.DROP:
+                self.recovery.drop(shard, epoch)
+        return False
+
+    def _hand_off(self, view: EpochView, *, is_current: bool) -> Generator[Batch, Applied | None, bool]:
+        try:
+            for batch in self.buffer.hand_offs(view, started=self.started):  # acknowledges the one before
+                applied = (yield batch) if is_current else None
+                if applied is not None:
+                    self.counted(batch, applied)
+                elif not self._settle(batch):  # now, while it is at hand: Redis may have forgotten it
+                    return False
+                if self.stopped.is_set():
+                    return False
+        except Overtaken:
+            return False
+        return True
+
+    def _settle_in_flight(self, view: EpochView) -> None:
+        for batch_id, batch in self.buffer.in_flight(view):
+            if batch is None:
+                self.recovery.give_up_missing(view.shard, batch_id)
+            elif not self._settle(batch):
+                return
+            self.buffer.acknowledge(view.shard, batch_id)
+
+    def _settle(self, batch: Batch) -> bool:
+        """Count the batch, or do with it what the rules say; False if it has to wait for an older one."""
+        applied, verdict = self.ledger.apply(batch), Verdict.NEXT
+        if applied is None:
+            verdict, applied = self.recovery.settle(batch)
+        if applied is not None:
+            self.counted(batch, applied)
+        return verdict is not Verdict.NOT_YET
