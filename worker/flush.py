@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 from math import ceil
-from threading import Event
+from threading import Event, Lock
 from typing import NamedTuple
 
 from likes.batch import Batch
@@ -116,6 +116,7 @@ class _Run:
         self._flushed: list[Flushed] = []
         self._errors: list[Exception] = []
         self._stopped = Event()
+        self._at_redis = Lock()
         self.shard_flusher = ShardFlusher(
             flusher.buffer,
             flusher.ledger,
@@ -153,15 +154,18 @@ class _Run:
 
     def _advance(self, answers: Mapping[Batches, Applied | None]) -> dict[Batches, Batch]:
         """Tell each flush what applying its batch did; those that have a next one, with it."""
-        ready = {}
-        for flush, applied in answers.items():
-            try:
-                ready[flush] = flush.send(applied)
-            except StopIteration:
-                continue
-            except Exception as error:  # noqa: BLE001 (told by `result`: one shard must not keep the others from being flushed)
-                self._fail(error)
-        return ready
+        with self._at_redis:  # which does one thing at a time: meanwhile the other threads are at the database
+            handed_off = {flush: self._next_of(flush, applied) for flush, applied in answers.items()}
+        return {flush: batch for flush, batch in handed_off.items() if batch is not None}
+
+    def _next_of(self, flush: Batches, applied: Applied | None) -> Batch | None:
+        try:
+            return flush.send(applied)
+        except StopIteration:
+            return None
+        except Exception as error:  # noqa: BLE001 (told by `result`: one shard must not keep the others from being flushed)
+            self._fail(error)
+            return None
 
     def _fail(self, error: Exception) -> None:
         self._errors.append(error)
