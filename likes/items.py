@@ -24,13 +24,13 @@ def check_item(item: object) -> str:
 def encode_item(item: object) -> bytes:
     """The UTF-8 bytes of an item; raise InvalidInput as `check_item` does."""
     if not isinstance(item, str):
-        raise InvalidInput(f"item {item!r} is not text")
+        raise InvalidInput(f"item {shorten(repr(item))} is not text")
     if not item:
         raise InvalidInput("item is empty; give it 1 to 255 bytes")
     try:
         encoded = item.encode()
     except UnicodeEncodeError:
-        raise InvalidInput(f"item {item!a} is not valid UTF-8 (a lone surrogate)") from None
+        raise InvalidInput(f"item {shorten(ascii(item))} is not valid UTF-8 (a lone surrogate)") from None
     if len(encoded) > MAX_ITEM_BYTES:
         raise InvalidInput(f"item {shorten(item)!r} has {len(encoded)} bytes; {MAX_ITEM_BYTES} are allowed")
     if not item.isprintable() and any(unicodedata.category(c) == "Cc" for c in item):
@@ -41,7 +41,7 @@ def encode_item(item: object) -> bytes:
 def check_counter(counter: object) -> str:
     """Return `counter` if it is 1 to 64 of `A-Z a-z 0-9 _ . -`; raise InvalidInput otherwise."""
     if not isinstance(counter, str) or not COUNTER.fullmatch(counter):
-        raise InvalidInput(f"counter {counter!r} is not 1 to 64 of A-Z a-z 0-9 _ . -")
+        raise InvalidInput(f"counter {shorten(repr(counter))} is not 1 to 64 of A-Z a-z 0-9 _ . -")
     return counter
 
 

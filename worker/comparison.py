@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from likes.batch import MAX_DELTA, MIN_DELTA
+from likes.deltas import MAX_DELTA, MIN_DELTA
 from likes.sql.books import Books
 from worker.inventory import Inventory
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Integer, Table, func, literal, select, union_all
 
-from likes.batch import MAX_DELTA, MIN_DELTA
+from likes.deltas import MAX_DELTA, MIN_DELTA
 from likes.sql import cursors as cursor_rows
 from likes.sql.cursors import Cursor
 from likes.sql.incidents import Kind

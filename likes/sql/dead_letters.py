@@ -9,7 +9,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, insert
 from sqlalchemy.exc import DBAPIError
 
-from likes.batch import Batch, Deltas
+from likes.batch import Batch
+from likes.deltas import Deltas
 from likes.sql.dialects import dialect_of
 from likes.sql.tables import dead_letters
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from likes.batch import MAX_DELTA, MIN_DELTA, Batch, BatchId, Deltas
+from likes.batch import Batch, BatchId
+from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
 from likes.sql import cursors, dead_letters
 from likes.sql.cursors import Cursor
 from likes.sql.dialects import dialect_of

@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy import Engine, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from likes.batch import MAX_DELTA, MIN_DELTA, Delta, Deltas
+from likes.deltas import MAX_DELTA, MIN_DELTA, Delta, Deltas
 from likes.errors import DatabaseUnavailable, SchemaOutdated, SettingsError
 from likes.sql.dialects import dialect_of
 from likes.sql.engine import describe, open_engine, reading, writing

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import Engine, event, select, text
 from sqlalchemy.exc import DBAPIError
 
-from likes.batch import MAX_DELTA, MIN_DELTA, Batch
+from likes.batch import Batch
+from likes.deltas import MAX_DELTA, MIN_DELTA
 from likes.errors import DatabaseUnavailable, SchemaOutdated
 from likes.sql import cursors
 from likes.sql.engine import open_engine, writing

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Engine, event
 
-from likes.batch import MAX_DELTA, Batch
+from likes.batch import Batch
+from likes.deltas import MAX_DELTA
 from likes.sql.engine import open_engine
 from likes.sql.ledger import Applied, Ledger
 from likes.sql.schema import url_of

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import Engine
 
-from likes.batch import MAX_DELTA
+from likes.deltas import MAX_DELTA
 from likes.errors import LikesError
 from likes.items import shard_of
 from likes.sql.engine import writing

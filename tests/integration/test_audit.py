@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, func, insert, select, update
 
-from likes.batch import MAX_DELTA
+from likes.deltas import MAX_DELTA
 from likes.items import shard_of
 from likes.sql.engine import reading, writing
 from likes.sql.tables import batches, cursors, dead_letters, totals

@@ -13,7 +13,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from likes.batch import Deltas
+from likes.deltas import Deltas
 
 
 class Dialect(ABC):

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
-from likes.batch import Deltas
+from likes.deltas import Deltas
 from likes.sql.dialects.dialect import Dialect, connect_seconds, host_and_port
 
 # Each server reads the comment meant for it: MariaDB knows max_statement_time, MySQL max_execution_time.

@@ -12,7 +12,7 @@ from sqlalchemy import TEXT, URL, Connection, DateTime
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.types import TypeEngine
 
-from likes.batch import Deltas
+from likes.deltas import Deltas
 from likes.sql.dialects.dialect import Dialect, connect_seconds, host_and_port
 
 # Names hold no control characters, so one text a column does, joined here and split there: psycopg takes three times as
