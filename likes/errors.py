@@ -29,6 +29,10 @@ class DatabaseUnavailable(Unavailable):
     """The SQL database cannot be reached; likes go on being accepted in Redis."""
 
 
+class DatabaseBusy(DatabaseUnavailable):
+    """The SQL database is there, but a lock or a time-out kept it from doing this, again and again."""
+
+
 class DatabaseRefused(LikesError):
     """The database answered that it will not do this (no permission, a broken constraint); nothing was written."""
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import repeat
 from math import ceil
-from threading import Event, Lock
+from threading import Event
 from typing import NamedTuple
 
 from likes.batch import Batch
 from likes.buffer import Buffer
-from likes.errors import Unavailable, WrongRedis
+from likes.errors import DatabaseBusy, LikesError, Unavailable, WrongRedis
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import Applied, Ledger
 from worker.recovery import Recovery
-from worker.shard_flush import Batches, ShardFlusher
+from worker.shard_flush import ShardFlush, ShardFlusher
 
-ENTRIES_A_TRANSACTION = 8000  # beyond that a transaction's own cost no longer shows, only how long it holds its locks
+ENTRIES_AT_ONCE = 16_000  # of all threads together: with more only memory grows, and how long locks are held
+BYTES_A_TRANSACTION = 2**19  # a packet of MySQL's takes that, however much of it has to be escaped
 
 
 class Flushed(NamedTuple):
@@ -82,9 +82,8 @@ class Flusher:
         """All shards: those configured, those with a cursor, and those that clients with other settings post to."""
         return sorted({*range(self.shards), *self.ledger.cursors(), *self.buffer.shards_in_use()})
 
-    def _in_groups(self, flushes: Sequence[Batches]) -> Iterable[Sequence[Batches]]:
-        """One after the other for each thread, as large as a transaction may become."""
-        most = max(1, ENTRIES_A_TRANSACTION // self.buffer.batch_items)
+    def _in_groups(self, flushes: Sequence[ShardFlush]) -> Iterable[Sequence[ShardFlush]]:
+        most = ENTRIES_AT_ONCE // self.threads // self.buffer.batch_items
         size = max(1, min(most, ceil(len(flushes) / self.threads)))
         return (flushes[first : first + size] for first in range(0, len(flushes), size))
 
@@ -116,7 +115,6 @@ class _Run:
         self._flushed: list[Flushed] = []
         self._errors: list[Exception] = []
         self._stopped = Event()
-        self._at_redis = Lock()
         self.shard_flusher = ShardFlusher(
             flusher.buffer,
             flusher.ledger,
@@ -139,39 +137,53 @@ class _Run:
             total |= flushed
         return total
 
-    def side_by_side(self, flushes: Sequence[Batches]) -> None:
+    def side_by_side(self, flushes: Sequence[ShardFlush]) -> None:
         """Flush some shards: each hands off a batch, one transaction applies them all, and so on."""
         ready = self._advance(dict.fromkeys(flushes))
+        together = True
         while ready:
+            applied = dict.fromkeys(ready, None)
             try:
-                applied = self._ledger.apply_all(list(ready.values()))
-            except Unavailable as error:
-                self._fail(error)
-                return
-            except Exception:  # noqa: BLE001 (whose fault it is shows when each shard applies its batch alone)
-                applied = None
-            ready = self._advance(dict(zip(ready, applied or repeat(None), strict=False)))
+                for some in _portions(ready) if together else ():
+                    applied |= self._apply(some)
+            except LikesError:
+                together = False  # whose fault it is, or whether it was too much at once, shows when each goes alone
+            ready = self._advance(applied)
 
-    def _advance(self, answers: Mapping[Batches, Applied | None]) -> dict[Batches, Batch]:
+    def _apply(self, ready: Mapping[ShardFlush, Batch]) -> dict[ShardFlush, Applied]:
+        applied = self._ledger.apply_all(list(ready.values()))
+        return dict(zip(ready, applied, strict=True)) if applied else {}
+
+    def _advance(self, answers: Mapping[ShardFlush, Applied | None]) -> dict[ShardFlush, Batch]:
         """Tell each flush what applying its batch did; those that have a next one, with it."""
-        with self._at_redis:  # which does one thing at a time: meanwhile the other threads are at the database
-            handed_off = {flush: self._next_of(flush, applied) for flush, applied in answers.items()}
-        return {flush: batch for flush, batch in handed_off.items() if batch is not None}
-
-    def _next_of(self, flush: Batches, applied: Applied | None) -> Batch | None:
-        try:
-            return flush.send(applied)
-        except StopIteration:
-            return None
-        except Exception as error:  # noqa: BLE001 (told by `result`: one shard must not keep the others from being flushed)
-            self._fail(error)
-            return None
+        ready = {}
+        for flush, applied in answers.items():
+            try:
+                ready[flush] = flush.send(applied)
+            except StopIteration:
+                continue
+            except Exception as error:  # noqa: BLE001 (told by `result`: one shard must not keep the others from being flushed)
+                self._fail(error)
+        return ready
 
     def _fail(self, error: Exception) -> None:
         self._errors.append(error)
-        if isinstance(error, Unavailable):
+        if isinstance(error, Unavailable) and not isinstance(error, DatabaseBusy):
             self.stop()
 
     def _counted(self, batch: Batch, applied: Applied) -> None:
         self._flushed.append(Flushed(1, *applied))
         self._after_batch(batch, applied)
+
+
+def _portions(ready: Mapping[ShardFlush, Batch]) -> Iterator[dict[ShardFlush, Batch]]:
+    """`ready` in parts that one transaction takes."""
+    portion: dict[ShardFlush, Batch] = {}
+    size = 0
+    for flush, batch in ready.items():
+        if portion and size + len(batch.payload) > BYTES_A_TRANSACTION:
+            yield portion
+            portion, size = {}, 0
+        portion[flush] = batch
+        size += len(batch.payload)
+    yield portion

@@ -15,7 +15,7 @@ from worker.recovery import Recovery
 TURNS = 1000  # a shard that is not done by then is left for the next flush
 
 # Yields each batch that should be the next on its chain, and is sent what applying it did, None if it was not applied.
-Batches = Generator[Batch, Applied | None, None]
+ShardFlush = Generator[Batch, Applied | None, None]
 
 
 class ShardFlusher:
@@ -43,19 +43,17 @@ class ShardFlusher:
         self.stopped = stopped
         self.counted = counted
 
-    def flush(self, cursor: Cursor, view: ShardView) -> Batches:
+    def flush(self, cursor: Cursor, view: ShardView) -> ShardFlush:
         """Flush one shard, which was read as `cursor` and `view`."""
-        retired: Collection[str] = ()
         if self.stopped.is_set():
             return
+        retired: Collection[str] = ()
         if view.epochs.keys() - {cursor.epoch}:
             cursor, retired, view = self._look_closer(cursor.shard)
         done: set[str] = set()
         for _ in range(TURNS):
             if view.error is not None:
                 raise view.error
-            if self.stopped.is_set():
-                return
             step = next_step(cursor, retired, view, done)
             if step is None:
                 return
@@ -63,6 +61,8 @@ class ShardFlusher:
                 done.add(step.epoch)
                 if view.epochs.keys() == {step.epoch}:
                     return  # the ordinary end: one epoch, its pending deltas handed off
+            if self.stopped.is_set():
+                return
             cursor, retired, view = self._look_closer(cursor.shard)
 
     def _look_closer(self, shard: int) -> tuple[Cursor, Collection[str], ShardView]:
@@ -93,7 +93,8 @@ class ShardFlusher:
                 applied = (yield batch) if is_current else None
                 if applied is not None:
                     self.counted(batch, applied)
-                elif not self._settle(batch):  # now, while it is at hand: Redis may have forgotten it
+                # Now, while it is at hand: Redis may have forgotten it.
+                elif self.stopped.is_set() or not self._settle(batch):
                     return False
                 if self.stopped.is_set():
                     return False

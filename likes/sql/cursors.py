@@ -53,6 +53,13 @@ def lock(connection: Connection, namespace: str, shard: int) -> Cursor:
     return Cursor(*connection.execute(one).one())
 
 
+def lock_all(connection: Connection, namespace: str) -> None:
+    """Lock the cursors of all shards, in the order in which a flush locks those of some."""
+    connection.execute(
+        select(cursors.c.shard).where(cursors.c.namespace == namespace).order_by(cursors.c.shard).with_for_update()
+    ).all()
+
+
 def claim(connection: Connection, namespace: str, shards: Collection[int], redis_name: str, now: datetime) -> None:
     """Give shards their first cursor, without an epoch yet; those that have one keep it."""
     there = set(connection.scalars(select(cursors.c.shard).where(cursors.c.namespace == namespace)))
@@ -141,6 +148,7 @@ def close_books(connection: Connection, namespace: str, shard: int, epoch: str, 
 
 def take_over(connection: Connection, namespace: str, redis_name: str) -> int:
     """Make all cursors belong to another Redis; how many changed."""
+    lock_all(connection, namespace)
     return connection.execute(
         update(cursors)
         .where(cursors.c.namespace == namespace, cursors.c.redis_name != redis_name)
@@ -150,6 +158,7 @@ def take_over(connection: Connection, namespace: str, redis_name: str) -> int:
 
 def note_server(connection: Connection, namespace: str, replid: str, run_id: str) -> int:
     """Remember which server answers now; how many cursors knew another one."""
+    lock_all(connection, namespace)
     other = or_(cursors.c.replid != replid, cursors.c.run_id != run_id)
     return connection.execute(
         update(cursors).where(cursors.c.namespace == namespace, other).values(replid=replid, run_id=run_id)

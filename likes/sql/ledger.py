@@ -1,4 +1,4 @@
-"""Counting a batch: the cursor, the totals and the ledger row move in one transaction, or none of them does."""
+"""Counting batches: their cursors, the totals and their ledger rows move in one transaction, or none of them does."""
 
 from __future__ import annotations
 
@@ -81,13 +81,21 @@ class Ledger:
 
     def apply_all(self, following: Sequence[Batch]) -> list[Applied] | None:
         """Count batches of several shards in one transaction. None, and nothing done, unless each is the next of its
-        shard and the database takes every entry.
+        shard and the database takes every entry. It is tried once, as each may be tried alone afterwards.
         """
-        if any(batch.misfits or batch.delta != clamped(batch.delta) for batch in following):
+        deltas = Deltas.joined(batch.deltas for batch in following)
+        sums = [*(batch.delta for batch in following), *deltas.numbers]
+        if (
+            any(batch.misfits for batch in following)
+            or clamped(min(sums)) > min(sums)
+            or clamped(max(sums)) < max(sums)
+        ):
             return None
         began = datetime.now(UTC)
         try:
-            return transact(self.engine, lambda connection: self._count_all(connection, following, began))
+            return transact(
+                self.engine, lambda connection: self._count_all(connection, following, deltas, began), attempts=1
+            )
         except DBAPIError as error:
             if not dialect_of(self.engine).is_bad_data(error):
                 raise
@@ -95,13 +103,14 @@ class Ledger:
             pass
         return None
 
-    def _count_all(self, connection: Connection, following: Sequence[Batch], began: datetime) -> list[Applied]:
+    def _count_all(
+        self, connection: Connection, following: Sequence[Batch], deltas: Deltas, began: datetime
+    ) -> list[Applied]:
         now = datetime.now(UTC)
         in_order = sorted(following, key=lambda batch: batch.shard)  # one order for all workers: no deadlocks
         moved = connection.execute(_MOVE_ON, [self._move(batch, now) for batch in in_order])
         if moved.rowcount != len(in_order):
             raise _NotAll
-        deltas = Deltas.joined([batch.deltas for batch in in_order])
         if deltas:
             dialect_of(connection).add_to_totals(connection, deltas, now)
         applied = [Applied(len(batch.deltas), batch.delta, 0) for batch in following]

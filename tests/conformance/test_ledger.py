@@ -217,16 +217,16 @@ def test_two_workers_apply_one_batch_at_once(ledger: Ledger, apply: Apply) -> No
 
 
 @pytest.mark.parametrize("migrated_url", ["postgres", "mariadb"], indirect=True)  # SQLite has one writer at a time
-def test_a_deadlock_repeats_the_whole_transaction(ledger: Ledger, apply: Apply) -> None:
+def test_a_deadlock_repeats_the_whole_transaction(ledger: Ledger) -> None:
     """A stranger holds the total that the batch wants second, and then wants the one it took first."""
-    apply(ledger, batch(1, ("a", 0), ("b", 0), *((f"heavy {n}", 0) for n in range(50))))
+    ledger.apply(batch(1, ("a", 0), ("b", 0), *((f"heavy {n}", 0) for n in range(50))))
     begun = count_transactions(ledger.engine)
     stranger, probe = (open_engine(url_of(ledger.engine), timeout=10) for _ in range(2))
     with ThreadPoolExecutor(1) as pool:
         with writing(stranger) as connection:
             # Much changed, so that the database would rather end the other transaction.
             connection.execute(totals.update().where(totals.c.item != "a").values(total=1000))
-            applying = pool.submit(apply, ledger, batch(2, ("a", 1), ("b", 1)))
+            applying = pool.submit(ledger.apply, batch(2, ("a", 1), ("b", 1)))
             wait_until(lambda: is_locked(probe, "a"))
             connection.execute(totals.update().where(totals.c.item == "a").values(total=2000))
         assert applying.result(30) == Applied(2, 2, 0)
@@ -253,14 +253,14 @@ def count_transactions(engine: Engine) -> list[object]:
     return begun
 
 
-def test_a_lock_held_too_long_by_another_is_waited_for_again(ledger: Ledger, apply: Apply) -> None:
-    apply(ledger, batch(1, ("a", 0)))
+def test_a_lock_held_too_long_by_another_is_waited_for_again(ledger: Ledger) -> None:
+    ledger.apply(batch(1, ("a", 0)))
     hasty = Ledger(open_engine(url_of(ledger.engine), timeout=1), "likes", "hasty")
     stranger = open_engine(url_of(ledger.engine), timeout=30)
     begun = count_transactions(hasty.engine)
     with ThreadPoolExecutor(1) as pool, writing(stranger) as connection:
         connection.execute(totals.update().values(total=totals.c.total))
-        applying = pool.submit(apply, hasty, batch(2, ("a", 1)))
+        applying = pool.submit(hasty.apply, batch(2, ("a", 1)))
         wait_until(lambda: len(begun) == 2)  # it tried, and tries again
         connection.rollback()
         assert applying.result(30) == Applied(1, 1, 0)
@@ -290,7 +290,7 @@ def test_bad_data_is_not_tried_again_in_vain(ledger: Ledger, apply: Apply) -> No
     assert len(begun) == 1
 
 
-def test_a_lost_reply_to_commit_is_recognised(ledger: Ledger, apply: Apply) -> None:
+def test_a_lost_reply_to_commit_is_recognised(ledger: Ledger) -> None:
     """The connection breaks after the server has committed; repeating finds the cursor moved."""
     dialect: Any = ledger.engine.dialect
     commit = dialect.do_commit
@@ -301,7 +301,7 @@ def test_a_lost_reply_to_commit_is_recognised(ledger: Ledger, apply: Apply) -> N
         raise DatabaseUnavailable("the connection broke")
 
     dialect.do_commit = commit_and_break
-    assert apply(ledger, batch(1, ("a", 5))) is None
+    assert ledger.apply(batch(1, ("a", 5))) is None
     assert all_totals(ledger) == {"a": 5}
 
 

@@ -10,7 +10,9 @@ from sqlalchemy import Engine, event
 
 from likes.batch import Batch
 from likes.deltas import MAX_DELTA
-from likes.sql.engine import open_engine
+from likes.errors import DatabaseBusy
+from likes.sql import cursors
+from likes.sql.engine import open_engine, writing
 from likes.sql.ledger import Applied, Ledger
 from likes.sql.schema import url_of
 from likes.sql.tables import batches
@@ -36,6 +38,11 @@ def test_an_item_in_two_shards_is_counted_for_both(ledger: Ledger) -> None:
     both = [batch(1, ("a", 3), ("b", 1)), batch(1, ("b", 10), ("a", -1), shard=OTHER_SHARD)]
     assert ledger.apply_all(both) == [Applied(2, 4, 0), Applied(2, 9, 0)]
     assert all_totals(ledger) == {"a": 2, "b": 11}
+
+
+def test_an_item_whose_deltas_leave_64_bits_together_is_left_to_each_alone(ledger: Ledger) -> None:
+    both = [batch(1, ("a", MAX_DELTA)), batch(1, ("a", 1), shard=OTHER_SHARD)]
+    assert ledger.apply_all(both) is None
 
 
 NOT_ALL: dict[str, Callable[[], Batch]] = {
@@ -91,3 +98,18 @@ def test_two_workers_that_have_the_shards_in_different_order(ledger: Ledger) -> 
         other.engine.dispose()
     assert all_totals(ledger) == {"a": 90, "b": 90}
     assert len(begun) == 60
+
+
+@pytest.mark.parametrize("migrated_url", ["postgres"], indirect=True)  # whose time-outs may be short
+def test_a_lock_held_by_another_is_waited_for_once(ledger: Ledger) -> None:
+    """Going alone is the next attempt: the other shards need not wait for five."""
+    hasty = Ledger(open_engine(url_of(ledger.engine), timeout=0.2), "likes", "hasty")
+    begun: list[object] = []
+    event.listen(hasty.engine, "begin", begun.append)
+    with writing(ledger.engine) as connection:
+        cursors.lock(connection, "likes", SHARD)
+        with pytest.raises(DatabaseBusy):
+            hasty.apply_all([batch(1, ("a", 1)), batch(1, ("b", 1), shard=OTHER_SHARD)])
+    hasty.engine.dispose()
+    assert len(begun) == 1
+    assert all_totals(ledger) == {}

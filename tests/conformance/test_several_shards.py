@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
 from likes.deltas import MAX_DELTA
-from likes.errors import LikesError
+from likes.errors import DatabaseBusy, LikesError, RedisUnavailable
 from likes.items import shard_of
-from likes.sql.engine import writing
+from likes.sql import cursors
+from likes.sql.engine import open_engine, writing
+from likes.sql.schema import url_of
 from likes.sql.tables import batches
 from tests.rig import Rig
+from tests.seams import TappedLink, tap_statements
 from tests.stepping import SteppedWorker
 
 SHARDS = 3
@@ -21,18 +25,19 @@ EACH_ONCE = dict.fromkeys(ITEMS, 1)
 IN_SHARD = [next(item for item in ITEMS if shard_of(item.encode(), SHARDS) == shard) for shard in range(SHARDS)]
 
 
-@pytest.fixture
-def rig(valkey_url: str, engine: Engine) -> Iterator[Rig]:
+@pytest.fixture(params=[1, 2])
+def rig(valkey_url: str, engine: Engine, request: pytest.FixtureRequest) -> Iterator[Rig]:
     with Rig(valkey_url, engine, shards=SHARDS, batch_items=2) as rig:
+        rig.worker.threads = request.param
         rig.likes.add(EACH_ONCE)
         rig.flush()
         yield rig
 
 
-def test_one_transaction_applies_a_batch_of_every_shard(rig: Rig) -> None:
-    for row in rig.ledger():
-        assert len({other.applied_at for other in rig.ledger() if other.seq == row.seq}) == 1
-    assert {row.shard for row in rig.ledger() if row.seq == 1} == set(range(SHARDS))
+def test_one_transaction_of_each_thread_applies_a_batch_of_its_shards(rig: Rig) -> None:
+    first_batches = [row for row in rig.ledger() if row.seq == 1]
+    assert {row.shard for row in first_batches} == set(range(SHARDS))
+    assert len({row.applied_at for row in first_batches}) == rig.worker.threads
 
 
 def full(rig: Rig) -> None:
@@ -69,6 +74,76 @@ def test_a_shard_whose_batch_the_database_refuses_stops_no_other(rig: Rig) -> No
         rig.flush()
     of_shard_1 = [item for item in ITEMS if shard_of(item.encode(), SHARDS) == 1]
     assert rig.totals() == {item: 1 if item in of_shard_1 else 2 for item in ITEMS}
+
+
+@pytest.mark.parametrize("migrated_url", ["postgres"], indirect=True)  # whose time-outs may be short
+def test_a_shard_whose_cursor_another_transaction_holds_stops_no_other(rig: Rig) -> None:
+    of_shard_0 = [item for item in ITEMS if shard_of(item.encode(), SHARDS) == 0]
+    hasty = open_engine(url_of(rig.engine), timeout=0.2)
+    patient, rig.worker.ledger.engine = rig.worker.ledger.engine, hasty
+    with writing(rig.engine) as connection:
+        cursors.lock(connection, "likes", 0)
+        for flush in range(2, 4):
+            rig.likes.add(EACH_ONCE)
+            with pytest.raises(DatabaseBusy):
+                rig.flush()
+            assert rig.totals() == {item: 1 if item in of_shard_0 else flush for item in ITEMS}
+    hasty.dispose()
+    rig.worker.ledger.engine = patient
+    rig.flush()
+    assert rig.totals() == dict.fromkeys(ITEMS, 3)
+
+
+def test_what_is_too_much_for_one_transaction_goes_in_alone(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_much(*_: object) -> None:
+        raise DatabaseBusy("statement time-out")
+
+    monkeypatch.setattr(rig.worker.ledger, "apply_all", too_much)
+    rig.likes.add(EACH_ONCE)
+    assert rig.flush().items == len(ITEMS)
+    assert rig.totals() == dict.fromkeys(ITEMS, 2)
+
+
+def test_batches_of_many_bytes_go_in_by_several_transactions(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.flush.BYTES_A_TRANSACTION", 1)
+    before = len(rig.ledger())
+    rig.likes.add(EACH_ONCE)
+    assert rig.flush().items == len(ITEMS)
+    new = rig.ledger()[before:]
+    assert len({row.applied_at for row in new}) == len(new)
+
+
+def test_an_error_in_the_program_is_not_hidden(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.worker.ledger, "apply_all", lambda *_: 1 / 0)
+    rig.likes.add(EACH_ONCE)
+    with pytest.raises(ZeroDivisionError):
+        rig.flush()
+    monkeypatch.undo()
+    rig.flush()
+    assert rig.totals() == dict.fromkeys(ITEMS, 2)
+
+
+def test_after_redis_is_gone_no_shard_asks_it_again(rig: Rig) -> None:
+    """Else each would wait for a time-out of its own."""
+    gone = False
+    asked_in_vain: list[str] = []
+
+    def around(call: str, make: Callable[[], Any]) -> Any:
+        nonlocal gone
+        if gone:
+            asked_in_vain.append(call)
+            raise RedisUnavailable("gone")
+        result = make()
+        gone = call == "COMMIT"
+        return result
+
+    rig.likes.add(EACH_ONCE)
+    tapped = rig.new_worker(lambda link: TappedLink(link, around), lambda engine: tap_statements(engine, around))
+    with tapped as worker, pytest.raises(RedisUnavailable):
+        worker.flush(range(SHARDS))
+    assert len(asked_in_vain) == 1
+    rig.flush()
+    assert rig.totals() == dict.fromkeys(ITEMS, 2)
 
 
 def test_a_worker_paused_anywhere_while_another_flushes_some_shards(rig: Rig) -> None:
