@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from likes.batch import Batch
 from likes.deltas import MAX_DELTA
-from likes.errors import DatabaseBusy, LikesError, RedisUnavailable
+from likes.errors import DatabaseBusy, DatabaseUnavailable, LikesError, RedisUnavailable
 from likes.items import shard_of
 from likes.sql import cursors
 from likes.sql.engine import open_engine, writing
@@ -123,25 +124,41 @@ def test_an_error_in_the_program_is_not_hidden(rig: Rig, monkeypatch: pytest.Mon
     assert rig.totals() == dict.fromkeys(ITEMS, 2)
 
 
-def test_after_redis_is_gone_no_shard_asks_it_again(rig: Rig) -> None:
+def test_after_redis_is_gone_no_shard_asks_a_server_again(rig: Rig) -> None:
     """Else each would wait for a time-out of its own."""
-    gone = False
-    asked_in_vain: list[str] = []
+    asked: list[str] = []
+    in_vain: list[str] = []
 
     def around(call: str, make: Callable[[], Any]) -> Any:
-        nonlocal gone
-        if gone:
-            asked_in_vain.append(call)
-            raise RedisUnavailable("gone")
-        result = make()
-        gone = call == "COMMIT"
-        return result
+        if "hand_off" in asked and "COMMIT" in asked[asked.index("hand_off") :]:
+            in_vain.append(call)
+            raise RedisUnavailable("gone since the first batches were applied")
+        asked.append(call)
+        return make()
 
     rig.likes.add(EACH_ONCE)
     tapped = rig.new_worker(lambda link: TappedLink(link, around), lambda engine: tap_statements(engine, around))
     with tapped as worker, pytest.raises(RedisUnavailable):
         worker.flush(range(SHARDS))
-    assert len(asked_in_vain) == 1
+    assert in_vain == ["acknowledge hand_off"]
+    rig.flush()
+    assert rig.totals() == dict.fromkeys(ITEMS, 2)
+
+
+def test_a_database_that_is_away_is_tried_by_one_shard_alone(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def away(batch: Batch) -> None:
+        tried.append(batch.shard)
+        raise DatabaseUnavailable("away")
+
+    monkeypatch.setattr(rig.worker.ledger, "apply_all", lambda _: None)
+    monkeypatch.setattr(rig.worker.ledger, "apply", away)
+    rig.likes.add(EACH_ONCE)
+    with pytest.raises(DatabaseUnavailable):
+        rig.flush()
+    assert len(tried) <= rig.worker.threads
+    monkeypatch.undo()
     rig.flush()
     assert rig.totals() == dict.fromkeys(ITEMS, 2)
 
