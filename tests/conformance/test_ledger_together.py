@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event, select
 
 from likes.batch import Batch
 from likes.deltas import MAX_DELTA
 from likes.errors import DatabaseBusy
 from likes.sql import cursors
-from likes.sql.engine import open_engine, writing
+from likes.sql.engine import open_engine, reading, writing
 from likes.sql.ledger import Applied, Ledger
 from likes.sql.schema import url_of
 from likes.sql.tables import batches
+from likes.sql.tables import cursors as cursor_table
+from likes.sql.transaction import transact
 from tests.ledgers import OTHER_SHARD, SHARD, all_totals, batch, cursor, everything, new_ledger, rows, start_total
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -113,3 +117,37 @@ def test_a_lock_held_by_another_is_waited_for_once(ledger: Ledger) -> None:
     hasty.engine.dispose()
     assert len(begun) == 1
     assert all_totals(ledger) == {}
+
+
+def note_server(connection: Connection) -> int:
+    return cursors.note_server(connection, "likes", "replid", "run id")
+
+
+def take_over(connection: Connection) -> int:
+    return cursors.take_over(connection, "likes", "another")
+
+
+@pytest.mark.parametrize("migrated_url", ["postgres"], indirect=True)  # which keeps rows in the order they were written
+@pytest.mark.parametrize("change", [note_server, take_over])
+def test_all_cursors_are_locked_in_the_order_of_a_flush(ledger: Ledger, change: Callable[[Connection], int]) -> None:
+    """Or a worker that notes a restart and one that flushes wait for each other."""
+    with writing(ledger.engine) as connection:  # its new version stands behind the row of the other shard
+        cursors.move(connection, "likes", cursors.lock(connection, "likes", SHARD), datetime.now(UTC))
+        connection.exec_driver_sql("ANALYZE likes_cursors")  # so few rows are not looked up by their key
+    waiting, probe = (open_engine(url_of(ledger.engine), timeout=10) for _ in range(2))
+    with ThreadPoolExecutor(1) as pool, writing(ledger.engine) as connection:
+        cursors.lock(connection, "likes", SHARD)
+        changing = pool.submit(transact, waiting, change)
+        wait_until(lambda: waits_for_a_lock(probe))
+        with writing(probe) as other:
+            other.execute(select(cursor_table).where(cursor_table.c.shard == OTHER_SHARD).with_for_update(nowait=True))
+        connection.rollback()
+        assert changing.result(30) == 2
+    waiting.dispose()
+    probe.dispose()
+
+
+def waits_for_a_lock(engine: Engine) -> bool:
+    with reading(engine) as connection:
+        waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return connection.exec_driver_sql(waits).first() is not None
