@@ -50,7 +50,12 @@ def run(command: Callable[[], object], *, verbose: bool) -> int:
         return Code.FAILED
     except KeyboardInterrupt:
         return Code.INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as end:
+        if BrokenPipeError not in (
+            type(end),
+            type(end.__context__),
+        ):  # in a page of help, Rich turns the one into the other
+            raise
         discard_output()
         return Code.PIPE_CLOSED
     except Exception as error:  # noqa: BLE001 (nobody should have to read a traceback)

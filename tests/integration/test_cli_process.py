@@ -116,6 +116,15 @@ def test_a_reader_who_goes_away_is_no_error(many: Shell) -> None:
     assert process.returncode == 141
 
 
+def test_nor_is_one_who_goes_away_before_the_help_comes(likes: Shell) -> None:
+    with likes.start("--help") as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
 def on_terminal(shell: Shell, *words: str, typed: bytes = b"", **settings: object) -> tuple[int, str]:
     """Run it on a terminal; its exit code and all that was shown."""
     ours, theirs = pty.openpty()
