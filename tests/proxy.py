@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
-from typing import Self
+from typing import BinaryIO, Self
 from urllib.parse import urlsplit
 
 
@@ -45,20 +45,19 @@ class Proxy:
             Thread(target=self._carry_requests, args=(client, server), daemon=True).start()
 
     def _carry_requests(self, client: socket.socket, server: socket.socket) -> None:
-        with client, server:
-            while data := receive(client):
-                if self._times and self._word in data:
+        with client, server, client.makefile("rb") as requests:
+            while request := next_of(requests):
+                if self._times and self._word in request:
                     self._times -= 1
-                    self._lose(data)
+                    self._lose(request)
                     self.lost += 1
-                    hang_up(client, server)
-                    return
-                server.sendall(data)
+                    break
+                server.sendall(request)
             hang_up(client, server)
 
-    def _lose(self, data: bytes) -> None:
-        with socket.create_connection(self._server) as aside:  # its replies are carried to nobody
-            aside.sendall(data)
+    def _lose(self, request: bytes) -> None:
+        with socket.create_connection(self._server) as aside:  # its reply is carried to nobody
+            aside.sendall(request)
             assert receive(aside)
         self._then()
 
@@ -68,6 +67,18 @@ class Proxy:
                 client.sendall(data)
             except OSError:
                 return
+
+
+def next_of(requests: BinaryIO) -> bytes:
+    """The next whole request, an array of bulk strings however many packets bring it; nothing once they are over."""
+    try:
+        parts = [requests.readline()]
+        for _ in range(int(parts[0][1:] or 0)):
+            parts.append(length := requests.readline())
+            parts.append(requests.read(int(length[1:]) + len("\r\n")))
+    except (OSError, ValueError):  # ended within a request
+        return b""
+    return b"".join(parts)
 
 
 def receive(connection: socket.socket) -> bytes:

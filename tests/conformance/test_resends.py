@@ -100,7 +100,7 @@ def test_each_item_of_an_add_is_accounted_for(rig: Rig, likes: LikeCounter, prox
     likes.add({accepted: 1, unknown: 1})
     rig.flush()
     rig.redis.set(rig.key(f"delta:likes:{refused}", 0), "abc")
-    proxy.lose_reply_to(ADD.sha, then=lambda: rig.redis.delete("{likes:1}:epoch"))
+    proxy.lose_reply_to("{likes:1}:epoch", then=lambda: rig.redis.delete("{likes:1}:epoch"))
     with pytest.raises(OutcomeUnknown) as caught:
         likes.add({accepted: 10, refused: 20, unknown: 30})
     assert caught.value.accepted == {accepted: 10}
