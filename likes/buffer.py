@@ -4,41 +4,20 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from likes import lua
 from likes.batch import Batch, BatchId
-from likes.errors import LikesError, RedisRefused, Unavailable
+from likes.errors import LikesError
 from likes.items import MAX_SHARDS
 from likes.keys import EpochKeys, epoch_keys, shard_keys
 from likes.link import Link, ask
 from likes.lua import Call, Confirmed, command
 from likes.producer import fresh_epoch
-
-
-@dataclass(frozen=True, slots=True)
-class EpochView:
-    """What Redis holds of one shard under one epoch. `nonce` is that of batch `seq`, the last one sealed."""
-
-    shard: int
-    epoch: str
-    seq: int
-    nonce: str
-    pending: int
-    in_flight: tuple[BatchId, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ShardView:
-    """What Redis holds of one shard. `current`: the epoch pointed at, "" for none; `error`: why it cannot be told."""
-
-    shard: int
-    current: str
-    epochs: Mapping[str, EpochView]
-    error: LikesError | None = None
+from likes.view import EpochView, ShardView, look
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,36 +42,14 @@ class Buffer:
         self.prefix = prefix
         self.batch_items = batch_items
 
+    @property
+    def items_in_a_row(self) -> int:
+        """How many items of a shard are handed off together: up to four batches, while these are 1,000 at most."""
+        return self.batch_items * max(1, min(4, 1000 // self.batch_items))
+
     def look(self, expected: Mapping[int, str | None]) -> dict[int, ShardView]:
         """How each shard stands, in one round trip where Redis holds just the `expected` epoch. Raises Unavailable."""
-        calls = {shard: self._look_at(shard, epoch) for shard, epoch in expected.items()}
-        replies = iter(self.link.send([call for some in calls.values() for call in some]))
-        return {shard: self._view(shard, expected[shard], [next(replies) for _ in calls[shard]]) for shard in expected}
-
-    def _look_at(self, shard: int, epoch: str | None) -> list[Call[Any]]:
-        keys = shard_keys(self.prefix, shard)
-        pointers: list[Call[Any]] = [command("GET", keys.epoch), command("SMEMBERS", keys.epochs)]
-        return pointers + (self._look_under(shard, epoch) if epoch else [])
-
-    def _look_under(self, shard: int, epoch: str) -> list[Call[Any]]:
-        keys = epoch_keys(self.prefix, shard, epoch)
-        return [
-            command("HMGET", keys.state, "seq", "nonce"),
-            command("LLEN", keys.pending),
-            command("LRANGE", keys.in_flight, 0, -1),
-        ]
-
-    def _view(self, shard: int, expected: str | None, replies: list[Any]) -> ShardView:
-        error = next((reply for reply in replies if isinstance(reply, LikesError)), None)
-        if isinstance(error, Unavailable):
-            raise error
-        if error:  # of this shard alone, such as another type at one of its keys
-            return ShardView(shard, "", {}, RedisRefused(f"shard {shard}: {error}"))
-        current = (replies[0] or b"").decode()
-        names = sorted({current, *(name.decode() for name in replies[1])} - {""})
-        under = {expected: replies[2:]} if expected else {}
-        under |= {name: ask(self.link, self._look_under(shard, name)) for name in names if name != expected}
-        return ShardView(shard, current, {name: _read_view(shard, name, under[name]) for name in names})
+        return look(self.link, self.prefix, expected)
 
     def shards_in_use(self) -> list[int]:
         """The shards that have an epoch, whatever number of shards is configured."""
@@ -100,47 +57,61 @@ class Buffer:
         found = ask(self.link, [command("EXISTS", pointer) for pointer in pointers])
         return [shard for shard, there in enumerate(found) if there]
 
-    def in_flight(self, view: EpochView) -> Iterator[tuple[BatchId, Batch | None]]:
-        """The batches in flight, oldest first; None for one that is gone: acknowledged by another, most likely."""
-        keys = self._keys(view)
-        for batch_id in view.in_flight:
+    def in_flight(self, shard: int, ids: Iterable[BatchId]) -> Iterator[tuple[BatchId, Batch | None]]:
+        """Batches in flight, one by one; None for one that is gone: acknowledged by another, most likely."""
+        for batch_id in ids:
+            keys = epoch_keys(self.prefix, shard, batch_id.epoch)
             (payload,) = ask(self.link, [command("GET", keys.batch(batch_id.seq))])
             batch = _unpack(payload, keys, batch_id.seq) if payload else None
             yield batch_id, batch if batch and batch.id == batch_id else None
 
-    def hand_offs(self, view: EpochView, *, started: int) -> Iterator[Batch]:
-        """Hand off what is pending in `view`, batch by batch; asking for the next one acknowledges the one before.
+    def hand_offs(self, view: EpochView, *, started: int) -> Iterator[Sequence[Batch]]:
+        """Hand off what is pending in `view`, some batches in a row each time, the next when they are acknowledged.
 
         `started`: milliseconds since 1970 after which began whatever stays pending. Raises Overtaken.
         """
         keys = self._keys(view)
-        seq, nonce, left = view.seq, view.nonce, view.pending
-        (head,) = ask(self.link, [command("LRANGE", keys.pending, 0, min(left, self.batch_items) - 1)])
-        applied: list[Call[Any]] = []
+        left = view.pending
+        (head,) = ask(self.link, [command("LRANGE", keys.pending, 0, min(left, self.items_in_a_row) - 1)])
+        acknowledgements: list[Call[Any]] = []
         while left > 0 and head:
             left -= len(head)
-            seal = lua.hand_off(
-                keys,
+            seals = self._hand_offs_in_a_row(view, head, left, started)
+            replies = ask(self.link, [*acknowledgements, *seals])[len(acknowledgements) :]
+            acknowledgements = []
+            if None in replies:
+                raise Overtaken(f"shard {view.shard} was not as it was read")
+            batches = [handed_off.batch for handed_off in replies]
+            yield batches
+            acknowledgements = [lua.acknowledge(keys, batch.id) for batch in batches]
+            head, last = replies[-1].next_head, batches[-1].id
+            view = replace(view, seq=last.seq, nonce=last.nonce)
+        if acknowledgements:
+            ask(self.link, acknowledgements)
+
+    def _hand_offs_in_a_row(self, view: EpochView, head: Sequence[bytes], left: int, started: int) -> list[Call[Any]]:
+        """One call for each batch: a script holds Redis, so several short ones are better than a long one."""
+        calls: list[Call[Any]] = []
+        nonce = view.nonce
+        for first in range(0, len(head), self.batch_items):
+            is_last = first + self.batch_items >= len(head)
+            fresh_nonce = secrets.token_hex(16)
+            call = lua.hand_off(
+                self._keys(view),
                 epoch=view.epoch,
                 shard=view.shard,
-                seq=seq,
+                seq=view.seq + len(calls),
                 nonce=nonce,
-                fresh_nonce=secrets.token_hex(16),
+                fresh_nonce=fresh_nonce,
                 now=time.time_ns() // 1_000_000,
-                head=head,
-                next_head=min(left, self.batch_items) if left > 0 else 0,
-                pending_since=started if left <= 0 else None,
+                head=head[first : first + self.batch_items],
+                in_flight=len(calls),
+                next_head=min(left, self.items_in_a_row) if is_last and left > 0 else 0,
+                pending_since=started if is_last and left <= 0 else None,
             )
-            handed_off = ask(self.link, [*applied, seal])[-1]
-            applied = []
-            if handed_off is None:
-                raise Overtaken(f"shard {view.shard} was not as it was read")
-            batch: Batch = handed_off.batch
-            yield batch
-            applied = [lua.acknowledge(keys, batch.id)]
-            seq, nonce, head = batch.id.seq, batch.id.nonce, handed_off.next_head
-        if applied:
-            ask(self.link, applied)
+            calls.append(call)
+            nonce = fresh_nonce
+        return calls
 
     def acknowledge(self, shard: int, batch: BatchId) -> None:
         """Drop a batch that SQL has; harmless when repeated."""
@@ -171,12 +142,6 @@ class Buffer:
 
     def _keys(self, view: EpochView) -> EpochKeys:
         return epoch_keys(self.prefix, view.shard, view.epoch)
-
-
-def _read_view(shard: int, epoch: str, replies: list[Any]) -> EpochView:
-    (seq, nonce), pending, in_flight = replies
-    ids = tuple(BatchId(epoch, *lua.read_id(text)) for text in in_flight)
-    return EpochView(shard, epoch, int(seq or 0), (nonce or b"").decode(), pending, ids)
 
 
 def _unpack(payload: bytes, keys: EpochKeys, seq: int) -> Batch:

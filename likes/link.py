@@ -7,30 +7,19 @@ from that is for the caller to know.
 
 from __future__ import annotations
 
-import re
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from redis import ConnectionPool
 from redis import exceptions as redis_errors
 
-from likes.errors import LikesError, RedisFull, RedisRefused, RedisUnavailable
+from likes.errors import LikesError
 from likes.lua import Call, Script, Word, command
+from likes.refusals import ANSWERS, no_connection, no_reply, refusal
 
-
-class NotSent(RedisUnavailable):
-    """The call was certainly not carried out."""
-
-
-class Unanswered(RedisUnavailable):
-    """The call was sent and no reply came: it may have been carried out or not."""
-
-
-# Errors that are answers: the connection is in step, and what was asked was not done.
-_ANSWERS = (redis_errors.ResponseError, redis_errors.BusyLoadingError, redis_errors.AuthenticationError)
-_KIND = re.compile(r"(?:^|-)([A-Z]{3,})\b")
-_NOT_NOW = ("LOADING", "MASTERDOWN", "READONLY", "BUSY", "CLUSTERDOWN", "TRYAGAIN", "NOSCRIPT", "NOREPLICAS")
-_NOT_ALLOWED = ("NOAUTH", "WRONGPASS", "NOPERM", "MISCONF")
+# What a connection has waiting Redis carries out in one go, and the other clients wait: a few milliseconds at most.
+BYTES_UNDER_WAY = 24 * 1024
 
 
 class Link(Protocol):
@@ -78,7 +67,7 @@ class StandaloneLink:
         self._pool = pool
 
     def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        """Send all calls in one round trip, load the scripts that are not there, and send those calls."""
+        """Send all calls, in one round trip unless they are long; then once more those whose script was not there."""
         replies = self._round_trip(calls)
         unknown = _without_script(replies)
         if unknown:
@@ -92,19 +81,23 @@ class StandaloneLink:
         try:
             connection: Any = self._pool.get_connection()  # redis-py leaves a connection's methods untyped
         except redis_errors.RedisError as error:
-            return [_no_connection(error, self.where)] * len(calls)
+            return [no_connection(error, self.where)] * len(calls)
         replies: list[Any] = []
+        under_way: deque[int] = deque()
         try:
-            for call in calls:  # one by one: the server is at work on the first while the next is packed
-                connection.send_packed_command([packed(call.words)])
-            for _ in calls:
-                try:
-                    replies.append(connection.read_response(disconnect_on_error=False))  # errors may be answers
-                except _ANSWERS as error:
-                    replies.append(error)
+            for call in calls:
+                request = packed(call.words)  # while the server is at work on those before
+                while _too_much(under_way, request):
+                    replies.append(_answer(connection))
+                    under_way.popleft()
+                connection.send_packed_command([request])
+                under_way.append(len(request))
+            while under_way:
+                replies.append(_answer(connection))
+                under_way.popleft()
         except redis_errors.RedisError as error:
             connection.disconnect()
-            replies += [_no_reply(error, self.where)] * (len(calls) - len(replies))
+            replies += [no_reply(error, self.where)] * (len(calls) - len(replies))
         except BaseException:
             connection.disconnect()  # replies still under way would be taken for those of the next call
             raise
@@ -125,7 +118,7 @@ class AsyncStandaloneLink:
         self._pool = pool
 
     async def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        """Send all calls in one round trip, load the scripts that are not there, and send those calls."""
+        """Send all calls, in one round trip unless they are long; then once more those whose script was not there."""
         replies = await self._round_trip(calls)
         unknown = _without_script(replies)
         if unknown:
@@ -139,18 +132,23 @@ class AsyncStandaloneLink:
         try:
             connection: Any = await self._pool.get_connection()
         except redis_errors.RedisError as error:
-            return [_no_connection(error, self.where)] * len(calls)
+            return [no_connection(error, self.where)] * len(calls)
         replies: list[Any] = []
+        under_way: deque[int] = deque()
         try:
-            await connection.send_packed_command([packed(call.words) for call in calls])
-            for _ in calls:
-                try:
-                    replies.append(await connection.read_response(disconnect_on_error=False))
-                except _ANSWERS as error:
-                    replies.append(error)
+            for call in calls:
+                request = packed(call.words)
+                while _too_much(under_way, request):
+                    replies.append(await _async_answer(connection))
+                    under_way.popleft()
+                await connection.send_packed_command([request])
+                under_way.append(len(request))
+            while under_way:
+                replies.append(await _async_answer(connection))
+                under_way.popleft()
         except redis_errors.RedisError as error:
             await connection.disconnect(nowait=True)
-            replies += [_no_reply(error, self.where)] * (len(calls) - len(replies))
+            replies += [no_reply(error, self.where)] * (len(calls) - len(replies))
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
@@ -172,6 +170,24 @@ def packed(words: Sequence[Word]) -> bytes:
     return b"".join(parts)
 
 
+def _too_much(under_way: deque[int], request: bytes) -> bool:
+    return len(under_way) > 0 and sum(under_way) + len(request) > BYTES_UNDER_WAY
+
+
+def _answer(connection: Any) -> Any:
+    try:
+        return connection.read_response(disconnect_on_error=False)  # errors may be answers
+    except ANSWERS as error:
+        return error
+
+
+async def _async_answer(connection: Any) -> Any:
+    try:
+        return await connection.read_response(disconnect_on_error=False)
+    except ANSWERS as error:
+        return error
+
+
 def _without_script(replies: Sequence[Any]) -> list[int]:
     return [i for i, reply in enumerate(replies) if isinstance(reply, redis_errors.NoScriptError)]
 
@@ -182,33 +198,6 @@ def _loads(calls: Any) -> list[Call[Any]]:
 
 
 def _understood(call: Call[Any], reply: Any, where: str) -> Any:
-    if isinstance(reply, _ANSWERS):
-        return _refusal(reply, where)
+    if isinstance(reply, ANSWERS):
+        return refusal(reply, where)
     return reply if isinstance(reply, LikesError) else call.read(reply)
-
-
-def _no_connection(error: redis_errors.RedisError, where: str) -> LikesError:
-    if isinstance(error, _ANSWERS):
-        return _refusal(error, where)
-    return NotSent(f"{where} cannot be reached: {_reason(error)}")
-
-
-def _no_reply(error: redis_errors.RedisError, where: str) -> LikesError:
-    return Unanswered(f"{where} did not answer: {_reason(error)}")
-
-
-def _refusal(error: redis_errors.RedisError, where: str) -> LikesError:
-    text = _reason(error)
-    kind = _KIND.search(text)  # Redis 6.2 wraps what a script ran into: "ERR Error running script …: -OOM …"
-    word = kind[1] if kind else ""
-    if isinstance(error, redis_errors.OutOfMemoryError) or word == "OOM":
-        return RedisFull(f"{where} is full (maxmemory); a flush makes room, or raise maxmemory")
-    if isinstance(error, redis_errors.BusyLoadingError | redis_errors.ReadOnlyError) or word in _NOT_NOW:
-        return NotSent(f"{where} cannot do this now: {text}")
-    if isinstance(error, redis_errors.AuthenticationError) or word in _NOT_ALLOWED:
-        return RedisRefused(f"{where} does not allow this: {text}")
-    return RedisRefused(f"{where} answered with an error: {text}")
-
-
-def _reason(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -18,8 +18,8 @@ from typing import Any
 
 from likes.errors import LikesError, RedisUnavailable
 from likes.keys import epoch_keys, shard_keys
-from likes.link import NotSent, Unanswered
 from likes.lua import Added, Call, add, begin_epoch
+from likes.refusals import NotSent, Unanswered
 from likes.steps import Pause, Send, Steps
 
 ENTRIES_A_CALL = 1000  # keeps the time one script holds Redis under a few milliseconds

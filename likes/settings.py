@@ -78,7 +78,7 @@ class Settings(BaseSettings):
         default=100_000, ge=0, le=10**9, description="whole numbers, 1 to 1000000000, or 0 for never"
     )
     # Lua's unpack, which hands the members to Redis, ends near 8,000.
-    batch_items: int = Field(default=1000, ge=1, le=5000, description="whole numbers, 1 to 5000")
+    batch_items: int = Field(default=250, ge=1, le=5000, description="whole numbers, 1 to 5000")
     flush_threads: int = Field(default=2, ge=1, le=32, description="whole numbers, 1 to 32")
     durability: Annotated[Literal["none"], BeforeValidator(_check_durability)] = Field(
         default="none", description="none"

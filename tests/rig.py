@@ -10,7 +10,7 @@ import redis
 from sqlalchemy import Engine, Row, delete, insert, select
 
 from likes import LikeCounter
-from likes.buffer import Buffer, EpochView
+from likes.buffer import Buffer
 from likes.connect import Places
 from likes.link import Link
 from likes.sql.cursors import Cursor
@@ -18,6 +18,7 @@ from likes.sql.engine import open_engine, reading, writing
 from likes.sql.ledger import Ledger
 from likes.sql.schema import url_of
 from likes.sql.tables import batches, dead_letters, incidents, metadata, retired_epochs, totals
+from likes.view import EpochView
 from worker.flush import Flushed, Flusher
 
 RedisCopy = dict[bytes, bytes]

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine
 
 from likes.link import Link
-from likes.lua import Call
+from likes.lua import HAND_OFF, Call
 
 # Called around every external call, with its name and the call itself; returns what the call returns.
 Around = Callable[[str, Callable[[], Any]], Any]
 
 
 class TappedLink:
-    """A link whose every round trip goes through `around`."""
+    """A link whose every round trip goes through `around`; each hand-off of a row ends one, as any may be the last."""
 
     def __init__(self, link: Link, around: Around) -> None:
         self.link = link
@@ -24,11 +24,21 @@ class TappedLink:
         self.around = around
 
     def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        replies: list[Any] = self.around(" ".join(map(name, calls)), partial(self.link.send, calls))
+        replies: list[Any] = []
+        for some in _up_to_each_hand_off(calls):
+            replies += self.around(" ".join(map(name, some)), partial(self.link.send, some))
         return replies
 
     def close(self) -> None:
         self.link.close()
+
+
+def _up_to_each_hand_off(calls: Sequence[Call[Any]]) -> Iterator[Sequence[Call[Any]]]:
+    first = 0
+    for after, call in enumerate(calls, start=1):
+        if call.script is HAND_OFF or after == len(calls):
+            yield calls[first:after]
+            first = after
 
 
 def name(call: Call[Any]) -> str:

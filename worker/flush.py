@@ -21,6 +21,9 @@ ENTRIES_AT_ONCE = 16_000  # of all threads together: with more only memory grows
 BYTES_A_TRANSACTION = 2**19  # a packet of MySQL's takes that, however much of it has to be escaped
 
 
+Ready = dict[ShardFlush, Sequence[Batch]]  # flushes of shards, each with the batches it wants applied
+
+
 class Flushed(NamedTuple):
     """What a flush counted: batches, entries and their sum; and how many entries it set aside."""
 
@@ -83,7 +86,7 @@ class Flusher:
         return sorted({*range(self.shards), *self.ledger.cursors(), *self.buffer.shards_in_use()})
 
     def _in_groups(self, flushes: Sequence[ShardFlush]) -> Iterable[Sequence[ShardFlush]]:
-        most = ENTRIES_AT_ONCE // self.threads // self.buffer.batch_items
+        most = ENTRIES_AT_ONCE // self.threads // self.buffer.items_in_a_row
         size = max(1, min(most, ceil(len(flushes) / self.threads)))
         return (flushes[first : first + size] for first in range(0, len(flushes), size))
 
@@ -138,7 +141,7 @@ class _Run:
         return total
 
     def side_by_side(self, flushes: Sequence[ShardFlush]) -> None:
-        """Flush some shards: each hands off a batch, one transaction applies them all, and so on."""
+        """Flush some shards: each hands off some batches, one transaction applies them all, and so on."""
         ready = self._advance(dict.fromkeys(flushes))
         together = True
         while ready:
@@ -150,12 +153,13 @@ class _Run:
                 together = False  # whose fault it is, or whether it was too much at once, shows when each goes alone
             ready = self._advance(applied)
 
-    def _apply(self, ready: Mapping[ShardFlush, Batch]) -> dict[ShardFlush, Applied]:
-        applied = self._ledger.apply_all(list(ready.values()))
-        return dict(zip(ready, applied, strict=True)) if applied else {}
+    def _apply(self, ready: Ready) -> dict[ShardFlush, list[Applied]]:
+        applied = self._ledger.apply_all([batch for batches in ready.values() for batch in batches])
+        each = iter(applied or ())
+        return {flush: [next(each) for _ in batches] for flush, batches in ready.items()} if applied else {}
 
-    def _advance(self, answers: Mapping[ShardFlush, Applied | None]) -> dict[ShardFlush, Batch]:
-        """Tell each flush what applying its batch did; those that have a next one, with it."""
+    def _advance(self, answers: Mapping[ShardFlush, Sequence[Applied] | None]) -> Ready:
+        """Tell each flush what applying its batches did; those that have more of them, with these."""
         ready = {}
         for flush, applied in answers.items():
             try:
@@ -176,14 +180,15 @@ class _Run:
         self._after_batch(batch, applied)
 
 
-def _portions(ready: Mapping[ShardFlush, Batch]) -> Iterator[dict[ShardFlush, Batch]]:
+def _portions(ready: Ready) -> Iterator[Ready]:
     """`ready` in parts that one transaction takes."""
-    portion: dict[ShardFlush, Batch] = {}
+    portion: Ready = {}
     size = 0
-    for flush, batch in ready.items():
-        if portion and size + len(batch.payload) > BYTES_A_TRANSACTION:
+    for flush, batches in ready.items():
+        more = sum(len(batch.payload) for batch in batches)
+        if portion and size + more > BYTES_A_TRANSACTION:
             yield portion
             portion, size = {}, 0
-        portion[flush] = batch
-        size += len(batch.payload)
+        portion[flush] = batches
+        size += more
     yield portion

@@ -150,7 +150,10 @@ class Recovery:
     def _skip_what_is_gone(
         self, connection: Connection, cursor: Cursor, batch: Batch, redis: Confirmed, now: datetime
     ) -> Cursor:
-        lost = incidents.unaccounted(connection, self.namespace, cursor, redis.sealed, batch.delta)
+        later = [BatchId(batch.id.epoch, seq, nonce) for seq, nonce in redis.in_flight if seq > batch.id.seq]
+        in_flight = [batch, *(one for _, one in self.buffer.in_flight(batch.shard, later) if one)]
+        delta = sum(one.delta for one in in_flight)
+        lost = incidents.unaccounted(connection, self.namespace, cursor, redis.sealed, delta)
         detail = f"batches {cursor.seq + 1} to {batch.id.seq - 1} are not in the database: was it restored?"
         self._record(connection, Kind.SQL_WENT_BACK, detail, cursor, batch.id.epoch, now, lost)
         return cursor._replace(seq=batch.id.seq - 1, nonce=batch.previous)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from threading import Event
 
 from likes.batch import Batch
-from likes.buffer import Buffer, EpochView, Overtaken, ShardView
+from likes.buffer import Buffer, Overtaken
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import Applied, Ledger
+from likes.view import EpochView, ShardView
 from worker.decisions import Do, Step, Verdict, next_step
 from worker.recovery import Recovery
 
 TURNS = 1000  # a shard that is not done by then is left for the next flush
 
-# Yields each batch that should be the next on its chain, and is sent what applying it did, None if it was not applied.
-ShardFlush = Generator[Batch, Applied | None, None]
+# Yields batches that should be the next on their chain; is sent what applying them did, None if nothing was applied.
+ShardFlush = Generator[Sequence[Batch], Sequence[Applied] | None, None]
+Took = Generator[Sequence[Batch], Sequence[Applied] | None, bool]
 
 
 class ShardFlusher:
@@ -69,7 +71,7 @@ class ShardFlusher:
         cursor, retired = self.ledger.shard(shard)
         return cursor, retired, self.buffer.look({shard: cursor.epoch})[shard]
 
-    def _take(self, step: Step, cursor: Cursor, view: ShardView) -> Generator[Batch, Applied | None, bool]:
+    def _take(self, step: Step, cursor: Cursor, view: ShardView) -> Took:
         """Carry out a step; True if the epoch's pending deltas were handed off and all went as expected."""
         shard, epoch = cursor.shard, step.epoch
         match step.do:
@@ -87,14 +89,15 @@ class ShardFlusher:
                 self.recovery.drop(shard, epoch)
         return False
 
-    def _hand_off(self, view: EpochView, *, is_current: bool) -> Generator[Batch, Applied | None, bool]:
+    def _hand_off(self, view: EpochView, *, is_current: bool) -> Took:
         try:
-            for batch in self.buffer.hand_offs(view, started=self.started):  # acknowledges the one before
-                applied = (yield batch) if is_current else None
+            for batches in self.buffer.hand_offs(view, started=self.started):  # acknowledges those before
+                applied = (yield batches) if is_current else None
                 if applied is not None:
-                    self.counted(batch, applied)
-                # Now, while it is at hand: Redis may have forgotten it.
-                elif self.stopped.is_set() or not self._settle(batch):
+                    for batch, done in zip(batches, applied, strict=True):
+                        self.counted(batch, done)
+                # Now, while they are at hand: Redis may have forgotten them.
+                elif not all(not self.stopped.is_set() and self._settle(batch) for batch in batches):
                     return False
                 if self.stopped.is_set():
                     return False
@@ -103,7 +106,7 @@ class ShardFlusher:
         return True
 
     def _settle_in_flight(self, view: EpochView) -> None:
-        for batch_id, batch in self.buffer.in_flight(view):
+        for batch_id, batch in self.buffer.in_flight(view.shard, view.in_flight):
             if batch is None:
                 self.recovery.give_up_missing(view.shard, batch_id)
             elif not self._settle(batch):

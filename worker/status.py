@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from likes.buffer import Buffer, ShardView
+from likes.buffer import Buffer
 from likes.keys import epoch_keys, shard_keys
 from likes.link import ask
 from likes.lua import Call, command
@@ -16,6 +16,7 @@ from likes.sql.cursors import Cursor
 from likes.sql.engine import reading
 from likes.sql.ledger import Ledger
 from likes.sql.reports import Incident, count_dead_letters, count_incidents, newest_incidents
+from likes.view import ShardView
 
 INCIDENTS = 10
 

@@ -105,15 +105,19 @@ def hand_off(
     fresh_nonce: str,
     now: int,
     head: Sequence[bytes],
+    in_flight: int,
     next_head: int,
     pending_since: int | None,
 ) -> Call[HandedOff | None]:
-    """Seal the members at the head of pending as batch `seq + 1`; None when anything was not as it was read."""
+    """Seal the members at the head of pending as batch `seq + 1`, on top of `in_flight` handed off just before it; None
+    when anything was not as it was read.
+    """
     script_keys = [keys.state, keys.pending, keys.in_flight, keys.batch(seq + 1)]
     prefix = keys.deltas
     script_keys += [prefix + member for member in head]
     since = "" if pending_since is None else pending_since
-    return HAND_OFF.call(script_keys, (epoch, shard, seq, nonce, fresh_nonce, now, next_head, since), _read_handed_off)
+    arguments = (epoch, shard, seq, nonce, fresh_nonce, now, in_flight, next_head, since)
+    return HAND_OFF.call(script_keys, arguments, _read_handed_off)
 
 
 def _read_handed_off(reply: list[Any]) -> HandedOff | None:

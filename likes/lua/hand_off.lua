@@ -1,13 +1,14 @@
 -- Turn the head of the pending deltas into a sealed batch in flight.
 -- KEYS  1 state, 2 pending, 3 in_flight, 4 batch:<seq + 1>, 5… delta keys of the head
 -- ARGV  1 epoch, 2 shard, 3 seq and 4 nonce as compared with SQL, 5 nonce of the new batch, 6 now (ms since 1970),
---       7 how many members of the next head to return, 8 pending_since (ms) of what stays behind, "" to leave it
+--       7 how many batches handed off just before this one are in flight,
+--       8 how many members of the next head to return, 9 pending_since (ms) of what stays behind, "" to leave it
 -- reply {} when the state, the head or what is in flight is not as it was read: nothing was done
 --       {batch, the next head as a msgpack array of members}
 -- Atomic, because a delta must be pending or in a batch, and never in both or neither.
 local state = redis.call('HMGET', KEYS[1], 'seq', 'nonce')
 if (state[1] or '0') ~= ARGV[3] or (state[2] or '') ~= ARGV[4] then return {} end
-if redis.call('LLEN', KEYS[3]) > 0 then return {} end
+if redis.call('LLEN', KEYS[3]) ~= tonumber(ARGV[7]) then return {} end
 
 local count, first = #KEYS - 4, #KEYS[2]  -- "…delta:" is one byte shorter than "…pending"
 local head = redis.call('LRANGE', KEYS[2], 0, count - 1)
@@ -51,10 +52,10 @@ for _, part in ipairs(large) do
   end
 end
 local next_head = {}
-if ARGV[7] ~= '0' then next_head = redis.call('LRANGE', KEYS[2], 0, ARGV[7] - 1) end  -- 0, -1 would be all there is
+if ARGV[8] ~= '0' then next_head = redis.call('LRANGE', KEYS[2], 0, ARGV[8] - 1) end  -- 0, -1 would be all there is
 if redis.call('LLEN', KEYS[2]) == 0 then
   redis.call('HDEL', KEYS[1], 'pending_since')
-elseif ARGV[8] ~= '' then
-  redis.call('HSET', KEYS[1], 'pending_since', ARGV[8])
+elseif ARGV[9] ~= '' then
+  redis.call('HSET', KEYS[1], 'pending_since', ARGV[9])
 end
 return {batch, cmsgpack.pack(next_head)}

@@ -4,39 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from likes.batch import Batch, BatchId
 from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
 from likes.sql import cursors, dead_letters
+from likes.sql.chains import Chain, by_shard, delta_of, is_linked, move_cursors
 from likes.sql.cursors import Cursor
 from likes.sql.dialects import dialect_of
 from likes.sql.engine import reading
 from likes.sql.tables import batches
-from likes.sql.tables import cursors as cursor_table
 from likes.sql.tables import dead_letters as dead_letter_table
 from likes.sql.transaction import transact
 
-# Built once: it runs for every batch. The rule "cursor": only from just before the batch, and on the nonce it names.
-_MOVE_ON = (
-    update(cursor_table)
-    .where(
-        cursor_table.c.namespace == bindparam("in_namespace"),
-        cursor_table.c.shard == bindparam("of_shard"),
-        cursor_table.c.epoch == bindparam("in_epoch"),
-        cursor_table.c.seq == bindparam("after"),
-        cursor_table.c.nonce == bindparam("previous"),
-    )
-    .values(
-        seq=bindparam("seq"),
-        nonce=bindparam("nonce"),
-        applied_delta=cursor_table.c.applied_delta + bindparam("delta"),
-        updated_at=bindparam("updated_at"),
-    )
-)
 _RECORD = insert(batches)
 LONGEST_PAYLOAD = 2**22  # 5,000 entries of ours stay below; MariaDB takes 16 MiB a packet
 
@@ -80,42 +63,38 @@ class Ledger:
         transact(self.engine, lambda connection: cursors.claim(connection, self.namespace, shards, redis_name, now))
 
     def apply_all(self, following: Sequence[Batch]) -> list[Applied] | None:
-        """Count batches of several shards in one transaction. None, and nothing done, unless each is the next of its
-        shard and the database takes every entry. It is tried once, as each may be tried alone afterwards.
+        """Count batches of several shards in one transaction, those of one shard in their order. None, and nothing
+        done, unless each is the next of its shard and the database takes every entry. It is tried once, as each may be
+        tried alone afterwards.
         """
         deltas = Deltas.joined(batch.deltas for batch in following)
-        sums = [*(batch.delta for batch in following), *deltas.numbers]
+        chains = by_shard(following)
+        sums = [*(batch.delta for batch in following), *map(delta_of, chains), *deltas.numbers]
         if (
             any(batch.misfits for batch in following)
+            or not all(map(is_linked, chains))
             or clamped(min(sums)) > min(sums)
             or clamped(max(sums)) < max(sums)
         ):
             return None
         began = datetime.now(UTC)
         try:
-            return transact(
-                self.engine, lambda connection: self._count_all(connection, following, deltas, began), attempts=1
-            )
+            transact(self.engine, lambda connection: self._count_all(connection, chains, deltas, began), attempts=1)
         except DBAPIError as error:
             if not dialect_of(self.engine).is_bad_data(error):
                 raise
+            return None
         except _NotAll:
-            pass
-        return None
+            return None
+        return [*map(_whole, following)]
 
-    def _count_all(
-        self, connection: Connection, following: Sequence[Batch], deltas: Deltas, began: datetime
-    ) -> list[Applied]:
+    def _count_all(self, connection: Connection, chains: Sequence[Chain], deltas: Deltas, began: datetime) -> None:
         now = datetime.now(UTC)
-        in_order = sorted(following, key=lambda batch: batch.shard)  # one order for all workers: no deadlocks
-        moved = connection.execute(_MOVE_ON, [self._move(batch, now) for batch in in_order])
-        if moved.rowcount != len(in_order):
+        if not move_cursors(connection, self.namespace, chains, now):
             raise _NotAll
         if deltas:
             dialect_of(connection).add_to_totals(connection, deltas, now)
-        applied = [Applied(len(batch.deltas), batch.delta, 0) for batch in following]
-        self._record(connection, zip(following, applied, strict=True), began)
-        return applied
+        self._record(connection, [(batch, _whole(batch)) for chain in chains for batch in chain], began)
 
     def apply(self, batch: Batch) -> Applied | None:
         """Count the batch, setting aside the entries that the database refuses; None, and nothing done, if it is not
@@ -144,19 +123,6 @@ class Ledger:
         self._record(connection, [(batch, applied)], began)
         return applied
 
-    def _move(self, batch: Batch, now: datetime) -> dict[str, Any]:
-        return {
-            "in_namespace": self.namespace,
-            "of_shard": batch.shard,
-            "in_epoch": batch.id.epoch,
-            "after": batch.id.seq - 1,
-            "previous": batch.previous,
-            "seq": batch.id.seq,
-            "nonce": batch.id.nonce,
-            "delta": batch.delta,
-            "updated_at": now,
-        }
-
     def _record(self, connection: Connection, counted: Iterable[tuple[Batch, Applied]], began: datetime) -> None:
         now = datetime.now(UTC)
         rows = [
@@ -183,6 +149,10 @@ def follows(batch: Batch, cursor: Cursor) -> bool:
     """True if the batch is the next on the chain of the cursor's epoch."""
     here = (cursor.epoch, cursor.seq, cursor.nonce)
     return here == (batch.id.epoch, batch.id.seq - 1, batch.previous)
+
+
+def _whole(batch: Batch) -> Applied:
+    return Applied(len(batch.deltas), batch.delta, 0)
 
 
 def is_recorded(connection: Connection, namespace: str, shard: int, batch: BatchId) -> bool:

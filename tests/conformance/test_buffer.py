@@ -52,7 +52,8 @@ class Shard:
         return added
 
     def hand_off(self, *items: str, seq: int = 0, nonce: str = "", **options: Any) -> HandedOff | None:
-        arguments: dict[str, Any] = {"next_head": 0, "pending_since": None, "fresh_nonce": NONCES[seq + 1]} | options
+        arguments: dict[str, Any] = {"in_flight": 0, "next_head": 0, "pending_since": None} | options
+        arguments.setdefault("fresh_nonce", NONCES[seq + 1])
         head = [f"likes:{item}".encode() for item in items]
         sealed: HandedOff | None = self.call(
             lua.hand_off(self.keys, epoch="e", shard=3, seq=seq, nonce=nonce, now=NOW, head=head, **arguments)

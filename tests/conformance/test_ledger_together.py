@@ -37,6 +37,35 @@ def test_each_is_counted_with_a_cursor_and_a_ledger_row_of_its_own(ledger: Ledge
     assert payloads == {SHARD: (2, 4, of_shard.payload), OTHER_SHARD: (1, -5, of_other.payload)}
 
 
+def test_batches_in_a_row_move_their_cursor_to_the_last(ledger: Ledger) -> None:
+    row = [batch(1, ("a", 3)), batch(2, ("a", -1), ("b", 1)), batch(3, ("c", 5))]
+    assert ledger.apply_all([*row, batch(1, ("d", 1), shard=OTHER_SHARD)]) == [
+        Applied(1, 3, 0),
+        Applied(2, 0, 0),
+        Applied(1, 5, 0),
+        Applied(1, 1, 0),
+    ]
+    assert all_totals(ledger) == {"a": 2, "b": 1, "c": 5, "d": 1}
+    there = cursor(ledger)
+    assert (there.seq, there.nonce, there.applied_delta) == (3, "n3", 8)
+    recorded = [(row.seq, row.items, row.delta) for row in rows(ledger, batches) if row.shard == SHARD]
+    assert sorted(recorded) == [(1, 1, 3), (2, 2, 0), (3, 1, 5)]
+
+
+ROWS: dict[str, Callable[[], Batch]] = {
+    "a gap": lambda: batch(3, ("b", 1), previous="n1"),
+    "on top of another nonce": lambda: batch(2, ("b", 1), previous="other"),
+    "of another epoch": lambda: batch(2, ("b", 1), epoch="f"),
+}
+
+
+@pytest.mark.parametrize("which", ROWS)
+def test_a_row_with_a_break_in_it_is_left_to_each_alone(ledger: Ledger, which: str) -> None:
+    before = everything(ledger)
+    assert ledger.apply_all([batch(1, ("a", 1)), ROWS[which]()]) is None
+    assert everything(ledger) == before
+
+
 def test_an_item_in_two_shards_is_counted_for_both(ledger: Ledger) -> None:
     """Clients with another number of shards put items elsewhere."""
     both = [batch(1, ("a", 3), ("b", 1)), batch(1, ("b", 10), ("a", -1), shard=OTHER_SHARD)]

@@ -15,12 +15,12 @@ from tests.crash.mortal import Mortals
 from tests.rig import Rig
 from tests.stepping import SteppedWorker
 
-LIKES = {"a": 1, "b": -2, "c": 3}  # two batches
+LIKES = {"a": 1, "b": -2, "c": 3, "d": -4, "e": 5}  # a batch each: four in a row, and one more
 
 
 @pytest.fixture
 def rig(valkey_url: str, engine: Engine) -> Iterator[Rig]:
-    with Rig(valkey_url, engine, batch_items=2) as rig:
+    with Rig(valkey_url, engine, batch_items=1) as rig:
         yield rig
 
 
@@ -67,7 +67,7 @@ def test_in_an_ordinary_flush(rig: Rig, mortals: Mortals, moment: str) -> None:
 
 
 def test_in_a_flush_of_several_shards(valkey_url: str, engine: Engine, mortals: Mortals) -> None:
-    """One transaction applies a batch of each: the next flush finds all of them in SQL or none, and each in flight."""
+    """One transaction applies batches of each: the next flush finds all of them in SQL or none, and each in flight."""
     likes = {f"video:{number}": number for number in range(1, 10)}
     with Rig(valkey_url, engine, shards=3, batch_items=2) as rig:
         rig.likes.add(likes)

@@ -84,6 +84,18 @@ def test_a_batch_in_flight(rig: Rig) -> None:
     assert now.shards[shard("a")].in_flight_batches == 1
 
 
+def test_what_waits_behind_a_batch_in_flight_is_as_old_as_it_was(rig: Rig) -> None:
+    rig.batch_items = 1
+    rig.likes.add({"a": 1, "c": 1})
+    assert shard("a") == shard("c")
+    wait_until(lambda: (status(rig).oldest_pending_seconds or 0) > 0.2)
+    with SteppedWorker(rig) as worker:
+        worker.go_until("hand_off").step()
+    now = status(rig)
+    assert (now.pending_items, now.in_flight_batches) == (1, 1)
+    assert (now.oldest_pending_seconds or 0) > 0.2
+
+
 def test_leases_show_who_flushes(rig: Rig) -> None:
     leases = Leases(rig.worker.buffer.link, rig.prefix, 30)
     leases.take([1])

@@ -31,7 +31,7 @@ def test_defaults() -> None:
     settings = Settings.load()
     assert (settings.redis_url, settings.redis_name, settings.database_url) == (None, None, None)
     assert (settings.prefix, settings.shards, settings.interval) == ("likes", 16, 300)
-    assert (settings.batch_items, settings.flush_threads, settings.durability) == (1000, 2, "none")
+    assert (settings.batch_items, settings.flush_threads, settings.durability) == (250, 2, "none")
     assert (settings.lease_seconds, settings.redis_timeout) == (30, 5)
 
 

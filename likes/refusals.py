@@ -1,0 +1,53 @@
+"""What it means for a call that Redis refused it, or did not answer."""
+
+from __future__ import annotations
+
+import re
+
+from redis import exceptions as redis_errors
+
+from likes.errors import LikesError, RedisFull, RedisRefused, RedisUnavailable
+
+# Errors that are answers: the connection is in step, and what was asked was not done.
+ANSWERS = (redis_errors.ResponseError, redis_errors.BusyLoadingError, redis_errors.AuthenticationError)
+_KIND = re.compile(r"(?:^|-)([A-Z]{3,})\b")
+_NOT_NOW = ("LOADING", "MASTERDOWN", "READONLY", "BUSY", "CLUSTERDOWN", "TRYAGAIN", "NOSCRIPT", "NOREPLICAS")
+_NOT_ALLOWED = ("NOAUTH", "WRONGPASS", "NOPERM", "MISCONF")
+
+
+class NotSent(RedisUnavailable):
+    """The call was certainly not carried out."""
+
+
+class Unanswered(RedisUnavailable):
+    """The call was sent and no reply came: it may have been carried out or not."""
+
+
+def no_connection(error: redis_errors.RedisError, where: str) -> LikesError:
+    """What it means that there is no connection."""
+    if isinstance(error, ANSWERS):
+        return refusal(error, where)
+    return NotSent(f"{where} cannot be reached: {_reason(error)}")
+
+
+def no_reply(error: redis_errors.RedisError, where: str) -> LikesError:
+    """What it means that a connection broke, or no reply came in time."""
+    return Unanswered(f"{where} did not answer: {_reason(error)}")
+
+
+def refusal(error: redis_errors.RedisError, where: str) -> LikesError:
+    """What an answer means that is an error."""
+    text = _reason(error)
+    kind = _KIND.search(text)  # Redis 6.2 wraps what a script ran into: "ERR Error running script …: -OOM …"
+    word = kind[1] if kind else ""
+    if isinstance(error, redis_errors.OutOfMemoryError) or word == "OOM":
+        return RedisFull(f"{where} is full (maxmemory); a flush makes room, or raise maxmemory")
+    if isinstance(error, redis_errors.BusyLoadingError | redis_errors.ReadOnlyError) or word in _NOT_NOW:
+        return NotSent(f"{where} cannot do this now: {text}")
+    if isinstance(error, redis_errors.AuthenticationError) or word in _NOT_ALLOWED:
+        return RedisRefused(f"{where} does not allow this: {text}")
+    return RedisRefused(f"{where} answered with an error: {text}")
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

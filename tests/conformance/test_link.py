@@ -1,0 +1,82 @@
+"""What a link promises: replies in order, and never so much under way that other clients have to wait for long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import redis.asyncio
+
+from likes.link import BYTES_UNDER_WAY, AsyncStandaloneLink, StandaloneLink
+from likes.lua import Call, command
+
+Calls = Sequence[Call[Any]]
+
+
+class Watch:
+    """The requests of a connection that were not answered yet; `most`: how many there were at one time."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self.most = 0
+
+    def sent(self) -> None:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+
+    def answered(self) -> None:
+        self.under_way -= 1
+
+
+def send(url: str, calls: Calls, watch: Watch) -> list[Any]:
+    class Watched(redis.Connection):
+        def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+            watch.sent()
+            super().send_packed_command(command, check_health)
+
+        def read_response(self, *arguments: Any, **options: Any) -> Any:
+            watch.answered()
+            return super().read_response(*arguments, **options)
+
+    pool = redis.ConnectionPool.from_url(url, connection_class=Watched)
+    link = StandaloneLink(pool, "here")
+    link.send(calls[:1])  # opens the connection, which takes requests of its own
+    watch.most = 0
+    replies = link.send(calls)
+    link.close()
+    return replies
+
+
+def send_async(url: str, calls: Calls, watch: Watch) -> list[Any]:
+    class Watched(redis.asyncio.Connection):
+        async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+            watch.sent()
+            await super().send_packed_command(command, check_health)
+
+        async def read_response(self, *arguments: Any, **options: Any) -> Any:
+            watch.answered()
+            return await super().read_response(*arguments, **options)
+
+    async def work() -> list[Any]:
+        link = AsyncStandaloneLink(redis.asyncio.ConnectionPool.from_url(url, connection_class=Watched), "here")
+        await link.send(calls[:1])
+        watch.most = 0
+        replies = await link.send(calls)
+        await link.close()
+        return replies
+
+    return asyncio.run(work())
+
+
+@pytest.mark.parametrize("send", [send, send_async])
+@pytest.mark.parametrize(("length", "under_way"), [(20, 100), (BYTES_UNDER_WAY // 4, 3), (2 * BYTES_UNDER_WAY, 1)])
+def test_what_is_under_way_is_bounded(
+    valkey_url: str, send: Callable[[str, Calls, Watch], list[Any]], length: int, under_way: int
+) -> None:
+    texts = [str(number).encode().ljust(length, b".") for number in range(100)]
+    watch = Watch()
+    assert send(valkey_url, [command("ECHO", text) for text in texts], watch) == texts
+    assert watch.most == under_way
+    assert watch.under_way == 0
