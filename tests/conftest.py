@@ -157,12 +157,19 @@ def mariadb_shelf(mariadb_server: MariaDB) -> Shelf:
     return Shelf(mariadb_server)
 
 
+@pytest.fixture
+def sqlite_engine(sqlite_template: Path, tmp_path: Path) -> Iterator[Engine]:
+    """An engine on a migrated, empty SQLite file, where the kind of database makes no difference."""
+    engine = open_engine(f"sqlite:///{shutil.copy(sqlite_template, tmp_path)}", timeout=10)
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])
 def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a migrated, empty database, of each kind."""
     if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "likes.db")
-        yield f"sqlite:///{tmp_path / 'likes.db'}"
+        yield f"sqlite:///{shutil.copy(request.getfixturevalue('sqlite_template'), tmp_path)}"
     else:
         shelf: Shelf = request.getfixturevalue(f"{request.param}_shelf")
         with shelf.lent() as url:

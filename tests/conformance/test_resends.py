@@ -10,12 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from likes import AsyncLikeCounter, EntryRefused, LikeCounter, OutcomeUnknown, RedisUnavailable
 from likes.items import shard_of
 from likes.lua import ADD, BEGIN_EPOCH
-from likes.sql.engine import open_engine
-from likes.sql.schema import migrate
 from tests.proxy import Proxy
 from tests.rig import Rig
 
@@ -25,12 +24,9 @@ FIRST, SECOND = ([name for name in NAMES if shard_of(name.encode(), SHARDS) == s
 
 
 @pytest.fixture
-def rig(valkey_url: str, tmp_path: Path) -> Iterator[Rig]:
-    engine = open_engine(f"sqlite:///{tmp_path}/likes.db", timeout=10)
-    migrate(engine)
-    with Rig(valkey_url, engine, shards=SHARDS) as rig:
+def rig(valkey_url: str, sqlite_engine: Engine) -> Iterator[Rig]:
+    with Rig(valkey_url, sqlite_engine, shards=SHARDS) as rig:
         yield rig
-    engine.dispose()
 
 
 @pytest.fixture

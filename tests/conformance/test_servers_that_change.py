@@ -6,12 +6,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
-from likes.sql.engine import open_engine
-from likes.sql.schema import migrate
 from tests.rig import Rig
 from tests.servers import RedisServer
 from tests.stepping import SteppedWorker
@@ -22,13 +20,10 @@ EVERYWHERE = {f"video:{n}": 1 for n in range(20)}  # in every shard
 
 
 @pytest.fixture
-def rig_on(tmp_path: Path) -> Iterator[Callable[[RedisServer], Rig]]:
+def rig_on(sqlite_engine: Engine) -> Iterator[Callable[[RedisServer], Rig]]:
     """Makes rigs on one database, whichever Redis they are on."""
-    engine = open_engine(f"sqlite:///{tmp_path}/likes.db", timeout=10)
-    migrate(engine)
     with ExitStack() as opened:
-        yield lambda server: opened.enter_context(Rig(server.url, engine, shards=SHARDS))
-    engine.dispose()
+        yield lambda server: opened.enter_context(Rig(server.url, sqlite_engine, shards=SHARDS))
 
 
 def times(number: int) -> dict[str, int]:

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from likes import DatabaseUnavailable, LikeCounter, OutcomeUnknown, RedisUnavailable
 from likes.lua import ADD
-from likes.sql.engine import open_engine
-from likes.sql.schema import migrate
 from tests.proxy import Proxy
 from tests.rig import Rig
 from tests.servers import RedisServer
@@ -18,12 +17,9 @@ from tests.stepping import SteppedWorker
 
 
 @pytest.fixture
-def rig(valkey_url: str, tmp_path: Path) -> Iterator[Rig]:
-    engine = open_engine(f"sqlite:///{tmp_path}/likes.db", timeout=10)
-    migrate(engine)
-    with Rig(valkey_url, engine) as rig:
+def rig(valkey_url: str, sqlite_engine: Engine) -> Iterator[Rig]:
+    with Rig(valkey_url, sqlite_engine) as rig:
         yield rig
-    engine.dispose()
 
 
 def test_a_worker_that_dies_in_the_middle_loses_nothing(rig: Rig) -> None:

@@ -53,25 +53,16 @@ def rig(valkey_url: str, engine: Engine) -> Iterator[Rig]:
 
 
 @pytest.fixture
-def one_engine(sqlite_url: str) -> Iterator[Engine]:
-    """On one database, where it makes no difference which."""
-    engine = open_engine(sqlite_url, timeout=10)
-    migrate(engine)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def one_rig(valkey_url: str, one_engine: Engine) -> Iterator[Rig]:
-    with Rig(valkey_url, one_engine, shards=4) as rig:
+def one_rig(valkey_url: str, sqlite_engine: Engine) -> Iterator[Rig]:
+    with Rig(valkey_url, sqlite_engine, shards=4) as rig:
         yield rig
 
 
 @pytest.fixture
-def breakable(own_valkey: OwnValkey, one_engine: Engine) -> Iterator[tuple[RedisServer, Rig]]:
+def breakable(own_valkey: OwnValkey, sqlite_engine: Engine) -> Iterator[tuple[RedisServer, Rig]]:
     """A rig and its Redis, to stop and start."""
     server = own_valkey()
-    with Rig(server.url, one_engine, shards=4) as rig:
+    with Rig(server.url, sqlite_engine, shards=4) as rig:
         yield server, rig
 
 
@@ -341,9 +332,9 @@ def fill_up(rig: Rig) -> int:
     raise AssertionError("unreachable")
 
 
-def test_a_full_redis_is_made_room_in(own_valkey: OwnValkey, one_engine: Engine, tmp_path: Path) -> None:
+def test_a_full_redis_is_made_room_in(own_valkey: OwnValkey, sqlite_engine: Engine, tmp_path: Path) -> None:
     server = own_valkey("--maxmemory", "4mb", "--maxmemory-policy", "noeviction")
-    with Rig(server.url, one_engine, shards=4) as rig:
+    with Rig(server.url, sqlite_engine, shards=4) as rig:
         posted = fill_up(rig)
         with RunningWorker(shell_for(rig, tmp_path)) as worker:
             wait_until(lambda: len(rig.totals()) == posted)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -22,13 +21,12 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from sqlalchemy import Engine
 
 from likes.batch import Batch
 from likes.keys import epoch_keys
 from likes.link import ask
 from likes.lua import Added, Call, add
-from likes.sql.engine import open_engine
-from likes.sql.schema import migrate
 from tests.rig import RedisCopy, Rig, SqlCopy
 from tests.stepping import SteppedWorker
 
@@ -194,12 +192,9 @@ def tokens_in(sums: Iterable[int]) -> set[int]:
 
 
 @pytest.fixture
-def rig(valkey_url: str, tmp_path: Path) -> Iterator[Rig]:
-    engine = open_engine(f"sqlite:///{tmp_path}/likes.db", timeout=10)
-    migrate(engine)
-    with Rig(valkey_url, engine) as rig:
+def rig(valkey_url: str, sqlite_engine: Engine) -> Iterator[Rig]:
+    with Rig(valkey_url, sqlite_engine) as rig:
         yield rig
-    engine.dispose()
 
 
 def test_every_history_counts_exactly_once(rig: Rig) -> None:
