@@ -22,7 +22,7 @@ from likes.lua import Added, Call, add, begin_epoch
 from likes.refusals import NotSent, Unanswered
 from likes.steps import Pause, Send, Steps
 
-ENTRIES_A_CALL = 1000  # keeps the time one script holds Redis under a few milliseconds
+ENTRIES_A_CALL = 250  # keeps the time one script holds Redis at about a millisecond
 MEMORY_SECONDS = 3600.0  # a producer silent for longer is forgotten by Redis
 UNSENT_PATIENCE_SECONDS = 1.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.01, 0.5

@@ -20,7 +20,6 @@ from worker.shard_flush import ShardFlush, ShardFlusher
 ENTRIES_AT_ONCE = 16_000  # of all threads together: with more only memory grows, and how long locks are held
 BYTES_A_TRANSACTION = 2**19  # a packet of MySQL's takes that, however much of it has to be escaped
 
-
 Ready = dict[ShardFlush, Sequence[Batch]]  # flushes of shards, each with the batches it wants applied
 
 
@@ -37,7 +36,7 @@ class Flushed(NamedTuple):
 
 
 class Flusher:
-    """Flushes the shards of one namespace, several at a time.
+    """Flushes the shards of one namespace, several side by side.
 
     redis_name: the Redis this database belongs to is called this.
     after_batch: called in a flushing thread after every batch that was counted.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Sequence
 from threading import Event
+from typing import TypeVar
 
 from likes.batch import Batch
 from likes.buffer import Buffer, Overtaken
@@ -15,9 +16,11 @@ from worker.recovery import Recovery
 
 TURNS = 1000  # a shard that is not done by then is left for the next flush
 
+T = TypeVar("T")
+
 # Yields batches that should be the next on their chain; is sent what applying them did, None if nothing was applied.
-ShardFlush = Generator[Sequence[Batch], Sequence[Applied] | None, None]
-Took = Generator[Sequence[Batch], Sequence[Applied] | None, bool]
+Applying = Generator[Sequence[Batch], Sequence[Applied] | None, T]
+ShardFlush = Applying[None]
 
 
 class ShardFlusher:
@@ -71,7 +74,7 @@ class ShardFlusher:
         cursor, retired = self.ledger.shard(shard)
         return cursor, retired, self.buffer.look({shard: cursor.epoch})[shard]
 
-    def _take(self, step: Step, cursor: Cursor, view: ShardView) -> Took:
+    def _take(self, step: Step, cursor: Cursor, view: ShardView) -> Applying[bool]:
         """Carry out a step; True if the epoch's pending deltas were handed off and all went as expected."""
         shard, epoch = cursor.shard, step.epoch
         match step.do:
@@ -89,7 +92,7 @@ class ShardFlusher:
                 self.recovery.drop(shard, epoch)
         return False
 
-    def _hand_off(self, view: EpochView, *, is_current: bool) -> Took:
+    def _hand_off(self, view: EpochView, *, is_current: bool) -> Applying[bool]:
         try:
             for batches in self.buffer.hand_offs(view, started=self.started):  # acknowledges those before
                 applied = (yield batches) if is_current else None
