@@ -80,7 +80,7 @@ def likes(
     interval: Annotated[str | None, _setting("SECONDS", "time between scheduled flushes; default 300")] = None,
     flush_at_items: Annotated[str | None, _setting("N", "flush early when so many are pending; default 100000")] = None,
     batch_items: Annotated[str | None, _setting("N", "items in a batch, at most; default 250")] = None,
-    flush_threads: Annotated[str | None, _setting("N", "threads that flush, each some of the shards; default 2")] = None,
+    flush_threads: Annotated[str | None, _setting("N", "threads of a flush; default 2")] = None,
     durability: Annotated[str | None, _setting("none", "what Redis confirms before a batch is applied")] = None,
     lease_seconds: Annotated[str | None, _setting("SECONDS", "how long a worker may keep a shard; default 30")] = None,
     redis_timeout: Annotated[str | None, _setting("SECONDS", "for an answer of Redis; default 5")] = None,
