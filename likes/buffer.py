@@ -19,6 +19,8 @@ from likes.lua import Call, Confirmed, command
 from likes.producer import fresh_epoch
 from likes.view import EpochView, ShardView, look
 
+BATCHES_IN_A_ROW = 4  # so many of an epoch are in flight at most
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -44,8 +46,8 @@ class Buffer:
 
     @property
     def items_in_a_row(self) -> int:
-        """How many items of a shard are handed off together: up to four batches, while these are 1,000 at most."""
-        return self.batch_items * max(1, min(4, 1000 // self.batch_items))
+        """How many items of a shard are handed off together: several batches, while these are 1,000 at most."""
+        return self.batch_items * max(1, min(BATCHES_IN_A_ROW, 1000 // self.batch_items))
 
     def look(self, expected: Mapping[int, str | None]) -> dict[int, ShardView]:
         """How each shard stands, in one round trip where Redis holds just the `expected` epoch. Raises Unavailable."""

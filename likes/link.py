@@ -7,7 +7,6 @@ from that is for the caller to know.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -17,9 +16,7 @@ from redis import exceptions as redis_errors
 from likes.errors import LikesError
 from likes.lua import Call, Script, Word, command
 from likes.refusals import ANSWERS, no_connection, no_reply, refusal
-
-# What a connection has waiting Redis carries out in one go, and the other clients wait: a few milliseconds at most.
-BYTES_UNDER_WAY = 24 * 1024
+from likes.window import Window
 
 
 class Link(Protocol):
@@ -83,18 +80,18 @@ class StandaloneLink:
         except redis_errors.RedisError as error:
             return [no_connection(error, self.where)] * len(calls)
         replies: list[Any] = []
-        under_way: deque[int] = deque()
+        window = Window()
         try:
             for call in calls:
                 request = packed(call.words)  # while the server is at work on those before
-                while _too_much(under_way, request):
+                while not window.has_room(len(request)):
                     replies.append(_answer(connection))
-                    under_way.popleft()
+                    window.answered()
                 connection.send_packed_command([request])
-                under_way.append(len(request))
-            while under_way:
+                window.sent(len(request), alone=call.alone)
+            while window:
                 replies.append(_answer(connection))
-                under_way.popleft()
+                window.answered()
         except redis_errors.RedisError as error:
             connection.disconnect()
             replies += [no_reply(error, self.where)] * (len(calls) - len(replies))
@@ -134,18 +131,23 @@ class AsyncStandaloneLink:
         except redis_errors.RedisError as error:
             return [no_connection(error, self.where)] * len(calls)
         replies: list[Any] = []
-        under_way: deque[int] = deque()
+        window = Window()
+        requests: list[bytes] = []
         try:
             for call in calls:
                 request = packed(call.words)
-                while _too_much(under_way, request):
+                if not window.has_room(len(request)):
+                    await connection.send_packed_command(requests)
+                    requests = []
+                while not window.has_room(len(request)):
                     replies.append(await _async_answer(connection))
-                    under_way.popleft()
-                await connection.send_packed_command([request])
-                under_way.append(len(request))
-            while under_way:
+                    window.answered()
+                requests.append(request)
+                window.sent(len(request), alone=call.alone)
+            await connection.send_packed_command(requests)
+            while window:
                 replies.append(await _async_answer(connection))
-                under_way.popleft()
+                window.answered()
         except redis_errors.RedisError as error:
             await connection.disconnect(nowait=True)
             replies += [no_reply(error, self.where)] * (len(calls) - len(replies))
@@ -168,10 +170,6 @@ def packed(words: Sequence[Word]) -> bytes:
         raw = word if type(word) is bytes else str(word).encode()
         parts.append(b"$%d\r\n%b\r\n" % (len(raw), raw))
     return b"".join(parts)
-
-
-def _too_much(under_way: deque[int], request: bytes) -> bool:
-    return len(under_way) > 0 and sum(under_way) + len(request) > BYTES_UNDER_WAY
 
 
 def _answer(connection: Any) -> Any:

@@ -13,6 +13,16 @@ ANSWERS = (redis_errors.ResponseError, redis_errors.BusyLoadingError, redis_erro
 _KIND = re.compile(r"(?:^|-)([A-Z]{3,})\b")
 _NOT_NOW = ("LOADING", "MASTERDOWN", "READONLY", "BUSY", "CLUSTERDOWN", "TRYAGAIN", "NOSCRIPT", "NOREPLICAS")
 _NOT_ALLOWED = ("NOAUTH", "WRONGPASS", "NOPERM", "MISCONF")
+# The same where redis-py knows the word, as it takes it off the text then.
+_NOT_NOW_ERRORS = (
+    redis_errors.BusyLoadingError,
+    redis_errors.MasterDownError,
+    redis_errors.ReadOnlyError,
+    redis_errors.ClusterDownError,
+    redis_errors.TryAgainError,
+    redis_errors.NoScriptError,
+)
+_NOT_ALLOWED_ERRORS = (redis_errors.AuthenticationError, redis_errors.NoPermissionError)
 
 
 class NotSent(RedisUnavailable):
@@ -42,9 +52,9 @@ def refusal(error: redis_errors.RedisError, where: str) -> LikesError:
     word = kind[1] if kind else ""
     if isinstance(error, redis_errors.OutOfMemoryError) or word == "OOM":
         return RedisFull(f"{where} is full (maxmemory); a flush makes room, or raise maxmemory")
-    if isinstance(error, redis_errors.BusyLoadingError | redis_errors.ReadOnlyError) or word in _NOT_NOW:
+    if isinstance(error, _NOT_NOW_ERRORS) or word in _NOT_NOW:
         return NotSent(f"{where} cannot do this now: {text}")
-    if isinstance(error, redis_errors.AuthenticationError) or word in _NOT_ALLOWED:
+    if isinstance(error, _NOT_ALLOWED_ERRORS) or word in _NOT_ALLOWED:
         return RedisRefused(f"{where} does not allow this: {text}")
     return RedisRefused(f"{where} answered with an error: {text}")
 

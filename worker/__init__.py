@@ -12,8 +12,8 @@ A worker that dies leaves a shard in one of them, and the next flush goes on fro
     after the commit (or its reply)   a batch in flight, in the ledger      acknowledges it
     after the acknowledgement         nothing                               nothing
 
-The shards of one thread go side by side: each hands off a batch, one transaction applies them all. Where one of them is
-not as expected the transaction leaves no trace, and each shard goes on alone.
+The shards of one thread go side by side: each hands off some batches in a row, one transaction applies them all. Where
+one of them is not as expected the transaction leaves no trace, and each batch goes in alone, in its order.
 
 A batch is applied only where the shard's cursor stands just before it (same epoch, number one less, nonce of the batch
 it names), and the cursor moves in the transaction that adds to the totals. So two workers, a stalled one that wakes up,

@@ -9,6 +9,7 @@ from itertools import groupby
 
 from sqlalchemy import Connection, delete, exists, select
 
+from likes.buffer import BATCHES_IN_A_ROW
 from likes.keys import EpochKeys, epoch_keys, shard_keys
 from likes.link import Link, ask
 from likes.lua import command, prune_producers
@@ -69,7 +70,10 @@ def _producers(link: Link, keys: EpochKeys) -> Iterator[list[bytes]]:
 
 
 def prune_ledger(ledger: Ledger, before: datetime, *, seconds: float = LEDGER_SECONDS) -> int:
-    """Delete rows applied before a moment, but never the newest of an epoch; how many. Stops after `seconds`."""
+    """Delete rows applied before a moment, how many; but never those of an epoch that may still be in flight.
+
+    Stops after `seconds`.
+    """
     deadline = time.monotonic() + seconds
     deleted, last = 0, CHUNK
     while last == CHUNK and time.monotonic() < deadline:
@@ -90,7 +94,7 @@ def _prune_chunk(connection: Connection, namespace: str, before: datetime) -> in
                 later.namespace == namespace,
                 later.shard == row.shard,
                 later.epoch == row.epoch,
-                later.seq > row.seq,
+                later.seq >= row.seq + BATCHES_IN_A_ROW,
             ),
         )
         .order_by(row.applied_at)

@@ -163,8 +163,9 @@ class Recovery:
         letters = dead_letters.everything_in(batch, reason)
         dead_letters.write(connection, self.namespace, batch, letters, now)
         cursors.retire(connection, self.namespace, cursor, batch.id.epoch, "a batch was not to be trusted", now)
-        detail = f"batch {batch.id.seq} with {len(letters)} entries was set aside as dead letters: {reason}"
-        self._record(connection, Kind.SET_ASIDE, detail, cursor, batch.id.epoch, now)
+        if not incidents.is_recorded(connection, self.namespace, Kind.SET_ASIDE, batch.shard, batch.id.epoch):
+            detail = f"from batch {batch.id.seq} on its entries are set aside as dead letters: {reason}"
+            self._record(connection, Kind.SET_ASIDE, detail, cursor, batch.id.epoch, now)
 
     def _record(
         self,

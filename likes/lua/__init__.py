@@ -41,6 +41,11 @@ class Call(Generic[T]):
     read: Callable[[Any], T]
     script: Script | None = None
 
+    @property
+    def alone(self) -> bool:
+        """True if nothing may be sent behind it on its connection before it is answered."""
+        return self.script is HAND_OFF  # it holds Redis for about a millisecond, and nobody waits for a flush
+
 
 ADD = Script("add")
 HAND_OFF = Script("hand_off")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, or_, select, update
 
+from likes.errors import LikesError
 from likes.sql.tables import cursors, retired_epochs
 
 
@@ -48,9 +49,12 @@ def read_all(connection: Connection, namespace: str) -> dict[int, Cursor]:
 
 
 def lock(connection: Connection, namespace: str, shard: int) -> Cursor:
-    """The shard's cursor, locked until the transaction ends."""
+    """The shard's cursor, locked until the transaction ends; LikesError if it is gone."""
     one = select(*_COLUMNS).where(cursors.c.namespace == namespace, cursors.c.shard == shard).with_for_update()
-    return Cursor(*connection.execute(one).one())
+    row = connection.execute(one).one_or_none()
+    if row is None:
+        raise LikesError(f"shard {shard} has lost its cursor: the database was restored; the next flush begins anew")
+    return Cursor(*row)
 
 
 def lock_all(connection: Connection, namespace: str) -> None:

@@ -52,6 +52,17 @@ def record(
     )
 
 
+def is_recorded(connection: Connection, namespace: str, kind: Kind, shard: int, epoch: str) -> bool:
+    """True if there was such an incident in this epoch of the shard."""
+    same = select(incidents.c.id).where(
+        incidents.c.namespace == namespace,
+        incidents.c.kind == str(kind),
+        incidents.c.shard == shard,
+        incidents.c.epoch == epoch,
+    )
+    return connection.execute(same.limit(1)).first() is not None
+
+
 def unaccounted(connection: Connection, namespace: str, cursor: Cursor, sealed: int, in_flight: int) -> int:
     """What was sealed under the cursor's epoch and is neither applied, in flight, a dead letter nor written off yet."""
     gone = 0

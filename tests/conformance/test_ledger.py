@@ -8,17 +8,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, select, text
+from sqlalchemy import Engine, delete, event, select, text
 from sqlalchemy.exc import DBAPIError
 
 from likes.batch import Batch
 from likes.deltas import MAX_DELTA, MIN_DELTA
-from likes.errors import DatabaseUnavailable, SchemaOutdated
+from likes.errors import DatabaseUnavailable, LikesError, SchemaOutdated
 from likes.sql import cursors
 from likes.sql.engine import open_engine, writing
 from likes.sql.ledger import Applied, Ledger
 from likes.sql.schema import url_of
 from likes.sql.tables import batches, dead_letters, totals
+from likes.sql.tables import cursors as cursor_table
 from likes.sql.transaction import ATTEMPTS, transact
 from tests.ledgers import SEALED_AT, SHARD, all_totals, batch, cursor, everything, new_ledger, rows, start_total
 from tests.waiting import wait_until
@@ -309,3 +310,11 @@ def test_a_lost_reply_to_commit_is_recognised(ledger: Ledger) -> None:
 def pools_are_closed(engine: Engine) -> Iterator[None]:
     yield
     assert engine.pool.checkedout() == 0, "a connection was not given back"  # type: ignore[attr-defined]
+
+
+def test_a_cursor_that_is_gone_is_said_to_be(ledger: Ledger) -> None:
+    """As when the database is restored, in the middle of a flush, to before it was first used."""
+    with writing(ledger.engine) as connection:
+        connection.execute(delete(cursor_table))
+    with pytest.raises(LikesError, match="lost its cursor: the database was restored"):
+        ledger.apply(batch(1, ("a", 1)))

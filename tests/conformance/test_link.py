@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from likes.link import BYTES_UNDER_WAY, AsyncStandaloneLink, StandaloneLink
+from likes import lua
+from likes.keys import epoch_keys
+from likes.link import AsyncStandaloneLink, StandaloneLink
 from likes.lua import Call, command
+from likes.window import BYTES_UNDER_WAY
 
 Calls = Sequence[Call[Any]]
 
@@ -22,8 +25,8 @@ class Watch:
         self.under_way = 0
         self.most = 0
 
-    def sent(self) -> None:
-        self.under_way += 1
+    def sent(self, requests: Sequence[bytes]) -> None:
+        self.under_way += len(requests)
         self.most = max(self.most, self.under_way)
 
     def answered(self) -> None:
@@ -33,7 +36,7 @@ class Watch:
 def send(url: str, calls: Calls, watch: Watch) -> list[Any]:
     class Watched(redis.Connection):
         def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-            watch.sent()
+            watch.sent(command)
             super().send_packed_command(command, check_health)
 
         def read_response(self, *arguments: Any, **options: Any) -> Any:
@@ -43,7 +46,7 @@ def send(url: str, calls: Calls, watch: Watch) -> list[Any]:
     pool = redis.ConnectionPool.from_url(url, connection_class=Watched)
     link = StandaloneLink(pool, "here")
     link.send(calls[:1])  # opens the connection, which takes requests of its own
-    watch.most = 0
+    watch.most = watch.under_way = 0
     replies = link.send(calls)
     link.close()
     return replies
@@ -52,7 +55,7 @@ def send(url: str, calls: Calls, watch: Watch) -> list[Any]:
 def send_async(url: str, calls: Calls, watch: Watch) -> list[Any]:
     class Watched(redis.asyncio.Connection):
         async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-            watch.sent()
+            watch.sent(command)
             await super().send_packed_command(command, check_health)
 
         async def read_response(self, *arguments: Any, **options: Any) -> Any:
@@ -62,7 +65,7 @@ def send_async(url: str, calls: Calls, watch: Watch) -> list[Any]:
     async def work() -> list[Any]:
         link = AsyncStandaloneLink(redis.asyncio.ConnectionPool.from_url(url, connection_class=Watched), "here")
         await link.send(calls[:1])
-        watch.most = 0
+        watch.most = watch.under_way = 0
         replies = await link.send(calls)
         await link.close()
         return replies
@@ -80,3 +83,25 @@ def test_what_is_under_way_is_bounded(
     assert send(valkey_url, [command("ECHO", text) for text in texts], watch) == texts
     assert watch.most == under_way
     assert watch.under_way == 0
+
+
+@pytest.mark.parametrize("send", [send, send_async])
+def test_nothing_is_sent_behind_a_hand_off_before_it_is_answered(
+    valkey_url: str, send: Callable[[str, Calls, Watch], list[Any]]
+) -> None:
+    hand_off = lua.hand_off(
+        epoch_keys("likes", 0, "e"),
+        epoch="e",
+        shard=0,
+        seq=0,
+        nonce="not the one",
+        fresh_nonce="n",
+        now=0,
+        head=[b"likes:a"],
+        in_flight=0,
+        next_head=0,
+        pending_since=None,
+    )
+    watch = Watch()
+    assert send(valkey_url, [hand_off, hand_off, command("ECHO", "a"), hand_off], watch) == [None, None, b"a", None]
+    assert watch.most == 2  # the last two

@@ -203,6 +203,19 @@ def test_a_redis_level_with_another_nonce_and_nothing_in_flight_went_back(rig: R
     assert rig.kinds() == ["redis_went_back", "set_aside"]
 
 
+def test_an_epoch_given_up_with_many_batches_is_one_incident(rig: Rig) -> None:
+    likes = {f"item {n}": n for n in range(1, 10)}
+    rig.likes.add(likes)
+    copy = rig.copy_redis()
+    rig.flush()
+    rig.restore_redis(copy)
+    rig.worker.buffer.batch_items = 1
+    rig.flush()
+    assert rig.set_aside() == likes
+    assert len({letter.seq for letter in rig.dead_letters()}) == len(likes)
+    assert rig.kinds() == ["redis_went_back", "set_aside"]
+
+
 # chain: a batch is applied only on top of the one it names.
 
 
