@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Lock
@@ -92,10 +93,10 @@ class Counting:
     def _entries(self, deltas: Mapping[str, int], counter: str) -> dict[int, list[Entry]]:
         """The entries of each shard; raises InvalidInput before anything is sent."""
         prefix = check_counter(counter).encode() + b":"
-        entries: dict[int, list[Entry]] = {}
+        entries: dict[int, list[Entry]] = defaultdict(list)
         for item, count in deltas.items():
             encoded = encode_item(item)
-            entries.setdefault(crc32(encoded) % self.shards, []).append((prefix + encoded, check_count(count)))
+            entries[crc32(encoded) % self.shards].append((prefix + encoded, check_count(count)))
         return entries
 
     def _members(self, items: Iterable[str], counter: str) -> list[dict[int, list[bytes]]]:
