@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
-from threading import Event
+from threading import Event, Lock
 from typing import NamedTuple
 
 from likes.batch import Batch
@@ -114,7 +114,8 @@ class _Run:
     def __init__(self, flusher: Flusher) -> None:
         self._ledger = flusher.ledger
         self._after_batch = flusher.after_batch
-        self._flushed: list[Flushed] = []
+        self._counting = Lock()
+        self._total = Flushed()
         self._errors: list[Exception] = []
         self._stopped = Event()
         self.shard_flusher = ShardFlusher(
@@ -134,10 +135,7 @@ class _Run:
         """The sum over all shards; raises the first error."""
         for error in sorted(self._errors, key=lambda error: not isinstance(error, Unavailable)):
             raise error
-        total = Flushed()
-        for flushed in self._flushed:
-            total |= flushed
-        return total
+        return self._total
 
     def side_by_side(self, flushes: Sequence[ShardFlush]) -> None:
         """Flush some shards: each hands off some batches, one transaction applies them all, and so on."""
@@ -175,7 +173,8 @@ class _Run:
             self.stop()
 
     def _counted(self, batch: Batch, applied: Applied) -> None:
-        self._flushed.append(Flushed(1, *applied))
+        with self._counting:
+            self._total |= Flushed(1, *applied)
         self._after_batch(batch, applied)
 
 
