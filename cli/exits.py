@@ -51,10 +51,8 @@ def run(command: Callable[[], object], *, verbose: bool) -> int:
     except KeyboardInterrupt:
         return Code.INTERRUPTED
     except (BrokenPipeError, SystemExit) as end:
-        if BrokenPipeError not in (
-            type(end),
-            type(end.__context__),
-        ):  # in a page of help, Rich turns the one into the other
+        # In a page of help Rich turns the one into the other.
+        if BrokenPipeError not in (type(end), type(end.__context__)):
             raise
         discard_output()
         return Code.PIPE_CLOSED
