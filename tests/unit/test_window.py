@@ -15,6 +15,15 @@ def test_requests_are_sent_until_they_are_too_many_bytes() -> None:
     assert window.has_room(10 * BYTES_UNDER_WAY)  # or it would never be sent
 
 
+def test_each_answer_makes_room_while_others_are_under_way() -> None:
+    window = Window()
+    for _ in range(2):
+        window.sent(BYTES_UNDER_WAY // 2, alone=False)
+    assert not window.has_room(1)
+    window.answered()
+    assert window.has_room(BYTES_UNDER_WAY // 2)
+
+
 def test_nothing_follows_one_that_is_alone() -> None:
     window = Window()
     window.sent(10, alone=False)
