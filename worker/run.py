@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
     from worker.flush import Flusher
 
 LAST_FLUSH_SECONDS = 25  # Kubernetes kills 30 s after it asked
+ONE_REQUEST_SECONDS = 1.0  # `timeout`, and what passes Ctrl-C on to its children, send the signal twice
 
 
 def run(settings: Settings, *, verbose: bool = False) -> int:
     """Flush on the interval until SIGTERM or SIGINT, then once more; 0 when that is done.
 
-    A signal is how a worker ends, so that is no failure. A second one ends it at once, which loses nothing. Raises
-    SchemaOutdated, WrongRedis, and Unavailable if a server is away at the last flush.
+    A signal is how a worker ends, so that is no failure. Another one, a second later or more, ends it at once, which
+    loses nothing. Raises SchemaOutdated, WrongRedis, and Unavailable if a server is away at the last flush.
     """
     events.configure(settings.log_format, verbose=verbose)
     with open_flusher(settings) as flusher:
@@ -66,9 +68,16 @@ def _loop(flusher: Flusher, settings: Settings) -> Loop:
 
 @contextmanager
 def _ending_by_signal(stop: Callable[[], None]) -> Iterator[None]:
+    asked_at: float | None = None
+
     def end(number: int, _frame: object) -> None:
-        for again in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(again, signal.SIG_DFL)
+        nonlocal asked_at
+        if asked_at is not None:
+            if time.monotonic() - asked_at >= ONE_REQUEST_SECONDS:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            return
+        asked_at = time.monotonic()
         signal.signal(signal.SIGALRM, _cut_short)
         signal.alarm(LAST_FLUSH_SECONDS)
         events.stopping(signal.Signals(number).name)

@@ -167,7 +167,18 @@ def test_leases_are_given_back(one_rig: Rig, tmp_path: Path) -> None:
         wait_until(lambda: not one_rig.redis.keys("*:lease"))
 
 
-def test_a_second_signal_ends_it_at_once(breakable: tuple[RedisServer, Rig], tmp_path: Path) -> None:
+def test_a_signal_sent_twice_in_a_row_is_one(one_rig: Rig, tmp_path: Path) -> None:
+    with RunningWorker(shell_for(one_rig, tmp_path, **NEVER)) as worker:
+        wait_until(one_rig.worker.ledger.cursors)
+        one_rig.likes.add(ITEMS)
+        worker.send(signal.SIGTERM)
+        worker.wait_for("stopping")
+        assert worker.stop() == 0
+        assert len(worker.said("stopping")) == 1
+    assert one_rig.totals() == ITEMS
+
+
+def test_a_later_signal_ends_it_at_once(breakable: tuple[RedisServer, Rig], tmp_path: Path) -> None:
     server, rig = breakable
     with RunningWorker(shell_for(rig, tmp_path, **NEVER, redis_timeout=600)) as worker:
         wait_until(rig.worker.ledger.cursors)
@@ -175,7 +186,8 @@ def test_a_second_signal_ends_it_at_once(breakable: tuple[RedisServer, Rig], tmp
         server.pause()
         worker.send(signal.SIGTERM)
         worker.wait_for("stopping")
-        assert worker.stop() == -signal.SIGTERM
+        wait_until(lambda: worker.send(signal.SIGTERM) or worker.process.poll() is not None)
+        assert worker.wait() == -signal.SIGTERM
         server.resume()
     assert rig.flush().delta == sum(ITEMS.values())
 
