@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,6 +22,9 @@ from tests.databases import Shelf
 from tests.servers import MariaDB, MissingServerError, PostgreSQL, RedisServer, Server, debian_redis, valkey
 
 IN_CI = bool(os.environ.get("CI"))
+
+# `make test &` starts us with Ctrl-C ignored, which the processes we start would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("dev", deadline=None, max_examples=20)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, print_blob=True)
