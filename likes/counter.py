@@ -11,7 +11,7 @@ from zlib import crc32
 
 from likes.connect import Places
 from likes.errors import InvalidInput
-from likes.items import DEFAULT_COUNTER, MAX_SHARDS, check_count, check_counter, encode_item, member_of
+from likes.items import DEFAULT_COUNTER, MAX_SHARDS, check_count, check_counter, check_counts, encode_items, member_of
 from likes.outcome import all_counted, entries_of, raise_unless_counted
 from likes.producer import Adder, Entry, Producers
 from likes.reading import LiveTotal, Reader, pending_deltas
@@ -94,15 +94,16 @@ class Counting:
         """The entries of each shard; raises InvalidInput before anything is sent."""
         prefix = check_counter(counter).encode() + b":"
         entries: dict[int, list[Entry]] = defaultdict(list)
-        for item, count in deltas.items():
-            encoded = encode_item(item)
-            entries[crc32(encoded) % self.shards].append((prefix + encoded, check_count(count)))
+        counts = deltas.values()
+        check_counts(counts)
+        for item, count in zip(encode_items(deltas.keys()), counts, strict=True):
+            entries[crc32(item) % self.shards].append((prefix + item, count))
         return entries
 
     def _members(self, items: Iterable[str], counter: str) -> list[dict[int, list[bytes]]]:
         """The members of each shard, as many together as one read may ask for; all checked before the first."""
         prefix = check_counter(counter).encode()
-        encoded = list(dict.fromkeys(map(encode_item, items)))
+        encoded = list(dict.fromkeys(encode_items([*items])))
         reads: list[dict[int, list[bytes]]] = []
         for start in range(0, len(encoded), ITEMS_A_READ):
             members: dict[int, list[bytes]] = {}

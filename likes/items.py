@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 from zlib import crc32
 
 from likes.errors import InvalidInput
@@ -38,6 +39,22 @@ def encode_item(item: object) -> bytes:
     return encoded
 
 
+def encode_items(items: Collection[str]) -> list[bytes]:
+    """The UTF-8 bytes of each item; raise InvalidInput as `check_item` does.
+
+    They are checked all at once, which is quicker; one by one only where that finds something.
+    """
+    try:
+        joined = "\n".join(items)
+        encoded = joined.encode().split(b"\n")
+    except (TypeError, UnicodeEncodeError):
+        return [encode_item(item) for item in items]
+    whole = len(encoded) == len(items) and all(encoded) and max(map(len, encoded)) <= MAX_ITEM_BYTES
+    if whole and joined.replace("\n", "").isprintable():
+        return encoded
+    return [encode_item(item) for item in items]
+
+
 def check_counter(counter: object) -> str:
     """Return `counter` if it is 1 to 64 of `A-Z a-z 0-9 _ . -`; raise InvalidInput otherwise."""
     if not isinstance(counter, str) or not COUNTER.fullmatch(counter):
@@ -53,6 +70,13 @@ def check_count(count: object) -> int:
         shown = count if count.bit_length() <= 64 else "(a very long number)"  # Python refuses to print the longest
         raise InvalidInput(f"count {shown} is not within ±{MAX_COUNT}")
     return count
+
+
+def check_counts(counts: Collection[int]) -> None:
+    """Raise InvalidInput as `check_count` does, for the first that is not allowed."""
+    if {*map(type, counts)} != {int} or min(counts) < -MAX_COUNT or max(counts) > MAX_COUNT:
+        for count in counts:
+            check_count(count)
 
 
 def shard_of(item: bytes, shards: int) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from likes.errors import InvalidInput, LikesError
-from likes.items import check_count, check_counter, check_item, encode_item, shard_of
+from likes.items import check_count, check_counter, check_counts, check_item, encode_item, encode_items, shard_of
 
 ORDINARY = ["a", "A", "{}", ":", "*", '"quoted"', "it's", "👍🏽", "x ", " x", "-1fzGnFwz9M", "\u00e9", "e\u0301"]
 LONGEST = ["a" * 255, "é" * 127]
@@ -40,6 +41,8 @@ def test_an_ordinary_item_stays_as_it_is(item: str) -> None:
 def test_a_refused_item_is_named_with_the_reason(item: object, reason: str) -> None:
     with pytest.raises(InvalidInput, match=reason):
         check_item(item)
+    with pytest.raises(InvalidInput, match=reason):
+        encode_items(["a", item, "b"])
 
 
 @pytest.mark.parametrize("count", [0, 1, -1, 2**31, -(2**31)])
@@ -51,6 +54,8 @@ def test_a_whole_number_within_31_bits_is_a_count(count: int) -> None:
 def test_anything_else_is_no_count(count: object) -> None:
     with pytest.raises(InvalidInput):
         check_count(count)
+    with pytest.raises(InvalidInput):
+        check_counts([1, count, 2])
 
 
 def test_a_number_too_long_to_print_is_no_count() -> None:
@@ -78,3 +83,19 @@ def test_text_is_an_item_or_refused_and_never_anything_else(text: str) -> None:
     assert 1 <= len(encoded) <= 255
     assert encoded.decode() == text
     assert 0 <= shard_of(encoded, 16) < 16
+
+
+@given(st.lists(st.text(max_size=3) | st.sampled_from([*ORDINARY, *LONGEST, "a" * 256]), max_size=5))
+def test_many_items_are_checked_as_each_is(items: list[str]) -> None:
+    def outcome_of(encode: Callable[[], list[bytes]]) -> list[bytes] | str:
+        try:
+            return encode()
+        except InvalidInput as error:
+            return str(error)
+
+    assert outcome_of(lambda: encode_items(items)) == outcome_of(lambda: [encode_item(item) for item in items])
+
+
+def test_many_counts_are_checked_as_each_is() -> None:
+    check_counts([])
+    check_counts([0, 1, -1, 2**31, -(2**31)])
