@@ -89,7 +89,7 @@ def _ending_by_signal(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         signal.alarm(0)
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, handler if asked_at is None else signal.SIG_IGN)  # the end was asked for, and is near
 
 
 def _cut_short(_signal: int, _frame: object) -> None:

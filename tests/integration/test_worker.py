@@ -178,6 +178,14 @@ def test_a_signal_sent_twice_in_a_row_is_one(one_rig: Rig, tmp_path: Path) -> No
     assert one_rig.totals() == ITEMS
 
 
+def test_a_signal_after_its_last_words_changes_nothing(one_rig: Rig, tmp_path: Path) -> None:
+    with RunningWorker(shell_for(one_rig, tmp_path, **NEVER)) as worker:
+        wait_until(one_rig.worker.ledger.cursors)
+        worker.send(signal.SIGTERM)
+        worker.wait_for("stopped")
+        assert worker.stop() == 0
+
+
 def test_a_later_signal_ends_it_at_once(breakable: tuple[RedisServer, Rig], tmp_path: Path) -> None:
     server, rig = breakable
     with RunningWorker(shell_for(rig, tmp_path, **NEVER, redis_timeout=600)) as worker:
