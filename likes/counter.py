@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from zlib import crc32
 from likes.connect import Places
 from likes.errors import InvalidInput
 from likes.items import DEFAULT_COUNTER, MAX_SHARDS, check_count, check_counter, check_counts, encode_items, member_of
+from likes.keys import PREFIX
 from likes.outcome import all_counted, entries_of, raise_unless_counted
 from likes.producer import Adder, Entry, Producers
 from likes.reading import LiveTotal, Reader, pending_deltas
@@ -50,8 +52,10 @@ class Counting:
         """
         if redis_url is not None:
             _require_usable(redis_url)
-        if not 1 <= shards <= MAX_SHARDS:
-            raise InvalidInput(f"shards is {shards}; allowed: 1 to {MAX_SHARDS}")
+        if type(shards) is not int or not 1 <= shards <= MAX_SHARDS:
+            raise InvalidInput(f"shards is {shards!r}; allowed: whole numbers, 1 to {MAX_SHARDS}")
+        if not isinstance(prefix, str) or not re.fullmatch(PREFIX, prefix):
+            raise InvalidInput(f"prefix is {prefix!r}; allowed: 1 to 64 of A-Z a-z 0-9 _ . : -")
         places = Places(redis_url, database_url, Path(data_dir) if data_dir else None, redis_timeout, database_timeout)
         self._set_up(places, prefix, shards)
 
@@ -94,9 +98,11 @@ class Counting:
         """The entries of each shard; raises InvalidInput before anything is sent."""
         prefix = check_counter(counter).encode() + b":"
         entries: dict[int, list[Entry]] = defaultdict(list)
-        counts = deltas.values()
-        check_counts(counts)
-        for item, count in zip(encode_items(deltas.keys()), counts, strict=True):
+        if not isinstance(deltas, Mapping):
+            raise InvalidInput(f"add takes a mapping, item -> count, not {type(deltas).__name__}")
+        checked = dict(deltas)  # another thread may change theirs meanwhile
+        check_counts(checked.values())
+        for item, count in zip(encode_items(checked.keys()), checked.values(), strict=True):
             entries[crc32(item) % self.shards].append((prefix + item, count))
         return entries
 

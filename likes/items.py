@@ -65,7 +65,7 @@ def check_counter(counter: object) -> str:
 def check_count(count: object) -> int:
     """Return `count` if it is a whole number within ±2^31; raise InvalidInput otherwise."""
     if type(count) is not int:
-        raise InvalidInput(f"count {count!r} is not a whole number")
+        raise InvalidInput(f"count {shorten(ascii(count))} is not a whole number")
     if not -MAX_COUNT <= count <= MAX_COUNT:
         shown = count if count.bit_length() <= 64 else "(a very long number)"  # Python refuses to print the longest
         raise InvalidInput(f"count {shown} is not within ±{MAX_COUNT}")

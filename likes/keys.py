@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+PREFIX = r"[A-Za-z0-9_.:-]{1,64}"  # no braces, which would end the hash tag
+
 
 class ShardKeys:
     """The keys of one shard that stand outside any epoch."""

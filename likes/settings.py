@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from likes.errors import SettingsError
 from likes.folder import absolute, default_folder
 from likes.items import MAX_SHARDS, shorten
+from likes.keys import PREFIX
 from likes.urls import check_database_url, check_redis_url, mask
 
 ENV_PREFIX = "LIKES_"
@@ -69,9 +70,7 @@ class Settings(BaseSettings):
     data_dir: Annotated[Path, AfterValidator(_check_folder)] = Field(
         default_factory=default_folder, description="the path of a folder, in UTF-8"
     )
-    prefix: str = Field(
-        default="likes", pattern=r"^[A-Za-z0-9_.:-]{1,64}$", description="1 to 64 of A-Z a-z 0-9 _ . : -"
-    )
+    prefix: str = Field(default="likes", pattern=f"^{PREFIX}$", description="1 to 64 of A-Z a-z 0-9 _ . : -")
     shards: int = Field(default=16, ge=1, le=MAX_SHARDS, description="whole numbers, 1 to 1024")
     interval: Seconds = 300.0
     flush_at_items: int = Field(

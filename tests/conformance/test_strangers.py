@@ -93,12 +93,6 @@ def test_a_url_that_changes_how_redis_is_used_is_refused(url: str) -> None:
         LikeCounter(redis_url=url)
 
 
-@pytest.mark.parametrize("shards", [0, -1, 1025])
-def test_a_number_of_shards_that_cannot_be_is_refused(shards: int, valkey_url: str) -> None:
-    with pytest.raises(InvalidInput, match="shards"):
-        LikeCounter(redis_url=valkey_url, shards=shards)
-
-
 def test_a_server_that_is_not_redis_is_said_not_to_answer() -> None:
     with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as web:
         Thread(target=web.serve_forever, daemon=True).start()
