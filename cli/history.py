@@ -6,16 +6,19 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Json, settings_of
+from cli.options import LONGEST, Json, settings_of
 from cli.output import as_table, rows_as_json
+from likes.items import MAX_SHARDS
 
 COLUMNS = ["applied_at", "shard", "seq", "items", "delta", "duration_ms", "worker"]
 
 
 def history(
     context: typer.Context,
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="How many batches.")] = 20,
-    shard: Annotated[int | None, typer.Option("--shard", min=0, metavar="N", help="Of this shard only.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=LONGEST, metavar="N", help="How many batches.")] = 20,
+    shard: Annotated[
+        int | None, typer.Option("--shard", min=0, max=MAX_SHARDS - 1, metavar="N", help="Of this shard only.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show the batches applied to the database, newest first.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Counter = Annotated[str, typer.Option("--counter", "-c", metavar="NAME", help="Which count of the item.")]
 COUNTER = DEFAULT_COUNTER
+LONGEST = 10**9  # rows of one listing; every database takes that number
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,11 +43,15 @@ def post(
     if file is not None:
         if item is not None:
             raise InvalidInput("give an ITEM or --file, not both")
+        if count != "1":
+            raise InvalidInput("--count is for an ITEM; a file says how many by itself")
         from cli.post_file import post_file
 
         post_file(context, file, format_, counter, strict=strict, json=json)
     elif item is None:
         raise InvalidInput("give an ITEM, or --file FILE for many")
+    elif strict or format_ is not Format.AUTO:
+        raise InvalidInput("--strict and --format are for --file")
     else:
         _post_one(context, item, parse_count(count), counter, json=json)
 

@@ -74,6 +74,8 @@ def _require_good_lines(file: BinaryIO, format_: Format, counter: str, account: 
 @contextmanager
 def _open(path: str, *, again: bool) -> Iterator[BinaryIO]:
     """The file, its bytes kept aside if it is to be read `again` and cannot be."""
+    if path == "-" and sys.stdin is None:
+        raise InvalidInput("stdin is closed; give --file a file, or something to read")
     try:
         file = sys.stdin.buffer if path == "-" else Path(path).open("rb")  # noqa: SIM115 (closed below)
     except OSError as error:

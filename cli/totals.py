@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import COUNTER, Counter, Json, settings_of
+from cli.options import COUNTER, LONGEST, Counter, Json, settings_of
 from cli.output import as_csv, as_table, rows_as_json
 from likes.errors import InvalidInput
+from likes.items import check_counter, check_item
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -23,7 +24,9 @@ SHOWN = 20
 def totals(
     context: typer.Context,
     items: Annotated[list[str] | None, typer.Argument(metavar="ITEM", help="Which items.", show_default=False)] = None,
-    top: Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="The N largest; 20 by default.")] = None,
+    top: Annotated[
+        int | None, typer.Option("--top", min=1, max=LONGEST, metavar="N", help="The N largest; 20 by default.")
+    ] = None,
     counter: Counter = COUNTER,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV: all items, by name, if there is no --top.")] = False,
     json: Json = False,
@@ -40,6 +43,9 @@ def totals(
         raise InvalidInput("give items or --top, not both")
     if csv and json:
         raise InvalidInput("give --csv or --json, not both")
+    check_counter(counter)
+    for item in items or ():
+        check_item(item)
     engine = Places.from_settings(settings_of(context)).open_database()
     rows: Iterable[dict[str, Any]] = (total._asdict() for total in _read(engine, items, top, counter, every=csv))
     if csv:

@@ -56,7 +56,7 @@ def check_redis_url(url: str) -> str:
 def check_database_url(url: str) -> str:
     """Return `url` if it is one of a kind of database that is supported, and names one; raise ValueError otherwise."""
     if not _DATABASE.fullmatch(url):
-        raise ValueError("allowed: sqlite:////PATH/FILE, (postgresql|mysql|mariadb)://USER:PASSWORD@HOST:PORT/NAME")
+        raise ValueError("allowed: sqlite:////PATH/FILE, (postgresql|mysql|mariadb)://HOST:PORT/NAME")
     return url
 
 
@@ -68,7 +68,9 @@ def _split(url: str) -> SplitResult:
             return parts
     except ValueError:
         pass
-    raise ValueError(f"it does not parse; allowed: {_REDIS}; in a password, / is written %2F, # %23, ? %3F and @ %40")
+    raise ValueError(
+        f"it does not parse; allowed: {_REDIS}; in a password, / is written %2F, # %23, ? %3F and an at-sign %40"
+    )
 
 
 def _number(parts: SplitResult) -> int:

@@ -41,6 +41,9 @@ def nowhere(tmp_path: Path) -> Shell:
         (["a", "--counter", "a b"], "counter 'a b' is not 1 to 64 of"),
         ([], "give an ITEM, or --file"),
         (["a", "--file", "b"], "not both"),
+        (["--file", "b", "-n", "3"], "--count is for an ITEM"),
+        (["a", "--strict"], "are for --file"),
+        (["a", "--format", "csv"], "are for --file"),
         (["--file", "no such file"], "'no such file' cannot be read: No such file or directory"),
         (["--file", "x", "--format", "xml"], "xml"),
         (["a", "--bogus"], "No such option: --bogus"),
@@ -52,6 +55,39 @@ def test_wrong_use_of_post(nowhere: Shell, words: list[str | bytes], reason: str
     assert refused.err.startswith("Error: ")
     assert reason in refused.err
     assert len(refused.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["totals", b"\xff"], "is not valid UTF-8"),
+        (["totals", "a\nb"], "has a control character"),
+        (["totals", "--counter", "a b"], "counter 'a b' is not 1 to 64 of"),
+        (["totals", "--top", "9" * 20], "--top"),
+        (["history", "--limit", "9" * 20], "--limit"),
+        (["history", "--shard", "1024"], "--shard"),
+    ],
+)
+def test_wrong_use_of_what_reads_the_database(nowhere: Shell, words: list[str | bytes], reason: str) -> None:
+    refused = nowhere(*words)
+    assert (refused.code, refused.out) == (2, "")
+    assert reason in refused.err
+    assert len(refused.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "url", "shown"),
+    [
+        ("redis_url", "redis://u:hunter2@h:x/0", "'redis://u:***@h:x/0'; it does not parse; allowed: redis://HOST"),
+        ("database_url", "postgresql://u:hunter2@h:1", "'postgresql://u:***@h:1'; allowed: sqlite:////PATH/FILE"),
+        ("database_url", "foo", "'foo'; allowed: sqlite:////PATH/FILE, (postgresql|mysql|mariadb)://HOST:PORT/NAME"),
+    ],
+)
+def test_a_wrong_url_is_shown_without_its_password(nowhere: Shell, setting: str, url: str, shown: str) -> None:
+    refused = nowhere("get", "a", **{setting: url})
+    assert refused.code == 2
+    assert shown in refused.err
+    assert "hunter2" not in refused.err
 
 
 def test_every_wrong_setting_is_named(nowhere: Shell) -> None:
