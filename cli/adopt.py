@@ -29,9 +29,9 @@ def adopt(
 
     $ likes adopt --redis-url redis://new-host:6379/0 --yes
     """
+    from likes.buffer.links.link import ask
+    from likes.buffer.scripts import command
     from likes.connect import Places
-    from likes.link import ask
-    from likes.lua import command
     from likes.sql.schema import require_head
 
     settings = settings_of(context)

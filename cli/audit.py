@@ -12,7 +12,7 @@ from cli.options import Json, is_verbose, settings_of
 from cli.output import as_json, as_pairs, as_table, line, number_of
 
 if TYPE_CHECKING:
-    from worker.audit import Audit
+    from likes.reports.audit import Audit
 
 SUMS = ["accepted", "applied", "in_flight", "pending", "dead_letters", "written_off", "totals"]
 SHARD_COLUMNS = ["shard", "ok", "accepted", "sealed", "applied", "in_flight", "pending", "dead_letters", "written_off"]
@@ -35,12 +35,12 @@ def audit(
     $ likes audit --json
     $ likes audit --repair
     """
-    import worker.audit
+    from likes.reports.audit import audit as compare
     from worker.assembly import open_flusher
 
     settings = settings_of(context)
     with open_flusher(settings) as flusher:
-        found = worker.audit.audit(flusher.buffer, flusher.ledger, settings.shards, repair=repair)
+        found = compare(flusher.buffer, flusher.ledger, settings.shards, repair=repair)
     if json:
         as_json(asdict(found))
     else:

@@ -13,7 +13,7 @@ from cli.output import as_json, as_table
 
 if TYPE_CHECKING:
     from cli.checks.finding import Finding
-    from likes.settings import Settings
+    from likes.config.settings import Settings
 
 
 def check(context: typer.Context, json: Json = False) -> None:

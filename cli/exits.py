@@ -15,8 +15,8 @@ from typing import NoReturn
 
 import typer
 
+from likes.config.urls import mask
 from likes.errors import AddFailed, InvalidInput, LikesError, Unavailable
-from likes.urls import mask
 
 
 class Code(IntEnum):

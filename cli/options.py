@@ -12,7 +12,7 @@ import typer
 from likes.items import DEFAULT_COUNTER
 
 if TYPE_CHECKING:
-    from likes.settings import Settings
+    from likes.config.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Counter = Annotated[str, typer.Option("--counter", "-c", metavar="NAME", help="Which count of the item.")]
@@ -30,7 +30,7 @@ class Given:
 
 def settings_of(context: typer.Context) -> Settings:
     """The settings of this run: flags, environment, `.env`, defaults. Raises SettingsError."""
-    from likes.settings import Settings
+    from likes.config.settings import Settings
 
     return Settings.load(**_given(context).flags)
 

@@ -12,8 +12,8 @@ from cli.options import Json, is_verbose, settings_of
 from cli.output import as_json, as_pairs, as_table, line, shown
 
 if TYPE_CHECKING:
+    from likes.reports.status import Status
     from likes.sql.reports import Incident
-    from worker.status import Status
 
 LATE = 2.0  # intervals without a flush while likes are pending
 SHARD_COLUMNS = ["shard", "pending_items", "in_flight_batches", "oldest_pending_seconds", "lease", "seq", "cursor_seq"]
@@ -31,8 +31,8 @@ def status(
     $ likes status --json
     """
     from cli.watch import watch
+    from likes.reports.status import read_status
     from worker.assembly import open_flusher
-    from worker.status import read_status
 
     settings = settings_of(context)
     with open_flusher(settings) as flusher:

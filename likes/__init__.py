@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from likes.async_counter import AsyncLikeCounter
+    from likes.config.settings import Settings
     from likes.counter import LikeCounter
     from likes.errors import (
         AddFailed,
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
         RedisFull,
         RedisUnavailable,
     )
-    from likes.reading import LiveTotal
-    from likes.settings import Settings
+    from likes.live.reading import LiveTotal
 
 __all__ = [
     "AddFailed",
@@ -56,8 +56,8 @@ __all__ = [
 _ELSEWHERE = {
     "AsyncLikeCounter": "likes.async_counter",
     "LikeCounter": "likes.counter",
-    "LiveTotal": "likes.reading",
-    "Settings": "likes.settings",
+    "LiveTotal": "likes.live.reading",
+    "Settings": "likes.config.settings",
 }
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Self, TypeVar
 
+from likes.buffer.links.link import AsyncLink
 from likes.connect import Places
 from likes.counter import Counting
 from likes.items import DEFAULT_COUNTER, check_count
-from likes.link import AsyncLink
-from likes.outcome import Sent, raise_unless_counted
-from likes.producer import Entry
-from likes.reading import LiveTotal, pending_deltas
-from likes.steps import Steps, run_async
+from likes.live.reading import LiveTotal, pending_deltas
+from likes.posting.outcome import Sent, raise_unless_counted
+from likes.posting.producer import Entry
+from likes.posting.steps import Steps, run_async
 
 T = TypeVar("T")
 

@@ -13,15 +13,15 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from likes.buffer.links.link import AsyncStandaloneLink, StandaloneLink
+from likes.config.folder import default_folder, prepare
+from likes.config.urls import name_of
 from likes.errors import SchemaOutdated
-from likes.folder import default_folder, prepare
-from likes.link import AsyncStandaloneLink, StandaloneLink
-from likes.urls import name_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from likes.settings import Settings
+    from likes.config.settings import Settings
 
 DATABASE_FILE = "likes.db"
 

@@ -10,21 +10,21 @@ from threading import Lock
 from typing import TYPE_CHECKING, Self, TypeVar
 from zlib import crc32
 
+from likes.buffer.keys import PREFIX
+from likes.config.urls import check_redis_url, mask
 from likes.connect import Places
 from likes.errors import InvalidInput
 from likes.items import DEFAULT_COUNTER, MAX_SHARDS, check_count, check_counter, check_counts, encode_items, member_of
-from likes.keys import PREFIX
-from likes.outcome import all_counted, entries_of, raise_unless_counted
-from likes.producer import Adder, Entry, Producers
-from likes.reading import LiveTotal, Reader, pending_deltas
-from likes.steps import run
-from likes.urls import check_redis_url, mask
+from likes.live.reading import LiveTotal, Reader, pending_deltas
+from likes.posting.outcome import all_counted, entries_of, raise_unless_counted
+from likes.posting.producer import Adder, Entry, Producers
+from likes.posting.steps import run
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from likes.link import Link
-    from likes.settings import Settings
+    from likes.buffer.links.link import Link
+    from likes.config.settings import Settings
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class Counting:
     def from_settings(cls, settings: Settings | None = None) -> Self:
         """A counter for `settings`; without them, for what `LIKES_*` and `.env` say. Raises SettingsError."""
         if settings is None:
-            from likes.settings import Settings
+            from likes.config.settings import Settings
 
             settings = Settings.load()
         counter = cls.__new__(cls)

@@ -10,15 +10,15 @@ import redis
 from sqlalchemy import Engine, Row, delete, insert, select
 
 from likes import LikeCounter
-from likes.buffer import Buffer
+from likes.buffer.buffer import Buffer
+from likes.buffer.links.link import Link
+from likes.buffer.view import EpochView
 from likes.connect import Places
-from likes.link import Link
 from likes.sql.cursors import Cursor
 from likes.sql.engine import open_engine, reading, writing
 from likes.sql.ledger import Ledger
 from likes.sql.schema import url_of
 from likes.sql.tables import batches, dead_letters, incidents, metadata, retired_epochs, totals
-from likes.view import EpochView
 from worker.flush import Flushed, Flusher
 
 RedisCopy = dict[bytes, bytes]

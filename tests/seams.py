@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from likes.link import Link
-from likes.lua import HAND_OFF, Call
+from likes.buffer.links.link import Link
+from likes.buffer.scripts import HAND_OFF, Call
 
 # Called around every external call, with its name and the call itself; returns what the call returns.
 Around = Callable[[str, Callable[[], Any]], Any]

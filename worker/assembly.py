@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from likes.buffer import Buffer
+from likes.buffer.buffer import Buffer
 from likes.connect import Places
 from likes.sql.ledger import Ledger
 from worker.flush import Flusher
 
 if TYPE_CHECKING:
-    from likes.settings import Settings
+    from likes.config.settings import Settings
 
 
 @contextmanager

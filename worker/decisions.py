@@ -11,10 +11,10 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from likes.batch import Batch
-from likes.lua import Confirmed
+from likes.buffer.scripts import Confirmed
+from likes.buffer.view import EpochView, ShardView
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import follows
-from likes.view import EpochView, ShardView
 
 
 class Do(Enum):

@@ -9,8 +9,8 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from likes.config.urls import mask
 from likes.errors import LikesError
-from likes.urls import mask
 
 if TYPE_CHECKING:
     from likes.sql.reports import Incident

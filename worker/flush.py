@@ -10,7 +10,7 @@ from threading import Event, Lock
 from typing import NamedTuple
 
 from likes.batch import Batch
-from likes.buffer import Buffer
+from likes.buffer.buffer import Buffer
 from likes.errors import DatabaseBusy, LikesError, Unavailable, WrongRedis
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import Applied, Ledger

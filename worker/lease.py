@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable
 from math import ceil
 from threading import Lock
 
-from likes.keys import shard_keys
-from likes.link import Link, ask
-from likes.lua import lease
+from likes.buffer.keys import shard_keys
+from likes.buffer.links.link import Link, ask
+from likes.buffer.scripts import lease
 
 
 class Leases:

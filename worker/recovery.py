@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from likes.batch import Batch, BatchId
-from likes.buffer import Buffer, Server
-from likes.lua import Confirmed
+from likes.buffer.buffer import Buffer, Server
+from likes.buffer.scripts import Confirmed
 from likes.sql import cursors, dead_letters, incidents
 from likes.sql.cursors import Cursor
 from likes.sql.incidents import Kind

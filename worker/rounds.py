@@ -6,13 +6,13 @@ import time
 from contextlib import suppress
 
 from likes.batch import Batch
+from likes.buffer.backlog import Backlog
 from likes.errors import LikesError
 from likes.sql.engine import reading
 from likes.sql.ledger import Applied
 from likes.sql.reports import incidents_after, newest_incidents
 from likes.sql.schema import require_head
 from worker import events
-from worker.backlog import Backlog
 from worker.flush import Flushed, Flusher
 from worker.housekeeping import Housekeeping
 from worker.lease import Leases

@@ -21,7 +21,7 @@ from worker.rounds import Rounds
 from worker.schedule import Schedule
 
 if TYPE_CHECKING:
-    from likes.settings import Settings
+    from likes.config.settings import Settings
     from worker.flush import Flusher
 
 LAST_FLUSH_SECONDS = 25  # Kubernetes kills 30 s after it asked

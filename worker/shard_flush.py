@@ -7,10 +7,10 @@ from threading import Event
 from typing import TypeVar
 
 from likes.batch import Batch
-from likes.buffer import Buffer, Overtaken
+from likes.buffer.buffer import Buffer, Overtaken
+from likes.buffer.view import EpochView, ShardView
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import Applied, Ledger
-from likes.view import EpochView, ShardView
 from worker.decisions import Do, Step, Verdict, next_step
 from worker.recovery import Recovery
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 
 from cli.checks.finding import Finding, Level
+from likes.buffer.keys import epoch_keys
+from likes.buffer.links.link import Link, ask
+from likes.buffer.scripts import command, confirm
 from likes.connect import Places
 from likes.errors import LikesError
-from likes.keys import epoch_keys
-from likes.link import Link, ask
-from likes.lua import command, confirm
 
 OLDEST = (6, 2)  # GETDEL
 CLOCK_SECONDS = 5.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from cli.checks.finding import Finding, Level
-from likes.settings import Settings, unknown_variables, variable
+from likes.config.settings import Settings, unknown_variables, variable
 
 
 def check_settings(settings: Settings) -> Iterator[Finding]:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, Self
 from sqlalchemy import func, select
 
 from likes.batch import Batch, BatchId
+from likes.buffer.keys import epoch_keys, shard_keys
+from likes.buffer.links.link import ask
+from likes.buffer.scripts import Call, command, read_id
 from likes.connect import Places
-from likes.keys import epoch_keys, shard_keys
-from likes.link import ask
-from likes.lua import Call, command, read_id
 from likes.sql.engine import reading
 from likes.sql.ledger import is_recorded
 from likes.sql.tables import batches, cursors, totals

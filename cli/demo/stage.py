@@ -13,8 +13,8 @@ from shutil import rmtree
 from tempfile import mkdtemp
 
 from likes import embedded
+from likes.config.settings import ENV_PREFIX
 from likes.connect import Places
-from likes.settings import ENV_PREFIX
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from likes.config.folder import absolute, prepare
 from likes.embedded.home import Home
 from likes.embedded.launch import launch
 from likes.errors import LikesError
-from likes.folder import absolute, prepare
 
 __all__ = ["EmbeddedStatus", "ensure_running", "status", "stop"]
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from likes.config.folder import refused
 from likes.embedded.short_path import short_path
 from likes.errors import RedisUnavailable
-from likes.folder import refused
 
 ANSWER_TIMEOUT = 2.0  # seconds
 

@@ -13,10 +13,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
+from likes.config.urls import mask
 from likes.errors import DatabaseRefused, DatabaseUnavailable, SchemaOutdated, SettingsError
 from likes.sql.dialects import DRIVERS, dialect_of
 from likes.sql.watchdog import watchdog
-from likes.urls import mask
 
 _TIMEOUT = "likes_timeout"
 _GRACE_SECONDS = 1.0  # for the server to end a transaction by its own time-outs before its socket is shut

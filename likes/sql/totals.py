@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, Integer, Select, cast, literal, null, select, tuple_, union_all
 
 from likes.errors import DatabaseUnavailable
-from likes.reading import Known
+from likes.live.reading import Known
 from likes.sql.engine import reading
 from likes.sql.tables import COUNTER, EPOCH, ITEM, cursors, totals
 

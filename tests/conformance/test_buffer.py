@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import redis
 
-from likes import lua
 from likes.batch import Batch, BatchId
+from likes.buffer import scripts
+from likes.buffer.keys import EpochKeys, epoch_keys
+from likes.buffer.links.link import Link, ask
+from likes.buffer.scripts import Added, Call, HandedOff
 from likes.connect import Places
 from likes.errors import RedisFull, RedisRefused, RedisUnavailable
-from likes.keys import EpochKeys, epoch_keys
-from likes.link import Link, ask
-from likes.lua import Added, Call, HandedOff
 from tests.servers import RedisServer, free_port
 from tests.waiting import wait_until
 
@@ -41,13 +41,13 @@ class Shard:
         return ask(self.link, [call])[0]
 
     def begin(self, fresh: str = "e", old: str = "") -> str:
-        return str(self.call(lua.begin_epoch(self.keys, old=old, fresh=fresh)))
+        return str(self.call(scripts.begin_epoch(self.keys, old=old, fresh=fresh)))
 
     def add(self, entries: dict[str, int], *, sequence: int, producer: str = "p", epoch: str = "e") -> Added:
         members = [(f"likes:{item}".encode(), delta) for item, delta in entries.items()]
         keys = epoch_keys("likes", 3, epoch)
         added: Added = self.call(
-            lua.add(keys, epoch=epoch, producer=producer, sequence=sequence, entries=members, wants_pending=True)
+            scripts.add(keys, epoch=epoch, producer=producer, sequence=sequence, entries=members, wants_pending=True)
         )
         return added
 
@@ -56,12 +56,12 @@ class Shard:
         arguments.setdefault("fresh_nonce", NONCES[seq + 1])
         head = [f"likes:{item}".encode() for item in items]
         sealed: HandedOff | None = self.call(
-            lua.hand_off(self.keys, epoch="e", shard=3, seq=seq, nonce=nonce, now=NOW, head=head, **arguments)
+            scripts.hand_off(self.keys, epoch="e", shard=3, seq=seq, nonce=nonce, now=NOW, head=head, **arguments)
         )
         return sealed
 
     def acknowledge(self, seq: int, nonce: str) -> bool:
-        return bool(self.call(lua.acknowledge(self.keys, BatchId("e", seq, nonce))))
+        return bool(self.call(scripts.acknowledge(self.keys, BatchId("e", seq, nonce))))
 
     def delta(self, item: str) -> str:
         """The key of a delta."""
@@ -350,7 +350,7 @@ def test_two_that_begin_at_once_end_in_one_epoch(shard: Shard) -> None:
 
 def test_an_epoch_is_dropped_only_when_it_is_left_behind_and_empty(shard: Shard) -> None:
     def drop() -> bool:
-        return bool(shard.call(lua.drop_epoch(shard.keys, "e")))
+        return bool(shard.call(scripts.drop_epoch(shard.keys, "e")))
 
     assert not drop()
     shard.add({"a": 1}, sequence=1)
@@ -370,15 +370,15 @@ def test_an_epoch_is_dropped_only_when_it_is_left_behind_and_empty(shard: Shard)
 
 
 def test_confirm_tells_where_a_shard_stands(shard: Shard) -> None:
-    assert shard.call(lua.confirm(shard.keys)) == lua.Confirmed("e", 0, "", 0, 0, ())
+    assert shard.call(scripts.confirm(shard.keys)) == scripts.Confirmed("e", 0, "", 0, 0, ())
     shard.add({"a": 5, "b": 1}, sequence=1)
     shard.hand_off("a")
-    confirmed = lua.Confirmed("e", 1, NONCES[1], 6, 5, ((1, NONCES[1]),))
-    assert shard.call(lua.confirm(shard.keys)) == confirmed
+    confirmed = scripts.Confirmed("e", 1, NONCES[1], 6, 5, ((1, NONCES[1]),))
+    assert shard.call(scripts.confirm(shard.keys)) == confirmed
     before = shard.everything()
     shard.redis.config_set("maxmemory", 1)
     try:
-        assert shard.call(lua.confirm(shard.keys)) == confirmed
+        assert shard.call(scripts.confirm(shard.keys)) == confirmed
     finally:
         shard.redis.config_set("maxmemory", 0)
     assert shard.everything() == before
@@ -391,9 +391,9 @@ def test_a_replica_answers_reads_but_fails_to_confirm(own_valkey: Callable[..., 
     on_master.begin()
     on_master.add({"a": 1}, sequence=1)
     wait_until(lambda: on_replica.redis.get(on_replica.delta("a")) == "1")
-    assert on_replica.call(lua.live(on_replica.keys, epoch="e", members=[b"likes:a"])).pending == (1,)
+    assert on_replica.call(scripts.live(on_replica.keys, epoch="e", members=[b"likes:a"])).pending == (1,)
     with pytest.raises(RedisUnavailable, match="read only replica"):
-        on_replica.call(lua.confirm(on_replica.keys))
+        on_replica.call(scripts.confirm(on_replica.keys))
     on_master.close()
     on_replica.close()
 
@@ -403,7 +403,7 @@ def test_a_replica_answers_reads_but_fails_to_confirm(own_valkey: Callable[..., 
 
 def test_a_lease_is_held_by_one_kept_and_given_back(shard: Shard) -> None:
     def lease(token: str, milliseconds: int) -> bool:
-        return bool(shard.call(lua.lease(shard.keys, token=token, milliseconds=milliseconds)))
+        return bool(shard.call(scripts.lease(shard.keys, token=token, milliseconds=milliseconds)))
 
     assert lease("me", 60_000)
     assert lease("me", 90_000)
@@ -419,35 +419,35 @@ def test_producers_are_pruned_by_age(shard: Shard) -> None:
     shard.add({"a": 1}, sequence=1, producer="p")
     shard.add({"a": 1}, sequence=1, producer="q")
     producers = [b"p", b"q", b"nobody"]
-    assert shard.call(lua.prune_producers(shard.keys, age=3_600_000, producers=producers)) == 0
-    assert shard.call(lua.prune_producers(shard.keys, age=-1000, producers=[b"p", b"nobody"])) == 1
+    assert shard.call(scripts.prune_producers(shard.keys, age=3_600_000, producers=producers)) == 0
+    assert shard.call(scripts.prune_producers(shard.keys, age=-1000, producers=[b"p", b"nobody"])) == 1
     assert shard.redis.hkeys(shard.keys.producers) == ["q"]
 
 
 def test_live_reads_pending_and_in_flight_of_one_moment(shard: Shard) -> None:
-    def live(epoch: str = "e") -> lua.LiveParts:
-        parts: lua.LiveParts = shard.call(
-            lua.live(epoch_keys("likes", 3, epoch), epoch=epoch, members=[b"likes:a", b"likes:b", b"likes:none"])
+    def live(epoch: str = "e") -> scripts.LiveParts:
+        parts: scripts.LiveParts = shard.call(
+            scripts.live(epoch_keys("likes", 3, epoch), epoch=epoch, members=[b"likes:a", b"likes:b", b"likes:none"])
         )
         return parts
 
     shard.add({"a": 5, "b": 1}, sequence=1)
     shard.hand_off("a")
     shard.redis.set(shard.delta("b"), "abc")
-    assert live() == lua.LiveParts("e", True, 0, 1, ((1, NONCES[1]),), (0, 0, 0))
+    assert live() == scripts.LiveParts("e", True, 0, 1, ((1, NONCES[1]),), (0, 0, 0))
     shard.redis.set(shard.delta("b"), 2**53 + 1)
     assert live().pending == (0, 2**53 + 1, 0)
     shard.acknowledge(1, NONCES[1])
     assert (live().acked, live().in_flight) == (1, ())
-    assert live("other") == lua.LiveParts("e", False, 0, 0, (), ())
+    assert live("other") == scripts.LiveParts("e", False, 0, 0, (), ())
 
 
 def test_repair_pushes_deltas_that_no_flush_would_find(shard: Shard) -> None:
     shard.add({"a": 1, "b": 2}, sequence=1)
     shard.redis.delete(shard.keys.pending)
     members = [b"likes:a", b"likes:b", b"likes:none"]
-    assert shard.call(lua.repair(shard.keys, now=NOW, members=members)) == 2
-    assert shard.call(lua.repair(shard.keys, now=NOW, members=members[:1])) == 1
+    assert shard.call(scripts.repair(shard.keys, now=NOW, members=members)) == 2
+    assert shard.call(scripts.repair(shard.keys, now=NOW, members=members[:1])) == 1
     assert sealed(shard.hand_off("a", "b", "a")) == {"a": 1, "b": 2}
 
 
@@ -462,20 +462,20 @@ def all_scripts(shard: Shard) -> None:
     shard.add({"a": 1, "b": 2, "list": 3}, sequence=1)
     shard.redis.rpush(shard.keys.pending, "likes:list")
     assert shard.hand_off("a", next_head=5, pending_since=5)
-    shard.call(lua.live(shard.keys, epoch="e", members=[b"likes:a", b"likes:b"]))
+    shard.call(scripts.live(shard.keys, epoch="e", members=[b"likes:a", b"likes:b"]))
     assert shard.acknowledge(1, NONCES[1])
     assert shard.hand_off("b", "list", seq=1, nonce=NONCES[1])
     assert shard.acknowledge(2, NONCES[2])
     shard.redis.set(shard.delta("a"), 1)
-    assert shard.call(lua.repair(shard.keys, now=NOW, members=[b"likes:a"])) == 1
+    assert shard.call(scripts.repair(shard.keys, now=NOW, members=[b"likes:a"])) == 1
     assert shard.hand_off("a", seq=2, nonce=NONCES[2])
     assert shard.acknowledge(3, NONCES[3])
-    shard.call(lua.confirm(shard.keys))
-    assert shard.call(lua.lease(shard.keys, token="me", milliseconds=1000))
-    assert shard.call(lua.lease(shard.keys, token="me", milliseconds=0))
-    shard.call(lua.prune_producers(shard.keys, age=-1000, producers=[b"p"]))
+    shard.call(scripts.confirm(shard.keys))
+    assert shard.call(scripts.lease(shard.keys, token="me", milliseconds=1000))
+    assert shard.call(scripts.lease(shard.keys, token="me", milliseconds=0))
+    shard.call(scripts.prune_producers(shard.keys, age=-1000, producers=[b"p"]))
     assert shard.begin("next", old="e") == "next"
-    assert shard.call(lua.drop_epoch(shard.keys, "e"))
+    assert shard.call(scripts.drop_epoch(shard.keys, "e"))
 
 
 class DeclaredOnly:
@@ -506,7 +506,7 @@ def test_every_key_a_script_touches_is_declared(shard: Shard) -> None:
     link = shard.link = DeclaredOnly(shard)
     with closing(link):
         all_scripts(shard)
-        touches_another = lua.Script("add")
+        touches_another = scripts.Script("add")
         touches_another.source = b"return redis.call('GET', KEYS[1] .. 'x')"
         touches_another.sha = sha1(touches_another.source).hexdigest()
         with pytest.raises(RedisRefused, match="access"):
@@ -531,6 +531,6 @@ def test_every_call_of_a_round_trip_is_told_that_it_is_not_allowed(
     with redis.Redis.from_url(server.url) as admin:
         admin.config_set("requirepass", "secret")
     with closing(Places(server.url, None, None, 5, 5).open_link()) as link:
-        replies = link.send([lua.command("GET", "x")] * calls)
+        replies = link.send([scripts.command("GET", "x")] * calls)
     assert [type(reply) for reply in replies] == [RedisRefused] * calls
     assert "Authentication required" in str(replies[0])

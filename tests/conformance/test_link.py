@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from likes import lua
-from likes.keys import epoch_keys
-from likes.link import AsyncStandaloneLink, StandaloneLink
-from likes.lua import Call, command
-from likes.window import BYTES_UNDER_WAY
+from likes.buffer import scripts
+from likes.buffer.keys import epoch_keys
+from likes.buffer.links.link import AsyncStandaloneLink, StandaloneLink
+from likes.buffer.links.window import BYTES_UNDER_WAY
+from likes.buffer.scripts import Call, command
 
 Calls = Sequence[Call[Any]]
 
@@ -89,7 +89,7 @@ def test_what_is_under_way_is_bounded(
 def test_nothing_is_sent_behind_a_hand_off_before_it_is_answered(
     valkey_url: str, send: Callable[[str, Calls, Watch], list[Any]]
 ) -> None:
-    hand_off = lua.hand_off(
+    hand_off = scripts.hand_off(
         epoch_keys("likes", 0, "e"),
         epoch="e",
         shard=0,

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import Engine
 
 from likes import AsyncLikeCounter, EntryRefused, LikeCounter, OutcomeUnknown, RedisUnavailable
+from likes.buffer.scripts import ADD, BEGIN_EPOCH
 from likes.items import shard_of
-from likes.lua import ADD, BEGIN_EPOCH
 from tests.proxy import Proxy
 from tests.rig import Rig
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from likes import DatabaseUnavailable, LikeCounter, OutcomeUnknown, RedisUnavailable
-from likes.lua import ADD
+from likes.buffer.scripts import ADD
 from tests.proxy import Proxy
 from tests.rig import Rig
 from tests.servers import RedisServer

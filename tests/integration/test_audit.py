@@ -12,11 +12,11 @@ from sqlalchemy import Engine, delete, func, insert, select, update
 
 from likes.deltas import MAX_DELTA
 from likes.items import shard_of
+from likes.reports.audit import Audit, ShardAudit, audit
 from likes.sql.engine import reading, writing
 from likes.sql.tables import batches, cursors, dead_letters, totals
 from tests.rig import Rig
 from tests.stepping import SteppedWorker
-from worker.audit import Audit, ShardAudit, audit
 
 ITEMS = {f"item {n}": n - 20 for n in range(100)}
 SUM = sum(ITEMS.values())

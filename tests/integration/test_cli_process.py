@@ -52,7 +52,7 @@ def test_help_comes_at_once(likes: Shell) -> None:
 
 def test_help_lists_every_command_and_setting(likes: Shell) -> None:
     from cli.app import SETTINGS
-    from likes.settings import Settings
+    from likes.config.settings import Settings
 
     assert set(Settings.model_fields) == set(SETTINGS)
     shown = likes("--help").out

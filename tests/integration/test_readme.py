@@ -109,7 +109,7 @@ def test_the_make_targets_exist() -> None:
 
 
 def test_every_setting_is_in_the_table() -> None:
-    from likes.settings import Settings, variable
+    from likes.config.settings import Settings, variable
 
     table = set(re.findall(r"^\| `(LIKES_\w+)`", README.read_text(), re.MULTILINE))
     assert table == {variable(name) for name in Settings.model_fields}

@@ -10,13 +10,13 @@ from sqlalchemy import Engine, update
 
 from likes.errors import SchemaOutdated
 from likes.items import shard_of
+from likes.reports.status import Status, read_status
 from likes.sql.engine import writing
 from likes.sql.tables import dead_letters, metadata
 from tests.rig import Rig
 from tests.stepping import SteppedWorker
 from tests.waiting import wait_until
 from worker.lease import Leases
-from worker.status import Status, read_status
 
 
 @pytest.fixture

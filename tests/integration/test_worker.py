@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import Engine
 
 from likes import RedisFull, embedded
+from likes.reports.audit import audit
 from likes.sql.engine import open_engine
 from likes.sql.schema import migrate, url_of
 from tests.rig import Rig
@@ -25,7 +26,6 @@ from tests.running_worker import RunningWorker
 from tests.servers import PostgreSQL, RedisServer
 from tests.shell import CHECKOUT, Shell
 from tests.waiting import wait_until
-from worker.audit import audit
 from worker.lease import Leases
 
 OwnValkey = Callable[..., RedisServer]

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likes.batch import FORMAT, Batch, BatchId
-from likes.lua import Confirmed
+from likes.buffer.scripts import Confirmed
+from likes.buffer.view import EpochView, ShardView
 from likes.sql.cursors import Cursor
-from likes.view import EpochView, ShardView
 from worker.decisions import Do, Step, Verdict, judge, next_step, went_back
 
 EPOCHS = ["e1", "e2", "e3"]

@@ -24,9 +24,9 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine
 
 from likes.batch import Batch
-from likes.keys import epoch_keys
-from likes.link import ask
-from likes.lua import Added, Call, add
+from likes.buffer.keys import epoch_keys
+from likes.buffer.links.link import ask
+from likes.buffer.scripts import Added, Call, add
 from tests.rig import RedisCopy, Rig, SqlCopy
 from tests.stepping import SteppedWorker
 

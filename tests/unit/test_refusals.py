@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from redis._parsers.base import BaseParser
 
+from likes.buffer.refusals import NotSent, refusal
 from likes.errors import LikesError, RedisFull, RedisRefused
-from likes.refusals import NotSent, refusal
 
 
 @pytest.mark.parametrize(

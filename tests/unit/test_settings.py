@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from likes.config.settings import Settings, unknown_variables
 from likes.errors import SettingsError
-from likes.settings import Settings, unknown_variables
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likes.urls import check_database_url, check_redis_url, mask, name_of
+from likes.config.urls import check_database_url, check_redis_url, mask, name_of
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from likes.window import BYTES_UNDER_WAY, Window
+from likes.buffer.links.window import BYTES_UNDER_WAY, Window
 
 
 def test_requests_are_sent_until_they_are_too_many_bytes() -> None:

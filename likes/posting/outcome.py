@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from likes.errors import AddFailed, EntryRefused, OutcomeUnknown
 from likes.items import shorten
-from likes.producer import Part
+from likes.posting.producer import Part
 
 
 class Sent(NamedTuple):

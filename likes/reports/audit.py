@@ -11,16 +11,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from likes import lua
-from likes.buffer import Buffer
-from likes.keys import epoch_keys
-from likes.link import ask
+from likes.buffer import scripts
+from likes.buffer.buffer import Buffer
+from likes.buffer.inventory import CHUNK, EMPTY, current_epoch, find_deltas, take_stock
+from likes.buffer.keys import epoch_keys
+from likes.buffer.links.link import ask
+from likes.reports.comparison import Comparison, Problem
 from likes.sql import books
 from likes.sql.cursors import Cursor
 from likes.sql.engine import reading
 from likes.sql.ledger import Ledger
-from worker.comparison import Comparison, Problem
-from worker.inventory import CHUNK, EMPTY, current_epoch, find_deltas, take_stock
 
 PAUSES = (0, 0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # seconds before each look at a shard, until nothing came in between
 
@@ -160,4 +160,4 @@ def _place(cursor: Cursor | None) -> tuple[str | None, int, str] | None:
 def _repair(buffer: Buffer, shard: int, epoch: str, missing: Sequence[bytes]) -> int:
     keys, now = epoch_keys(buffer.prefix, shard, epoch), time.time_ns() // 1_000_000
     chunks = (missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK))
-    return sum(sum(ask(buffer.link, [lua.repair(keys, now=now, members=chunk)])) for chunk in chunks)
+    return sum(sum(ask(buffer.link, [scripts.repair(keys, now=now, members=chunk)])) for chunk in chunks)

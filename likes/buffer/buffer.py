@@ -9,15 +9,14 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from likes import lua
 from likes.batch import Batch, BatchId
+from likes.buffer import scripts
+from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
+from likes.buffer.links.link import Link, ask
+from likes.buffer.scripts import Call, Confirmed, command
+from likes.buffer.view import EpochView, ShardView, look
 from likes.errors import LikesError
 from likes.items import MAX_SHARDS
-from likes.keys import EpochKeys, epoch_keys, shard_keys
-from likes.link import Link, ask
-from likes.lua import Call, Confirmed, command
-from likes.producer import fresh_epoch
-from likes.view import EpochView, ShardView, look
 
 BATCHES_IN_A_ROW = 4  # so many of an epoch are in flight at most
 
@@ -85,7 +84,7 @@ class Buffer:
                 raise Overtaken(f"shard {view.shard} was not as it was read")
             batches = [handed_off.batch for handed_off in replies]
             yield batches
-            acknowledgements = [lua.acknowledge(keys, batch.id) for batch in batches]
+            acknowledgements = [scripts.acknowledge(keys, batch.id) for batch in batches]
             head, last = replies[-1].next_head, batches[-1].id
             view = replace(view, seq=last.seq, nonce=last.nonce)
         if acknowledgements:
@@ -98,7 +97,7 @@ class Buffer:
         for first in range(0, len(head), self.batch_items):
             is_last = first + self.batch_items >= len(head)
             fresh_nonce = secrets.token_hex(16)
-            call = lua.hand_off(
+            call = scripts.hand_off(
                 self._keys(view),
                 epoch=view.epoch,
                 shard=view.shard,
@@ -117,22 +116,22 @@ class Buffer:
 
     def acknowledge(self, shard: int, batch: BatchId) -> None:
         """Drop a batch that SQL has; harmless when repeated."""
-        ask(self.link, [lua.acknowledge(epoch_keys(self.prefix, shard, batch.epoch), batch)])
+        ask(self.link, [scripts.acknowledge(epoch_keys(self.prefix, shard, batch.epoch), batch)])
 
     def begin_epoch(self, shard: int, old: str) -> str:
         """Point at a fresh epoch if `old` ("" for none) is still current; the one current now."""
-        (current,) = ask(self.link, [lua.begin_epoch(shard_keys(self.prefix, shard), old=old, fresh=fresh_epoch())])
+        (current,) = ask(self.link, [scripts.begin_epoch(shard_keys(self.prefix, shard), old=old, fresh=fresh_epoch())])
         return str(current)
 
     def drop_epoch(self, shard: int, epoch: str) -> bool:
         """Forget an epoch left behind; False if it is current or not empty."""
-        (dropped,) = ask(self.link, [lua.drop_epoch(epoch_keys(self.prefix, shard, epoch), epoch)])
+        (dropped,) = ask(self.link, [scripts.drop_epoch(epoch_keys(self.prefix, shard, epoch), epoch)])
         return bool(dropped)
 
     def confirm(self, shard: int, epoch: str) -> Confirmed:
         """Where a shard stands under `epoch`, by a write over a fresh connection: only a master passes that."""
         with closing(self._open_fresh()) as link:
-            (confirmed,) = ask(link, [lua.confirm(epoch_keys(self.prefix, shard, epoch))])
+            (confirmed,) = ask(link, [scripts.confirm(epoch_keys(self.prefix, shard, epoch))])
         assert isinstance(confirmed, Confirmed)  # noqa: S101 (narrows a reply's type)
         return confirmed
 

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any
 
+from likes.buffer.keys import epoch_keys, fresh_epoch, shard_keys
+from likes.buffer.refusals import NotSent, Unanswered
+from likes.buffer.scripts import Added, Call, add, begin_epoch
 from likes.errors import LikesError, RedisUnavailable
-from likes.keys import epoch_keys, shard_keys
-from likes.lua import Added, Call, add, begin_epoch
-from likes.refusals import NotSent, Unanswered
-from likes.steps import Pause, Send, Steps
+from likes.posting.steps import Pause, Send, Steps
 
 ENTRIES_A_CALL = 250  # keeps the time one script holds Redis at about a millisecond
 MEMORY_SECONDS = 3600.0  # a producer silent for longer is forgotten by Redis
@@ -36,11 +36,6 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 def seconds_now() -> float:
     """Seconds on a clock that never goes back."""
     return time.clock_gettime(_CLOCK)
-
-
-def fresh_epoch() -> str:
-    """A new random epoch."""
-    return secrets.token_hex(8)
 
 
 class Producer:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from likes import lua
 from likes.batch import BatchId
+from likes.buffer import scripts
+from likes.buffer.keys import epoch_keys, shard_keys
+from likes.buffer.links.link import Link, ask
+from likes.buffer.scripts import Call, command
 from likes.errors import LikesError, RedisRefused, Unavailable
-from likes.keys import epoch_keys, shard_keys
-from likes.link import Link, ask
-from likes.lua import Call, command
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +75,5 @@ def _view(link: Link, prefix: str, shard: int, expected: str | None, replies: li
 
 def _read_view(shard: int, epoch: str, replies: list[Any]) -> EpochView:
     (seq, nonce), pending, in_flight = replies
-    ids = tuple(BatchId(epoch, *lua.read_id(text)) for text in in_flight)
+    ids = tuple(BatchId(epoch, *scripts.read_id(text)) for text in in_flight)
     return EpochView(shard, epoch, int(seq or 0), (nonce or b"").decode(), pending, ids)

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from likes.buffer import Buffer
-from likes.keys import epoch_keys, shard_keys
-from likes.link import ask
-from likes.lua import Call, command
+from likes.buffer.buffer import Buffer
+from likes.buffer.keys import epoch_keys, shard_keys
+from likes.buffer.links.link import ask
+from likes.buffer.scripts import Call, command
+from likes.buffer.view import ShardView
 from likes.sql import cursors
 from likes.sql.cursors import Cursor
 from likes.sql.engine import reading
 from likes.sql.ledger import Ledger
 from likes.sql.reports import Incident, count_dead_letters, count_incidents, newest_incidents
-from likes.view import ShardView
 
 INCIDENTS = 10
 

@@ -12,11 +12,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from likes.buffer.keys import PREFIX
+from likes.config.folder import absolute, default_folder
+from likes.config.urls import check_database_url, check_redis_url, mask
 from likes.errors import SettingsError
-from likes.folder import absolute, default_folder
 from likes.items import MAX_SHARDS, shorten
-from likes.keys import PREFIX
-from likes.urls import check_database_url, check_redis_url, mask
 
 ENV_PREFIX = "LIKES_"
 ENV_FILE = Path(".env")

@@ -1,6 +1,6 @@
 """The Lua scripts and how to call them: each wrapper's signature is the contract of one `.lua` file.
 
-A wrapper builds a `Call`, a value; `likes.link` sends it. So the same calls serve threads and asyncio.
+A wrapper builds a `Call`, a value; `likes.buffer.links.link` sends it. So the same calls serve threads and asyncio.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgpack
 
 from likes.batch import Batch, BatchId
-from likes.keys import EpochKeys, ShardKeys
+from likes.buffer.keys import EpochKeys, ShardKeys
 
 T = TypeVar("T")
 Word = bytes | str | int
@@ -25,7 +25,7 @@ class Script:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.source = files(__package__).joinpath(f"{name}.lua").read_bytes()
+        self.source = files(__package__).joinpath("lua", f"{name}.lua").read_bytes()
         self.sha = sha1(self.source, usedforsecurity=False).hexdigest()
 
     def call(self, keys: Sequence[bytes], arguments: Sequence[Word], read: Callable[[Any], T]) -> Call[T]:

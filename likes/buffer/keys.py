@@ -6,6 +6,7 @@ The epoch in a key's name keeps what a Redis remembers from before it went back 
 
 from __future__ import annotations
 
+import secrets
 from functools import lru_cache
 
 PREFIX = r"[A-Za-z0-9_.:-]{1,64}"  # no braces, which would end the hash tag
@@ -52,3 +53,8 @@ def shard_keys(prefix: str, shard: int) -> ShardKeys:
 def epoch_keys(prefix: str, shard: int, epoch: str) -> EpochKeys:
     """The keys of `shard` under `epoch`."""
     return EpochKeys(prefix, shard, epoch)
+
+
+def fresh_epoch() -> str:
+    """A new random epoch."""
+    return secrets.token_hex(8)

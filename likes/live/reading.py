@@ -13,11 +13,11 @@ from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
 from likes.batch import Batch
+from likes.buffer.keys import epoch_keys
+from likes.buffer.scripts import LiveParts, command, live
 from likes.errors import LikesError
 from likes.items import member_of
-from likes.keys import epoch_keys
-from likes.lua import LiveParts, command, live
-from likes.steps import Query, Send, Steps
+from likes.posting.steps import Query, Send, Steps
 
 ATTEMPTS = 100
 

@@ -11,10 +11,10 @@ from itertools import islice
 from typing import NamedTuple
 
 from likes.batch import Batch, whole
-from likes.buffer import Buffer
-from likes.keys import EpochKeys, epoch_keys, shard_keys
-from likes.link import Link, ask
-from likes.lua import command, read_id
+from likes.buffer.buffer import Buffer
+from likes.buffer.keys import EpochKeys, epoch_keys, shard_keys
+from likes.buffer.links.link import Link, ask
+from likes.buffer.scripts import command, read_id
 
 CHUNK = 1000
 SCAN_CHUNK = 5000

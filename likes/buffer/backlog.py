@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from likes.keys import epoch_keys, shard_keys
-from likes.link import Link, ask
-from likes.lua import Call, command
+from likes.buffer.keys import epoch_keys, shard_keys
+from likes.buffer.links.link import Link, ask
+from likes.buffer.scripts import Call, command
 
 
 class Backlog:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from likes.buffer.inventory import Inventory
 from likes.deltas import MAX_DELTA, MIN_DELTA
 from likes.sql.books import Books
-from worker.inventory import Inventory
 
 
 class Problem(NamedTuple):

@@ -1,0 +1,1 @@
+"""Links to Redis: round trips that are never repeated by themselves."""

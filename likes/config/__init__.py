@@ -1,0 +1,1 @@
+"""What a process runs with: its settings, the URLs among them, the data folder."""

@@ -1,0 +1,1 @@
+"""Posting likes: each counted once, however often its call has to be sent."""
