@@ -12,7 +12,7 @@ from sqlalchemy import Engine, Row, delete, insert, select
 from likes import LikeCounter
 from likes.buffer.buffer import Buffer
 from likes.buffer.links.link import Link
-from likes.buffer.view import EpochView
+from likes.buffer.standing import EpochView
 from likes.connect import Places
 from likes.sql.cursors import Cursor
 from likes.sql.engine import open_engine, reading, writing

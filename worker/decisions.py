@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from likes.batch import Batch
 from likes.buffer.scripts import Confirmed
-from likes.buffer.view import EpochView, ShardView
+from likes.buffer.standing import EpochView, ShardView
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import follows
 

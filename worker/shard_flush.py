@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from likes.batch import Batch
 from likes.buffer.buffer import Buffer, Overtaken
-from likes.buffer.view import EpochView, ShardView
+from likes.buffer.standing import EpochView, ShardView
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import Applied, Ledger
 from worker.decisions import Do, Step, Verdict, next_step

@@ -14,7 +14,7 @@ from likes.buffer import scripts
 from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.scripts import Call, Confirmed, command
-from likes.buffer.view import EpochView, ShardView, look
+from likes.buffer.standing import EpochView, ShardView, look
 from likes.errors import LikesError
 from likes.items import MAX_SHARDS
 

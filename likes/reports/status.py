@@ -11,7 +11,7 @@ from likes.buffer.buffer import Buffer
 from likes.buffer.keys import epoch_keys, shard_keys
 from likes.buffer.links.link import ask
 from likes.buffer.scripts import Call, command
-from likes.buffer.view import ShardView
+from likes.buffer.standing import ShardView
 from likes.sql import cursors
 from likes.sql.cursors import Cursor
 from likes.sql.engine import reading

@@ -12,10 +12,10 @@ from sqlalchemy.exc import DBAPIError
 from likes.batch import Batch, BatchId
 from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
 from likes.sql import cursors, dead_letters
-from likes.sql.chains import Chain, by_shard, delta_of, is_linked, move_cursors
 from likes.sql.cursors import Cursor
 from likes.sql.dialects import dialect_of
 from likes.sql.engine import reading
+from likes.sql.moves import Chain, by_shard, delta_of, is_linked, move_cursors
 from likes.sql.tables import batches
 from likes.sql.tables import dead_letters as dead_letter_table
 from likes.sql.transaction import transact

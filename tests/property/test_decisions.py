@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from likes.batch import FORMAT, Batch, BatchId
 from likes.buffer.scripts import Confirmed
-from likes.buffer.view import EpochView, ShardView
+from likes.buffer.standing import EpochView, ShardView
 from likes.sql.cursors import Cursor
 from worker.decisions import Do, Step, Verdict, judge, next_step, went_back
 
