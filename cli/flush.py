@@ -28,7 +28,7 @@ def flush(context: typer.Context, json: Json = False) -> None:
     with open_flusher(settings) as flusher:
         require_head(flusher.ledger.engine)
         flushed = flusher.flush()
-        Housekeeping(flusher.buffer.link, flusher.ledger, settings.ledger_retention_days).tidy(flusher.shards_in_use())
+        Housekeeping(flusher.buffer, flusher.ledger, settings.ledger_retention_days).tidy(flusher.shards_in_use())
     seconds = round(time.monotonic() - began, 3)
     if json:
         as_json({**flushed._asdict(), "seconds": seconds})

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from likes.buffer.links.link import AsyncLink
 from likes.connect import Places
 from likes.counter import Counting
 from likes.items import DEFAULT_COUNTER, check_count
 from likes.live.reading import LiveTotal, pending_deltas
+from likes.member import Entry, Member
 from likes.posting.outcome import Sent, raise_unless_counted
-from likes.posting.producer import Entry
 from likes.posting.steps import Steps, run_async
+
+if TYPE_CHECKING:
+    from likes.buffer.links.link import AsyncLink
 
 T = TypeVar("T")
 
@@ -26,9 +28,9 @@ class Turn:
     """The likes of one event-loop turn: summed by member, sent once, answered together."""
 
     def __init__(self) -> None:
-        self.deltas: dict[bytes, int] = {}
-        self.shards: dict[bytes, int] = {}
-        self.sent: asyncio.Future[dict[bytes, Sent]] = asyncio.get_running_loop().create_future()
+        self.deltas: dict[Member, int] = {}
+        self.shards: dict[Member, int] = {}
+        self.sent: asyncio.Future[dict[Member, Sent]] = asyncio.get_running_loop().create_future()
 
     def takes(self, entries: Mapping[int, list[Entry]]) -> bool:
         """True if every sum stays exact with these in it."""
@@ -90,7 +92,7 @@ class AsyncLikeCounter(Counting):
         wanted = list(items)
         reads = self._members(wanted, counter)
         reader = await asyncio.to_thread(self._open_reader)
-        found: dict[bytes, LiveTotal] = {}
+        found: dict[Member, LiveTotal] = {}
         for members in reads:
             found |= await self._run(reader.live(members))
         return self._by_item(wanted, counter, found)

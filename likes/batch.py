@@ -13,17 +13,35 @@ import msgpack
 from likes.deltas import MAX_DELTA, MIN_DELTA, Delta, Deltas
 from likes.errors import InvalidInput
 from likes.items import COUNTER, MAX_ITEM_BYTES, check_counter, check_item
+from likes.member import split, split_all
 
 FORMAT = 1
 _NUMBERS = re.compile(rb"-?[1-9][0-9]{0,17}(\n-?[1-9][0-9]{0,17})*")  # 18 digits are within 64 bits
 
 
+class Place(NamedTuple):
+    """A place on a shard's chain: behind the batch with this number and nonce; 0 and "" before the first of its epoch.
+
+    An epoch of None is nowhere: no batch follows it.
+    """
+
+    epoch: str | None
+    seq: int
+    nonce: str
+
+
 class BatchId(NamedTuple):
     """Which batch: a number alone may be given twice after Redis went back, its nonce may not."""
 
+    shard: int
     epoch: str
     seq: int
     nonce: str
+
+    @property
+    def place(self) -> Place:
+        """Where the chain of its shard stands once it is counted."""
+        return Place(self.epoch, self.seq, self.nonce)
 
 
 class Misfit(NamedTuple):
@@ -39,7 +57,6 @@ class Misfit(NamedTuple):
 class Batch:
     """An immutable, numbered set of deltas of one shard, as sealed in Redis by the hand-off."""
 
-    shard: int
     id: BatchId
     previous: str  # nonce of the batch before it, "" for the first
     sealed_at: datetime
@@ -47,6 +64,15 @@ class Batch:
     misfits: tuple[Misfit, ...]
     delta: int  # the sum of its deltas
     payload: bytes
+
+    @property
+    def before(self) -> Place:
+        """The place on its shard's chain that it was sealed on top of."""
+        return Place(self.id.epoch, self.id.seq - 1, self.previous)
+
+    def follows(self, place: Place) -> bool:
+        """True if it is the next one at `place`. Only a batch that follows its shard's cursor is ever counted."""
+        return place == self.before
 
     @classmethod
     def unpack(cls, payload: bytes) -> Batch:
@@ -56,8 +82,7 @@ class Batch:
             raise ValueError(f"batch {seq} of shard {shard} has format {version}; this version reads {FORMAT}")
         deltas, misfits = _sort_out(*entries)
         return cls(
-            shard=int(shard),
-            id=BatchId(epoch.decode(), int(seq), nonce.decode()),
+            id=BatchId(int(shard), epoch.decode(), int(seq), nonce.decode()),
             previous=previous.decode(),
             sealed_at=from_milliseconds(int(sealed_at)),
             deltas=deltas,
@@ -84,14 +109,8 @@ def _all_deltas(members: list[bytes], texts: list[bytes]) -> Deltas | None:
     numbers = b"\n".join(texts)
     if numbers.count(b"\n") != len(texts) - 1 or not _NUMBERS.fullmatch(numbers):
         return None
-    try:
-        names = b"\n".join(members).decode()
-    except UnicodeDecodeError:
-        return None
-    counter, colon, _ = names.partition(":")
-    items = names.removeprefix(counter + colon).split("\n" + counter + colon)
-    whole_names = len(items) == len(members) and all(items) and "".join(items).isprintable()
-    if not whole_names or not COUNTER.fullmatch(counter):
+    counter, items = split_all(members) or ("", [])
+    if not COUNTER.fullmatch(counter) or not all(items) or not "".join(items).isprintable():
         return None
     return Deltas([counter] * len(items), items, list(map(int, texts)))
 
@@ -100,7 +119,7 @@ def _one_by_one(entries: list[tuple[bytes, bytes, str | None]]) -> tuple[Deltas,
     deltas: list[Delta] = []
     misfits: list[Misfit] = []
     for member, text, reason in entries:
-        counter, _, item = member.partition(b":")
+        counter, item = split(member)
         if reason:
             misfits.append(Misfit(printable(counter, 64), printable(item, 255), text, reason))
             continue

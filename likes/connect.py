@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from likes.buffer.buffer import Buffer
 from likes.buffer.links.link import AsyncStandaloneLink, StandaloneLink
 from likes.config.folder import default_folder, prepare
 from likes.config.urls import name_of
@@ -74,6 +77,12 @@ class Places:
         url = self.redis_url()
         pool = redis.ConnectionPool.from_url(url, **_options(self.redis_timeout), retry=Retry(NoBackoff(), 0))
         return StandaloneLink(pool, shown(url))
+
+    @contextmanager
+    def open_buffer(self, namespace: str, batch_items: int = 250) -> Iterator[Buffer]:
+        """A worker's side of Redis, closed at the end of the block."""
+        with closing(self.open_link()) as link:
+            yield Buffer(link, self.open_link, namespace, batch_items)
 
     def open_async_link(self) -> AsyncStandaloneLink:
         """The same for asyncio."""

@@ -10,14 +10,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Self, TypeVar
 from zlib import crc32
 
-from likes.buffer.keys import PREFIX
 from likes.config.urls import check_redis_url, mask
 from likes.connect import Places
 from likes.errors import InvalidInput
-from likes.items import DEFAULT_COUNTER, MAX_SHARDS, check_count, check_counter, check_counts, encode_items, member_of
+from likes.items import DEFAULT_COUNTER, MAX_SHARDS, NAMESPACE, check_count, check_counter, check_counts, encode_items
 from likes.live.reading import LiveTotal, Reader, pending_deltas
+from likes.member import Entry, Member, member_of, members_of
 from likes.posting.outcome import all_counted, entries_of, raise_unless_counted
-from likes.posting.producer import Adder, Entry, Producers
+from likes.posting.producer import Adder, Producers
 from likes.posting.steps import run
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Counting:
             _require_usable(redis_url)
         if type(shards) is not int or not 1 <= shards <= MAX_SHARDS:
             raise InvalidInput(f"shards is {shards!r}; allowed: whole numbers, 1 to {MAX_SHARDS}")
-        if not isinstance(prefix, str) or not re.fullmatch(PREFIX, prefix):
+        if not isinstance(prefix, str) or not re.fullmatch(NAMESPACE, prefix):
             raise InvalidInput(f"prefix is {prefix!r}; allowed: 1 to 64 of A-Z a-z 0-9 _ . : -")
         places = Places(redis_url, database_url, Path(data_dir) if data_dir else None, redis_timeout, database_timeout)
         self._set_up(places, prefix, shards)
@@ -96,29 +96,31 @@ class Counting:
 
     def _entries(self, deltas: Mapping[str, int], counter: str) -> dict[int, list[Entry]]:
         """The entries of each shard; raises InvalidInput before anything is sent."""
-        prefix = check_counter(counter).encode() + b":"
+        check_counter(counter)
         entries: dict[int, list[Entry]] = defaultdict(list)
         if not isinstance(deltas, Mapping):
             raise InvalidInput(f"add takes a mapping, item -> count, not {type(deltas).__name__}")
         checked = dict(deltas)  # another thread may change theirs meanwhile
         check_counts(checked.values())
-        for item, count in zip(encode_items(checked.keys()), checked.values(), strict=True):
-            entries[crc32(item) % self.shards].append((prefix + item, count))
+        items = encode_items(checked.keys())
+        members = members_of(items, counter.encode())
+        for item, member, count in zip(items, members, checked.values(), strict=True):
+            entries[crc32(item) % self.shards].append((member, count))
         return entries
 
-    def _members(self, items: Iterable[str], counter: str) -> list[dict[int, list[bytes]]]:
+    def _members(self, items: Iterable[str], counter: str) -> list[dict[int, list[Member]]]:
         """The members of each shard, as many together as one read may ask for; all checked before the first."""
         prefix = check_counter(counter).encode()
         encoded = list(dict.fromkeys(encode_items([*items])))
-        reads: list[dict[int, list[bytes]]] = []
+        reads: list[dict[int, list[Member]]] = []
         for start in range(0, len(encoded), ITEMS_A_READ):
-            members: dict[int, list[bytes]] = {}
+            members: dict[int, list[Member]] = {}
             for item in encoded[start : start + ITEMS_A_READ]:
                 members.setdefault(crc32(item) % self.shards, []).append(member_of(item, prefix))
             reads.append(members)
         return reads
 
-    def _by_item(self, items: Iterable[str], counter: str, found: Mapping[bytes, T]) -> dict[str, T]:
+    def _by_item(self, items: Iterable[str], counter: str, found: Mapping[Member, T]) -> dict[str, T]:
         return {item: found[member_of(item.encode(), counter.encode())] for item in items}
 
 
@@ -167,7 +169,7 @@ class LikeCounter(Counting):
     def live(self, items: Iterable[str], *, counter: str = DEFAULT_COUNTER) -> dict[str, LiveTotal]:
         """The live total of each item with its parts, each true at some moment during the call."""
         wanted = list(items)
-        found: dict[bytes, LiveTotal] = {}
+        found: dict[Member, LiveTotal] = {}
         for members in self._members(wanted, counter):
             found |= run(self._open_reader().live(members), self._open_link())
         return self._by_item(wanted, counter, found)

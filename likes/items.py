@@ -14,7 +14,8 @@ MAX_COUNT = 2**31
 MAX_SHARDS = 1024
 DEFAULT_COUNTER = "likes"
 
-COUNTER = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+COUNTER = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # no colon, which ends it in a member
+NAMESPACE = r"[A-Za-z0-9_.:-]{1,64}"  # what the setting `prefix` may be: no braces, which would end a key's hash tag
 
 
 def check_item(item: object) -> str:
@@ -82,11 +83,6 @@ def check_counts(counts: Collection[int]) -> None:
 def shard_of(item: bytes, shards: int) -> int:
     """The shard of an item, given as UTF-8 bytes."""
     return crc32(item) % shards
-
-
-def member_of(item: bytes, counter: bytes) -> bytes:
-    """How an item and its counter are written in keys and batches."""
-    return counter + b":" + item
 
 
 def shorten(text: str, width: int = 40) -> str:

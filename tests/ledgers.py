@@ -9,6 +9,8 @@ import msgpack
 from sqlalchemy import Engine, insert, select
 
 from likes.batch import FORMAT, Batch
+from likes.chain import Chain
+from likes.counted import Counted
 from likes.sql import cursors
 from likes.sql.cursors import Cursor
 from likes.sql.engine import reading, writing
@@ -41,6 +43,19 @@ def new_ledger(engine: Engine) -> Ledger:
             here = cursors.lock(connection, "likes", shard)
             cursors.move(connection, "likes", here._replace(epoch="e"), datetime.now(UTC))
     return ledger
+
+
+def apply_whole(ledger: Ledger, *batches: Batch) -> Counted | None:
+    """Count a chain as a flush does; what it counted, None for nothing."""
+    chain = Chain(batches)
+    return chain.counted if ledger.apply([chain]) else None
+
+
+def apply_locked(ledger: Ledger, batch: Batch) -> Counted | None:
+    """Count a batch as the rules do, under the lock of its cursor; what it counted, None for nothing."""
+    return ledger.locked(
+        batch.id.shard, lambda shard: shard.count(batch) if batch.follows(shard.cursor.place) else None
+    )
 
 
 def cursor(ledger: Ledger, shard: int = SHARD) -> Cursor:

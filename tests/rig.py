@@ -12,14 +12,15 @@ from sqlalchemy import Engine, Row, delete, insert, select
 from likes import LikeCounter
 from likes.buffer.buffer import Buffer
 from likes.buffer.links.link import Link
-from likes.buffer.standing import EpochView
+from likes.buffer.standing import Standing
 from likes.connect import Places
+from likes.counted import Counted
 from likes.sql.cursors import Cursor
 from likes.sql.engine import open_engine, reading, writing
 from likes.sql.ledger import Ledger
 from likes.sql.schema import url_of
 from likes.sql.tables import batches, dead_letters, incidents, metadata, retired_epochs, totals
-from worker.flush import Flushed, Flusher
+from worker.flush import Flusher
 
 RedisCopy = dict[bytes, bytes]
 SqlCopy = dict[str, list[dict[str, Any]]]
@@ -69,7 +70,7 @@ class Rig:
             link.close()
             engine.dispose()
 
-    def flush(self) -> Flushed:
+    def flush(self) -> Counted:
         """One whole flush, of the shards there are: looking for others takes ten times as long."""
         return self.worker.flush(range(self.shards))
 
@@ -87,7 +88,7 @@ class Rig:
         """The epochs that still have keys."""
         return {epoch.decode() for epoch in self.redis.smembers(f"{{{self.prefix}:{shard}}}:epochs")}
 
-    def views(self, shard: int = 0) -> dict[str, EpochView]:
+    def views(self, shard: int = 0) -> dict[str, Standing]:
         """What a worker sees of each epoch."""
         return dict(self.worker.buffer.look({shard: None})[shard].epochs)
 

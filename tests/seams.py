@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from likes.buffer.calls import Call
 from likes.buffer.links.link import Link
-from likes.buffer.scripts import HAND_OFF, Call
+from likes.buffer.scripts import HAND_OFF
 
 # Called around every external call, with its name and the call itself; returns what the call returns.
 Around = Callable[[str, Callable[[], Any]], Any]
@@ -26,7 +27,8 @@ class TappedLink:
     def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         replies: list[Any] = []
         for some in _up_to_each_hand_off(calls):
-            replies += self.around(" ".join(map(name, some)), partial(self.link.send, some))
+            names = " ".join(dict.fromkeys(map(name, some)))  # each once
+            replies += self.around(names, partial(self.link.send, some))
         return replies
 
     def close(self) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from likes.buffer.buffer import Buffer
 from likes.connect import Places
 from likes.sql.ledger import Ledger
 from worker.flush import Flusher
@@ -26,9 +25,9 @@ def open_flusher(settings: Settings) -> Iterator[Flusher]:
     places = Places.from_settings(settings)
     engine = places.open_database(pool_size=settings.flush_threads + 1)
     try:
-        with closing(places.open_link()) as link:
+        with places.open_buffer(settings.prefix, settings.batch_items) as buffer:
             yield Flusher(
-                Buffer(link, places.open_link, settings.prefix, settings.batch_items),
+                buffer,
                 Ledger(engine, settings.prefix, worker_name()),
                 redis_name=places.redis_name(),
                 shards=settings.shards,

@@ -11,10 +11,8 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from likes.batch import Batch
-from likes.buffer.scripts import Confirmed
-from likes.buffer.standing import EpochView, ShardView
+from likes.buffer.standing import ShardView, Standing
 from likes.sql.cursors import Cursor
-from likes.sql.ledger import follows
 
 
 class Do(Enum):
@@ -46,7 +44,7 @@ def next_step(cursor: Cursor, retired: Collection[str], view: ShardView, flushed
     return None
 
 
-def _in_order(cursor: Cursor, view: ShardView) -> Iterator[EpochView]:
+def _in_order(cursor: Cursor, view: ShardView) -> Iterator[Standing]:
     """SQL's current epoch first, so that what can still be counted is; then the one pointed at; then the others."""
     first = [epoch for epoch in (cursor.epoch, view.current) if epoch and epoch in view.epochs]
     for name in dict.fromkeys([*first, *sorted(view.epochs)]):
@@ -54,7 +52,7 @@ def _in_order(cursor: Cursor, view: ShardView) -> Iterator[EpochView]:
 
 
 def _step_for(
-    epoch: EpochView, cursor: Cursor, retired: Collection[str], view: ShardView, flushed: Collection[str]
+    epoch: Standing, cursor: Cursor, retired: Collection[str], view: ShardView, flushed: Collection[str]
 ) -> Do | None:
     has_pending = epoch.pending > 0 and epoch.epoch not in flushed
     if epoch.in_flight:
@@ -70,7 +68,7 @@ def _step_for(
     return Do.ADOPT if epoch.epoch == view.current else Do.RETIRE
 
 
-def went_back(redis: EpochView | Confirmed, cursor: Cursor) -> bool:
+def went_back(redis: Standing, cursor: Cursor) -> bool:
     """True if Redis forgot a batch that SQL has: its number is behind the cursor's, or level with another nonce."""
     return redis.seq < cursor.seq or (redis.seq == cursor.seq and redis.nonce != cursor.nonce)
 
@@ -86,14 +84,14 @@ class Verdict(Enum):
     ADOPT = auto()  # of an epoch SQL has never seen: adopt the epoch, then look again
 
 
-def judge(batch: Batch, cursor: Cursor, *, recorded: bool, retired: bool, redis: Confirmed) -> Verdict:
+def judge(batch: Batch, cursor: Cursor, *, recorded: bool, retired: bool, redis: Standing) -> Verdict:
     """What `batch` is; everything given was read under the lock of the cursor, Redis last."""
     current = cursor.epoch == batch.id.epoch and not retired
-    if current and follows(batch, cursor):
+    if current and batch.follows(cursor.place):
         return Verdict.NEXT
     if recorded:
         return Verdict.RECORDED
-    if current and any(seq < batch.id.seq for seq, _ in redis.in_flight):
+    if current and any(one.seq < batch.id.seq for one in redis.in_flight):
         return Verdict.NOT_YET
     if current and batch.id.seq > cursor.seq + 1:
         return Verdict.SQL_WENT_BACK

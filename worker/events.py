@@ -13,8 +13,9 @@ from likes.config.urls import mask
 from likes.errors import LikesError
 
 if TYPE_CHECKING:
+    from likes.batch import BatchId
+    from likes.counted import Counted
     from likes.sql.reports import Incident
-    from worker.flush import Flushed
 
 _log = logging.getLogger("likes.worker")
 
@@ -61,16 +62,17 @@ def started(*, worker: str, redis: str, database: str, shards: int, interval: fl
     )
 
 
-def flushed(flushed: Flushed, seconds: float) -> None:
+def flushed(flushed: Counted, seconds: float) -> None:
     """A flush counted something, or set something aside."""
     words = f"flushed {flushed.batches:,} batches, {flushed.items:,} items, {flushed.delta:+,} in {seconds:.2f} s"
     _say(logging.INFO, "flushed", words, **flushed._asdict(), seconds=round(seconds, 3))
 
 
-def dead_letters(shard: int, seq: int, count: int) -> None:
+def dead_letters(batch: BatchId, count: int) -> None:
     """Entries of a batch could not be counted."""
-    words = f"{count:,} entries of batch {seq} of shard {shard} could not be counted; they are kept as dead letters"
-    _say(logging.WARNING, "dead_letters", words, shard=shard, seq=seq, dead_letters=count)
+    which = f"batch {batch.seq} of shard {batch.shard}"
+    words = f"{count:,} entries of {which} could not be counted; they are kept as dead letters"
+    _say(logging.WARNING, "dead_letters", words, shard=batch.shard, seq=batch.seq, dead_letters=count)
 
 
 def incident(incident: Incident) -> None:

@@ -1,45 +1,34 @@
-"""A flush: what is pending and in flight in Redis goes into SQL, exactly once."""
+"""A flush: what is pending in Redis goes into SQL, exactly once. This is the main path; `Flush._flush` is its heart.
+
+What is not in order is put right first, shard by shard (`shard_flush`), by the rules (`decisions`, `recovery`).
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from threading import Event, Lock
-from typing import NamedTuple
 
 from likes.batch import Batch
 from likes.buffer.buffer import Buffer
-from likes.errors import DatabaseBusy, LikesError, Unavailable, WrongRedis
+from likes.chain import Chain
+from likes.counted import Counted
+from likes.errors import DatabaseBusy, Unavailable, WrongRedis
 from likes.sql.cursors import Cursor
-from likes.sql.ledger import Applied, Ledger
+from likes.sql.ledger import Ledger
 from worker.recovery import Recovery
-from worker.shard_flush import ShardFlush, ShardFlusher
+from worker.shard_flush import ShardFlush
 
 ENTRIES_AT_ONCE = 16_000  # of all threads together: with more only memory grows, and how long locks are held
-BYTES_A_TRANSACTION = 2**19  # a packet of MySQL's takes that, however much of it has to be escaped
-
-Ready = dict[ShardFlush, Sequence[Batch]]  # flushes of shards, each with the batches it wants applied
-
-
-class Flushed(NamedTuple):
-    """What a flush counted: batches, entries and their sum; and how many entries it set aside."""
-
-    batches: int = 0
-    items: int = 0
-    delta: int = 0
-    dead_letters: int = 0
-
-    def __or__(self, other: Flushed) -> Flushed:
-        return Flushed(*map(sum, zip(self, other, strict=True)))
 
 
 class Flusher:
     """Flushes the shards of one namespace, several side by side.
 
     redis_name: the Redis this database belongs to is called this.
-    after_batch: called in a flushing thread after every batch that was counted.
+    on_counted: called in a flushing thread with batches of a shard that are in SQL now, and what was counted of them.
     """
 
     def __init__(
@@ -50,7 +39,7 @@ class Flusher:
         redis_name: str,
         shards: int,
         threads: int = 2,
-        after_batch: Callable[[Batch, Applied], None] = lambda _batch, _applied: None,
+        on_counted: Callable[[Sequence[Batch], Counted], None] = lambda _batches, _counted: None,
     ) -> None:
         self.buffer = buffer
         self.ledger = ledger
@@ -58,38 +47,22 @@ class Flusher:
         self.redis_name = redis_name
         self.shards = shards
         self.threads = threads
-        self.after_batch = after_batch
+        self.on_counted = on_counted
 
-    def flush(self, only: Collection[int] | None = None) -> Flushed:
+    def flush(self, only: Collection[int] | None = None) -> Counted:
         """Move into SQL what is pending and in flight now, in all shards or `only` some.
 
         Raises Unavailable when a server goes away (the next flush goes on from there), WrongRedis before anything is
         touched, and any other error once the other shards are done.
         """
-        shards = self.shards_in_use() if only is None else only
-        cursors = self._cursors(shards)  # SQL before Redis: else "Redis went back" could be a false alarm
-        chosen = {shard: cursors[shard] for shard in shards}
-        views = self.buffer.look({shard: cursor.epoch for shard, cursor in chosen.items()})
-        self.recovery.note_server(cursors.values(), self.buffer.server())
-        run = _Run(self)
-        flushes = [run.shard_flusher.flush(cursor, views[shard]) for shard, cursor in chosen.items()]
-        with ThreadPoolExecutor(self.threads, thread_name_prefix="flush") as pool:
-            try:
-                list(pool.map(run.side_by_side, self._in_groups(flushes)))
-            finally:
-                run.stop()  # after Ctrl-C the threads end with the batch they are at
-        return run.result()
+        return Flush(self).run(self.shards_in_use() if only is None else only)
 
     def shards_in_use(self) -> list[int]:
         """All shards: those configured, those with a cursor, and those that clients with other settings post to."""
         return sorted({*range(self.shards), *self.ledger.cursors(), *self.buffer.shards_in_use()})
 
-    def _in_groups(self, flushes: Sequence[ShardFlush]) -> Iterable[Sequence[ShardFlush]]:
-        most = ENTRIES_AT_ONCE // self.threads // self.buffer.items_in_a_row
-        size = max(1, min(most, ceil(len(flushes) / self.threads)))
-        return (flushes[first : first + size] for first in range(0, len(flushes), size))
-
-    def _cursors(self, shards: Collection[int]) -> dict[int, Cursor]:
+    def claim(self, shards: Collection[int]) -> dict[int, Cursor]:
+        """The cursors of all shards, those of `shards` among them. Raises WrongRedis."""
         cursors = self.ledger.cursors()
         self._require_own(cursors)  # before claiming any: rows under our name would stop the owner's workers
         if any(shard not in cursors for shard in shards):
@@ -108,85 +81,82 @@ class Flusher:
             )
 
 
-class _Run:
-    """One flush: what its threads share."""
+class Flush:
+    """One flush, and what it has counted so far; what is pending when it begins is moved."""
 
     def __init__(self, flusher: Flusher) -> None:
+        self.counted = Counted()
+        self._flusher = flusher
+        self._buffer = flusher.buffer
         self._ledger = flusher.ledger
-        self._after_batch = flusher.after_batch
         self._counting = Lock()
-        self._total = Flushed()
         self._errors: list[Exception] = []
         self._stopped = Event()
-        self.shard_flusher = ShardFlusher(
-            flusher.buffer,
-            flusher.ledger,
-            flusher.recovery,
-            started=time.time_ns() // 1_000_000,
-            stopped=self._stopped,
-            counted=self._counted,
-        )
 
-    def stop(self) -> None:
-        """Begin no further batch."""
-        self._stopped.set()
-
-    def result(self) -> Flushed:
-        """The sum over all shards; raises the first error."""
+    def run(self, shards: Collection[int]) -> Counted:
+        """Flush `shards`, by several threads; raises as `Flusher.flush` does, once nothing more can be done."""
+        groups = self._in_groups(self._look_at(shards))
+        with ThreadPoolExecutor(self._flusher.threads, thread_name_prefix="flush") as pool:
+            try:
+                list(pool.map(lambda group: self._flush(self._ready(group)), groups))
+            finally:
+                self._stopped.set()  # after Ctrl-C the threads end with the row they are at
         for error in sorted(self._errors, key=lambda error: not isinstance(error, Unavailable)):
             raise error
-        return self._total
+        return self.counted
 
-    def side_by_side(self, flushes: Sequence[ShardFlush]) -> None:
-        """Flush some shards: each hands off some batches, one transaction applies them all, and so on."""
-        ready = self._advance(dict.fromkeys(flushes))
-        together = True
-        while ready:
-            applied = dict.fromkeys(ready, None)
+    def _flush(self, shards: Sequence[ShardFlush]) -> None:
+        """Move what is pending in these shards into SQL, exactly once."""
+        while shards:
+            sealed = self._buffer.hand_off([shard.turn for shard in shards])  # a row of batches of each is in flight
+            # Here a worker will wait until replicas or the disk have what it sealed.
+            applied = self._ledger.apply(sealed)  # all of it in one transaction; what does not follow is left out
+            self._count_whole(applied)
+            self._buffer.acknowledge(batch.id for chain in applied for batch in chain.batches)  # harmless if repeated
+            as_expected = len(applied) == len(shards)
+            shards = self._ready(shards, applied)  # which have more to hand off; the rules look at what was left out
+            if not as_expected and len(shards) > 1:
+                for shard in shards:
+                    self._flush([shard])
+                return
+
+    def _ready(self, shards: Iterable[ShardFlush], applied: Collection[Chain] = ()) -> list[ShardFlush]:
+        """Those of `shards` that have something to hand off, once they are in order."""
+        ready = []
+        for shard in shards:
             try:
-                for some in _portions(ready) if together else ():
-                    applied |= self._apply(some)
-            except LikesError:
-                together = False  # whose fault it is, or whether it was too much at once, shows when each goes alone
-            ready = self._advance(applied)
-
-    def _apply(self, ready: Ready) -> dict[ShardFlush, list[Applied]]:
-        applied = self._ledger.apply_all([batch for batches in ready.values() for batch in batches])
-        each = iter(applied or ())
-        return {flush: [next(each) for _ in batches] for flush, batches in ready.items()} if applied else {}
-
-    def _advance(self, answers: Mapping[ShardFlush, Sequence[Applied] | None]) -> Ready:
-        """Tell each flush what applying its batches did; those that have more of them, with these."""
-        ready = {}
-        for flush, applied in answers.items():
-            try:
-                ready[flush] = flush.send(applied)
-            except StopIteration:
-                continue
-            except Exception as error:  # noqa: BLE001 (told by `result`: one shard must not keep the others from being flushed)
+                if not self._stopped.is_set() and shard.get_ready(applied):
+                    ready.append(shard)
+            except Exception as error:  # noqa: BLE001 (told by `run`: one shard must not keep the others from being flushed)
                 self._fail(error)
         return ready
+
+    def _look_at(self, shards: Collection[int]) -> list[ShardFlush]:
+        cursors = self._flusher.claim(shards)  # SQL before Redis: else "Redis went back" could be a false alarm
+        views = self._buffer.look({shard: cursors[shard].epoch for shard in shards})
+        self._flusher.recovery.note_server(cursors.values(), self._buffer.server())
+        started = time.time_ns() // 1_000_000
+        return [
+            ShardFlush(self._flusher.recovery, cursors[shard], views[shard], started, self._stopped, self._count)
+            for shard in shards
+        ]
+
+    def _in_groups(self, shards: Sequence[ShardFlush]) -> list[Sequence[ShardFlush]]:
+        threads = self._flusher.threads
+        most = ENTRIES_AT_ONCE // threads // self._buffer.items_in_a_row
+        size = max(1, min(most, ceil(len(shards) / threads)))
+        return [shards[first : first + size] for first in range(0, len(shards), size)]
+
+    def _count_whole(self, chains: Iterable[Chain]) -> None:
+        for chain in chains:
+            self._count(chain.batches, chain.counted)
+
+    def _count(self, batches: Sequence[Batch], counted: Counted) -> None:
+        with self._counting:
+            self.counted |= counted
+        self._flusher.on_counted(batches, counted)
 
     def _fail(self, error: Exception) -> None:
         self._errors.append(error)
         if isinstance(error, Unavailable) and not isinstance(error, DatabaseBusy):
-            self.stop()
-
-    def _counted(self, batch: Batch, applied: Applied) -> None:
-        with self._counting:
-            self._total |= Flushed(1, *applied)
-        self._after_batch(batch, applied)
-
-
-def _portions(ready: Ready) -> Iterator[Ready]:
-    """`ready` in parts that one transaction takes."""
-    portion: Ready = {}
-    size = 0
-    for flush, batches in ready.items():
-        more = sum(len(batch.payload) for batch in batches)
-        if portion and size + more > BYTES_A_TRANSACTION:
-            yield portion
-            portion, size = {}, 0
-        portion[flush] = batches
-        size += more
-    yield portion
+            self._stopped.set()

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from likes.batch import Batch
 from likes.buffer.backlog import Backlog
+from likes.buffer.leases import Leases
+from likes.counted import Counted
 from likes.errors import LikesError
-from likes.sql.engine import reading
-from likes.sql.ledger import Applied
-from likes.sql.reports import incidents_after, newest_incidents
+from likes.sql.reports import incidents_after, last_incident
 from likes.sql.schema import require_head
 from worker import events
-from worker.flush import Flushed, Flusher
+from worker.flush import Flush, Flusher
 from worker.housekeeping import Housekeeping
-from worker.lease import Leases
 
 
 class Rounds:
     """Flushes with leases. Not for several threads."""
 
     def __init__(self, flusher: Flusher, leases: Leases, housekeeping: Housekeeping) -> None:
-        flusher.after_batch = self._after_batch
+        flusher.on_counted = self._on_counted
         self._flusher = flusher
+        self._ledger = flusher.ledger
         self._leases = leases
         self._housekeeping = housekeeping
         self._shards: list[int] = []
         self._backlog: Backlog | None = None
         self._told_incident = 0
-        self._done: list[Flushed] = []
 
     def pending_items(self) -> int:
         """How much is pending; 0 before the first flush. Raises Unavailable."""
@@ -53,41 +53,32 @@ class Rounds:
         self._flush(self._shards)
 
     def _prepare(self) -> None:
-        ledger = self._flusher.ledger
         if not self._shards:
-            require_head(ledger.engine)
-            with reading(ledger.engine) as connection:
-                self._told_incident = max((i.id for i in newest_incidents(connection, ledger.namespace, 1)), default=0)
+            require_head(self._ledger.engine)
+            self._told_incident = last_incident(self._ledger.engine, self._ledger.namespace)
         shards = self._flusher.shards_in_use()
         if shards != self._shards:
             self._shards = shards
-            self._backlog = Backlog(self._flusher.buffer.link, ledger.namespace, shards)
+            self._backlog = Backlog(self._flusher.buffer, shards)
 
     def _flush(self, shards: list[int]) -> None:
         if not shards:
             return
         began = time.monotonic()
+        flush = Flush(self._flusher)
         try:
-            self._flusher.flush(shards)
+            flush.run(shards)
         finally:
-            self._tell(time.monotonic() - began)
+            if flush.counted.batches:
+                events.flushed(flush.counted, time.monotonic() - began)
         self._tell_incidents()
 
-    def _after_batch(self, batch: Batch, applied: Applied) -> None:
-        self._done.append(Flushed(1, *applied))
-        if applied.dead_letters:
-            events.dead_letters(batch.shard, batch.id.seq, applied.dead_letters)
+    def _on_counted(self, batches: Sequence[Batch], counted: Counted) -> None:
+        if counted.dead_letters:
+            events.dead_letters(batches[-1].id, counted.dead_letters)
         self._leases.keep()
 
-    def _tell(self, seconds: float) -> None:
-        done, self._done = self._done, []
-        if done:
-            events.flushed(Flushed(*map(sum, zip(*done, strict=True))), seconds)
-
     def _tell_incidents(self) -> None:
-        ledger = self._flusher.ledger
-        with reading(ledger.engine) as connection:
-            incidents = incidents_after(connection, ledger.namespace, self._told_incident)
-        for incident in incidents:
+        for incident in incidents_after(self._ledger.engine, self._ledger.namespace, self._told_incident):
             events.incident(incident)
             self._told_incident = incident.id

@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from likes.buffer.leases import Leases
 from likes.connect import Places
-from likes.sql.engine import describe
-from likes.sql.schema import url_of
 from worker import events
 from worker.assembly import open_flusher
 from worker.housekeeping import Housekeeping
-from worker.lease import Leases
 from worker.loop import Loop
 from worker.rounds import Rounds
 from worker.schedule import Schedule
@@ -40,8 +38,8 @@ def run(settings: Settings, *, verbose: bool = False) -> int:
         with _ending_by_signal(loop.stop):
             events.started(
                 worker=flusher.ledger.worker,
-                redis=flusher.buffer.link.where,
-                database=describe(url_of(flusher.ledger.engine)),
+                redis=flusher.buffer.where,
+                database=flusher.ledger.where,
                 shards=settings.shards,
                 interval=settings.interval,
             )
@@ -51,13 +49,12 @@ def run(settings: Settings, *, verbose: bool = False) -> int:
 
 
 def _loop(flusher: Flusher, settings: Settings) -> Loop:
-    link = flusher.buffer.link
     lease_seconds = min(settings.lease_seconds, settings.interval)  # a killed worker's shards miss one turn at most
     return Loop(
         Rounds(
             flusher,
-            Leases(link, settings.prefix, lease_seconds),
-            Housekeeping(link, flusher.ledger, settings.ledger_retention_days),
+            Leases(flusher.buffer, lease_seconds),
+            Housekeeping(flusher.buffer, flusher.ledger, settings.ledger_retention_days),
         ),
         Schedule(settings.interval),
         flush_at_items=settings.flush_at_items,

@@ -1,126 +1,150 @@
-"""The flush of one shard: one step after the other, until nothing that was pending at its start is left."""
+"""One shard in a flush: where it stands, and what has to be put right before its pending deltas can be handed off."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from threading import Event
-from typing import TypeVar
 
 from likes.batch import Batch
-from likes.buffer.buffer import Buffer, Overtaken
-from likes.buffer.standing import EpochView, ShardView
+from likes.buffer.standing import ShardView, Standing
+from likes.buffer.turn import Overtaken, Turn
+from likes.chain import Chain
+from likes.counted import Counted
 from likes.sql.cursors import Cursor
-from likes.sql.ledger import Applied, Ledger
 from worker.decisions import Do, Step, Verdict, next_step
 from worker.recovery import Recovery
 
-TURNS = 1000  # a shard that is not done by then is left for the next flush
-
-T = TypeVar("T")
-
-# Yields batches that should be the next on their chain; is sent what applying them did, None if nothing was applied.
-Applying = Generator[Sequence[Batch], Sequence[Applied] | None, T]
-ShardFlush = Applying[None]
+STEPS = 1000  # a shard that is not done by then is left for the next flush
 
 
-class ShardFlusher:
-    """Flushes shards, each on its own.
+class ShardFlush:
+    """A shard that was read as `cursor` and `view`.
 
-    started: when, in milliseconds since 1970; what is pending then is flushed.
-    stopped: once set, no further batch is begun.
-    counted: called with every batch that is in SQL now.
+    started: milliseconds since 1970; what is pending then is flushed.
+    stopped: once set, nothing more is begun.
+    count: called with batches that are in SQL now and what was counted of them.
     """
+
+    turn: Turn  # what it hands off next, once it is ready
 
     def __init__(
         self,
-        buffer: Buffer,
-        ledger: Ledger,
         recovery: Recovery,
-        *,
+        cursor: Cursor,
+        view: ShardView,
         started: int,
         stopped: Event,
-        counted: Callable[[Batch, Applied], None],
+        count: Callable[[Sequence[Batch], Counted], None],
     ) -> None:
-        self.buffer = buffer
-        self.ledger = ledger
-        self.recovery = recovery
-        self.started = started
-        self.stopped = stopped
-        self.counted = counted
+        self._recovery = recovery
+        self._buffer = recovery.buffer
+        self._ledger = recovery.ledger
+        self._cursor = cursor
+        self._view = view
+        self._retired: Collection[str] = ()
+        self._started = started
+        self._stopped = stopped
+        self._count = count
+        self._done: set[str] = set()  # epochs of which nothing is left that was pending at the start
+        self._steps = 0
+        self._is_fresh = True
 
-    def flush(self, cursor: Cursor, view: ShardView) -> ShardFlush:
-        """Flush one shard, which was read as `cursor` and `view`."""
-        if self.stopped.is_set():
-            return
-        retired: Collection[str] = ()
-        if view.epochs.keys() - {cursor.epoch}:
-            cursor, retired, view = self._look_closer(cursor.shard)
-        done: set[str] = set()
-        for _ in range(TURNS):
-            if view.error is not None:
-                raise view.error
-            step = next_step(cursor, retired, view, done)
+    def get_ready(self, applied: Collection[Chain]) -> bool:
+        """Do all that has to be done before its `turn`; False if there is nothing more to hand off.
+
+        `applied`: the chains counted since the last time. Raises whatever keeps the shard from being flushed.
+        """
+        if self._is_fresh:
+            self._is_fresh = False
+            if self._view.epochs.keys() - {self._cursor.epoch}:
+                self._look_closer()
+            return self._put_right()
+        return self._go_on(applied)
+
+    def _go_on(self, applied: Collection[Chain]) -> bool:
+        turn = self.turn
+        if turn.error is not None and not isinstance(turn.error, Overtaken):
+            raise turn.error
+        if turn.error is None and (turn.sealed is None or turn.sealed in applied):
+            if not turn.is_over:
+                return True
+            self._done.add(turn.epoch)
+            if self._view.epochs.keys() == {turn.epoch}:
+                return False  # the ordinary end: one epoch, its pending deltas handed off
+        elif turn.sealed is not None:
+            self._settle(turn.sealed.batches)  # now, while they are at hand: Redis may have forgotten them
+        self._look_closer()
+        return self._put_right()
+
+    def _put_right(self) -> bool:
+        """Follow the rules until there is a turn, or nothing is left to do."""
+        while self._steps < STEPS and not self._stopped.is_set():
+            self._steps += 1
+            if self._view.error is not None:
+                raise self._view.error
+            step = next_step(self._cursor, self._retired, self._view, self._done)
             if step is None:
-                return
-            if (yield from self._take(step, cursor, view)):
-                done.add(step.epoch)
-                if view.epochs.keys() == {step.epoch}:
-                    return  # the ordinary end: one epoch, its pending deltas handed off
-            if self.stopped.is_set():
-                return
-            cursor, retired, view = self._look_closer(cursor.shard)
-
-    def _look_closer(self, shard: int) -> tuple[Cursor, Collection[str], ShardView]:
-        cursor, retired = self.ledger.shard(shard)
-        return cursor, retired, self.buffer.look({shard: cursor.epoch})[shard]
-
-    def _take(self, step: Step, cursor: Cursor, view: ShardView) -> Applying[bool]:
-        """Carry out a step; True if the epoch's pending deltas were handed off and all went as expected."""
-        shard, epoch = cursor.shard, step.epoch
-        match step.do:
-            case Do.HAND_OFF:
-                return (yield from self._hand_off(view.epochs[epoch], is_current=epoch == cursor.epoch))
-            case Do.SETTLE:
-                self._settle_in_flight(view.epochs[epoch])
-            case Do.RETIRE:
-                self.recovery.retire(shard, epoch)
-            case Do.BEGIN:
-                self.buffer.begin_epoch(shard, old=epoch)
-            case Do.ADOPT:
-                self.recovery.adopt(cursor, epoch)
-            case Do.DROP:
-                self.recovery.drop(shard, epoch)
+                return False
+            if step.do is Do.HAND_OFF and step.epoch == self._cursor.epoch:
+                self.turn = Turn(self._view.epochs[step.epoch], started=self._started)
+                return True
+            self._take(step)
+            self._look_closer()
         return False
 
-    def _hand_off(self, view: EpochView, *, is_current: bool) -> Applying[bool]:
-        try:
-            for batches in self.buffer.hand_offs(view, started=self.started):  # acknowledges those before
-                applied = (yield batches) if is_current else None
-                if applied is not None:
-                    for batch, done in zip(batches, applied, strict=True):
-                        self.counted(batch, done)
-                # Now, while they are at hand: Redis may have forgotten them.
-                elif not all(not self.stopped.is_set() and self._settle(batch) for batch in batches):
-                    return False
-                if self.stopped.is_set():
-                    return False
-        except Overtaken:
+    def _look_closer(self) -> None:
+        shard = self._cursor.shard
+        self._cursor, self._retired = self._ledger.shard(shard)
+        self._view = self._buffer.look({shard: self._cursor.epoch})[shard]
+
+    def _take(self, step: Step) -> None:
+        shard, epoch = self._cursor.shard, step.epoch
+        match step.do:
+            case Do.HAND_OFF:
+                self._drain(self._view.epochs[epoch])
+            case Do.SETTLE:
+                self._settle_in_flight(self._view.epochs[epoch])
+            case Do.RETIRE:
+                self._recovery.retire(shard, epoch)
+            case Do.BEGIN:
+                self._buffer.begin_epoch(shard, old=epoch)
+            case Do.ADOPT:
+                self._recovery.adopt(self._cursor, epoch)
+            case Do.DROP:
+                self._recovery.drop(shard, epoch)
+
+    def _drain(self, left_behind: Standing) -> None:
+        """Hand off what is pending under an epoch that was given up: the rules set it aside."""
+        turn = Turn(left_behind, started=self._started)
+        while not self._stopped.is_set():
+            self._buffer.hand_off([turn])
+            if isinstance(turn.error, Overtaken):
+                return
+            if turn.error is not None:
+                raise turn.error
+            if turn.sealed is not None and not self._settle(turn.sealed.batches):
+                return
+            if turn.is_over:
+                self._done.add(turn.epoch)
+                return
+
+    def _settle(self, batches: Sequence[Batch]) -> bool:
+        """Settle batches one after the other; False if one has to wait, and those behind it with it."""
+        return all(not self._stopped.is_set() and self._settle_one(batch) for batch in batches)
+
+    def _settle_one(self, batch: Batch) -> bool:
+        verdict, counted = self._recovery.settle(batch)
+        if counted.batches:
+            self._count([batch], counted)
+        if verdict is Verdict.NOT_YET:
             return False
+        self._buffer.acknowledge([batch.id])
         return True
 
-    def _settle_in_flight(self, view: EpochView) -> None:
-        for batch_id, batch in self.buffer.in_flight(view.shard, view.in_flight):
+    def _settle_in_flight(self, epoch: Standing) -> None:
+        for batch_id, batch in self._buffer.in_flight(epoch.in_flight):
             if batch is None:
-                self.recovery.give_up_missing(view.shard, batch_id)
-            elif not self._settle(batch):
+                self._recovery.give_up_missing(batch_id)
+                self._buffer.acknowledge([batch_id])
+            elif not self._settle_one(batch):
                 return
-            self.buffer.acknowledge(view.shard, batch_id)
-
-    def _settle(self, batch: Batch) -> bool:
-        """Count the batch, or do with it what the rules say; False if it has to wait for an older one."""
-        applied, verdict = self.ledger.apply(batch), Verdict.NEXT
-        if applied is None:
-            verdict, applied = self.recovery.settle(batch)
-        if applied is not None:
-            self.counted(batch, applied)
-        return verdict is not Verdict.NOT_YET

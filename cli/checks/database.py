@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-from sqlalchemy import Engine
+from typing import TYPE_CHECKING
 
 from cli.checks.finding import Finding, Level
 from likes.connect import Places
 from likes.errors import LikesError
-from likes.sql import cursors, schema
-from likes.sql.dialects import dialect_of
-from likes.sql.engine import describe, reading
+from likes.sql import schema
+from likes.sql.health import read_version
+from likes.sql.ledger import Ledger
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 def check_database(places: Places, prefix: str, shards: int) -> Iterator[Finding]:
@@ -28,16 +30,14 @@ def check_database(places: Places, prefix: str, shards: int) -> Iterator[Finding
 
 
 def _version(engine: Engine) -> Iterator[Finding]:
-    dialect = dialect_of(engine)
-    with reading(engine) as connection:
-        version = tuple(int(part) for part in connection.dialect.server_version_info or () if isinstance(part, int))
-    found = f"{describe(schema.url_of(engine))}: version {_dotted(version)}"
-    if version < dialect.OLDEST:
-        yield Finding(Level.ERROR, "database", found, f"upgrade to version {_dotted(dialect.OLDEST)} or later")
+    database = read_version(engine)
+    found = f"{database.where}: version {_dotted(database.version)}"
+    if database.version < database.oldest:
+        yield Finding(Level.ERROR, "database", found, f"upgrade to version {_dotted(database.oldest)} or later")
         return
     yield Finding(Level.OK, "database", found)
-    if fault := dialect.known_fault(version):
-        yield Finding(Level.INFO, "database version", fault)
+    if database.known_fault:
+        yield Finding(Level.INFO, "database version", database.known_fault)
 
 
 def _schema(engine: Engine) -> Finding:
@@ -50,8 +50,7 @@ def _schema(engine: Engine) -> Finding:
 
 
 def _cursors(engine: Engine, prefix: str, shards: int, redis_name: str) -> Iterator[Finding]:
-    with reading(engine) as connection:
-        known = cursors.read_all(connection, prefix)
+    known = Ledger(engine, prefix, worker="").cursors()
     if not known:
         yield Finding(Level.OK, "first flush", "nothing was flushed yet under this prefix")
         return

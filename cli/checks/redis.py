@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 
 from cli.checks.finding import Finding, Level
-from likes.buffer.keys import epoch_keys
-from likes.buffer.links.link import Link, ask
-from likes.buffer.scripts import command, confirm
+from likes.buffer.buffer import Buffer
+from likes.buffer.health import appendfsync, read_info, try_script
 from likes.connect import Places
 from likes.errors import LikesError
 
@@ -20,21 +18,20 @@ CLOCK_SECONDS = 5.0
 def check_redis(places: Places, prefix: str) -> Iterator[Finding]:
     """What a server says of itself; one error if it cannot be reached."""
     try:
-        with closing(places.open_link()) as link:
-            yield from _look_at(link, prefix)
+        with places.open_buffer(prefix) as buffer:
+            yield from _look_at(buffer)
     except LikesError as error:
         yield Finding(Level.ERROR, "redis", str(error), "start it, or correct LIKES_REDIS_URL and its password")
 
 
-def _look_at(link: Link, prefix: str) -> Iterator[Finding]:
-    (said,) = ask(link, [command("INFO")])
-    info = dict(line.split(":", 1) for line in bytes(said).decode(errors="replace").splitlines() if ":" in line)
-    yield _version(info, link.where)
+def _look_at(buffer: Buffer) -> Iterator[Finding]:
+    info = read_info(buffer)
+    yield _version(info, buffer.where)
     yield _kind(info)
     yield _eviction(info)
-    yield from _persistence(info, link)
-    yield _permission(link, prefix)
-    yield _clock(link)
+    yield from _persistence(info, buffer)
+    yield _permission(buffer)
+    yield _clock(buffer)
 
 
 def _version(info: Mapping[str, str], where: str) -> Finding:
@@ -64,7 +61,7 @@ def _eviction(info: Mapping[str, str]) -> Finding:
     return Finding(Level.OK, "eviction", found)
 
 
-def _persistence(info: Mapping[str, str], link: Link) -> Iterator[Finding]:
+def _persistence(info: Mapping[str, str], buffer: Buffer) -> Iterator[Finding]:
     if info.get("aof_enabled") != "1":
         fix = "CONFIG SET appendonly yes, and appendonly yes in its file: else a restart loses what is pending"
         yield Finding(Level.WARNING, "persistence", "no append-only file", fix)
@@ -72,33 +69,29 @@ def _persistence(info: Mapping[str, str], link: Link) -> Iterator[Finding]:
     if info.get("aof_last_write_status", "ok") != "ok":
         yield Finding(Level.ERROR, "persistence", "the append-only file cannot be written", "is its disk full?")
         return
-    try:
-        (reply,) = ask(link, [command("CONFIG", "GET", "appendfsync")])
-        fsync = bytes(reply[1]).decode()
-    except (LikesError, IndexError):
+    fsync = appendfsync(buffer)
+    if fsync is None:
         fix = "make sure that appendfsync is everysec or always"
         yield Finding(Level.WARNING, "persistence", "append-only file; how often it is synced is not told", fix)
-        return
-    if fsync == "no":
+    elif fsync == "no":
         fix = "CONFIG SET appendfsync everysec: else a power cut loses up to half a minute"
         yield Finding(Level.WARNING, "persistence", "append-only file, never synced", fix)
     else:
         yield Finding(Level.OK, "persistence", f"append-only file, synced {fsync}")
 
 
-def _permission(link: Link, prefix: str) -> Finding:
+def _permission(buffer: Buffer) -> Finding:
     try:
-        ask(link, [confirm(epoch_keys(prefix, 0, "check"))])
+        try_script(buffer)
     except LikesError as error:
-        fix = f"allow scripts and all commands on the keys {{{prefix}:*"
+        fix = f"allow scripts and all commands on the keys {{{buffer.namespace}:*"
         return Finding(Level.ERROR, "permission", str(error), fix)
     return Finding(Level.OK, "permission", "scripts run and may write")
 
 
-def _clock(link: Link) -> Finding:
+def _clock(buffer: Buffer) -> Finding:
     before = time.time()
-    (reply,) = ask(link, [command("TIME")])
-    difference = int(reply[0]) + int(reply[1]) / 1e6 - (before + time.time()) / 2
+    difference = buffer.now() - (before + time.time()) / 2
     found = f"{abs(difference):.1f} s {'ahead of' if difference > 0 else 'behind'} this machine"
     if abs(difference) > CLOCK_SECONDS:
         return Finding(Level.WARNING, "clock", found, "set the clocks by NTP: ages and histories are told by them")

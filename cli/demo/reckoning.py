@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
-
-from sqlalchemy import Engine, select
+from typing import TYPE_CHECKING, NamedTuple
 
 from cli.demo.gauge import PREFIX, Figures, InFlight
 from likes.items import DEFAULT_COUNTER
-from likes.sql.engine import reading
-from likes.sql.reports import count_dead_letters, count_incidents
-from likes.sql.tables import batches
+from likes.sql.history import deltas_counted
+from likes.sql.reports import read_overview
 from likes.sql.totals import all_totals
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 class Difference(NamedTuple):
@@ -60,8 +60,7 @@ def reckon(
     """Compare the database with `source`, video -> last count."""
     found = {total.item: total.total for total in all_totals(engine, DEFAULT_COUNTER)}
     compared = [Difference(video, source.get(video, 0), found.get(video, 0)) for video in dict(source) | found]
-    with reading(engine) as connection:
-        letters, incidents = count_dead_letters(connection, PREFIX), count_incidents(connection, PREFIX)
+    noted = read_overview(engine, PREFIX, most=0)
     return Reckoning(
         source=sum(source.values()),
         posted=posted,
@@ -71,16 +70,7 @@ def reckon(
         differences=tuple(one for one in compared if one.source != one.database),
         left=abs(figures.in_flight) + abs(figures.pending),
         caught=len(caught),
-        survived=sum(_times_counted(engine, one) == 1 for one in caught),
-        dead_letters=letters,
-        incidents=incidents,
+        survived=sum(deltas_counted(engine, PREFIX, one.batch.id) == [one.batch.delta] for one in caught),
+        dead_letters=noted.dead_letters,
+        incidents=noted.incidents,
     )
-
-
-def _times_counted(engine: Engine, caught: InFlight) -> int:
-    batch = caught.batch
-    same = select(batches.c.delta).where(
-        batches.c.namespace == PREFIX, batches.c.shard == batch.shard, batches.c.nonce == batch.id.nonce
-    )
-    with reading(engine) as connection:
-        return sum(delta == batch.delta for delta in connection.scalars(same))

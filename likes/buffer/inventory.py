@@ -6,29 +6,23 @@ cannot have falsified the reading.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from likes.batch import Batch, whole
+from likes.batch import BatchId, whole
 from likes.buffer.buffer import Buffer
+from likes.buffer.calls import command
 from likes.buffer.keys import EpochKeys, epoch_keys, shard_keys
 from likes.buffer.links.link import Link, ask
-from likes.buffer.scripts import command, read_id
+from likes.buffer.scripts import repair
+from likes.buffer.standing import Standing, read_standing, reads
+from likes.member import Member
 
 CHUNK = 1000
 SCAN_CHUNK = 5000
-
-
-class State(NamedTuple):
-    """Where a shard stands under an epoch; `acked` batches were acknowledged."""
-
-    seq: int
-    nonce: str
-    acked: int
-    accepted: int
-    sealed: int
-    in_flight: tuple[tuple[int, str], ...]
 
 
 class Inventory(NamedTuple):
@@ -41,95 +35,100 @@ class Inventory(NamedTuple):
     is_still, is_steady: nothing at all was done meanwhile; only likes were added meanwhile.
     """
 
-    epoch: str
-    state: State
+    standing: Standing
     in_flight: dict[int, int | None]
     pending: int
-    missing: tuple[bytes, ...]
-    no_numbers: tuple[bytes, ...]
+    missing: tuple[Member, ...]
+    no_numbers: tuple[Member, ...]
     is_still: bool
     is_steady: bool
 
 
-EMPTY = Inventory("", State(0, "", 0, 0, 0, ()), {}, 0, (), (), is_still=True, is_steady=True)
+EMPTY = Inventory(Standing(0, "", ""), {}, 0, (), (), is_still=True, is_steady=True)
 
 
 def current_epoch(buffer: Buffer, shard: int) -> str:
     """The epoch Redis points at, "" for none."""
-    (epoch,) = ask(buffer.link, [command("GET", shard_keys(buffer.prefix, shard).epoch)])
+    (epoch,) = ask(buffer.link, [command("GET", shard_keys(buffer.namespace, shard).pointer, shard=shard)])
     return (epoch or b"").decode()
 
 
-def find_deltas(buffer: Buffer, shard: int, epoch: str) -> list[bytes]:
+def find_deltas(buffer: Buffer, shard: int, epoch: str) -> list[Member]:
     """The members that have a delta key; found by going through all keys, so it takes a while."""
-    prefix = epoch_keys(buffer.prefix, shard, epoch).deltas  # no character in it means anything in a pattern
-    members: set[bytes] = set()
+    prefix = epoch_keys(buffer.namespace, shard, epoch).deltas  # no character in it means anything in a pattern
+    members: set[Member] = set()
     cursor = b"0"
     while True:
-        scan = command("SCAN", cursor, "MATCH", prefix + b"*", "COUNT", SCAN_CHUNK)
+        scan = command("SCAN", cursor, "MATCH", prefix + b"*", "COUNT", SCAN_CHUNK, shard=shard)
         ((cursor, keys),) = ask(buffer.link, [scan])
-        members.update(key.removeprefix(prefix) for key in keys)
+        members.update(Member(key.removeprefix(prefix)) for key in keys)
         if cursor == b"0":
             return sorted(members)
 
 
-def take_stock(buffer: Buffer, shard: int, epoch: str, found: Sequence[bytes]) -> Inventory:
+def put_among_pending(buffer: Buffer, shard: int, epoch: str, members: Sequence[Member]) -> int:
+    """Push members whose delta is there to the pending ones again, so that a flush finds them; how many."""
+    keys, now = epoch_keys(buffer.namespace, shard, epoch), time.time_ns() // 1_000_000
+    return sum(sum(ask(buffer.link, [repair(keys, now=now, members=chunk)])) for chunk in _chunks(members))
+
+
+def take_stock(buffer: Buffer, shard: int, epoch: str, found: Sequence[Member]) -> Inventory:
     """Read all that lies under the epoch; `found` are members that were seen to have a delta key before."""
-    link, keys = buffer.link, epoch_keys(buffer.prefix, shard, epoch)
-    state = _state(link, keys)
-    in_flight = {seq: _delta_of(link, keys, seq, nonce) for seq, nonce in state.in_flight}
+    link, keys = buffer.link, epoch_keys(buffer.namespace, shard, epoch)
+    standing = _standing(link, keys)
+    in_flight = {batch.seq: _delta_of(buffer, batch) for batch in standing.in_flight}
     # The deltas first and the entries after them: unless a batch was handed off in between, each has one by then.
     deltas = _read_deltas(link, keys, found)
     entries = _read_entries(link, keys)
     missing = tuple(deltas.keys() - entries)
     deltas |= _read_deltas(link, keys, sorted(entries - deltas.keys()))
     numbers = {member: _number(text) for member, text in deltas.items()}
-    later = _state(link, keys)
-    same_epoch = current_epoch(buffer, shard) == epoch
+    later = _standing(link, keys)
+    is_current = standing.current == epoch
     return Inventory(
-        epoch,
-        state,
+        standing,
         in_flight,
         pending=sum(number or 0 for number in numbers.values()),
         missing=missing,
         no_numbers=tuple(member for member, number in numbers.items() if number is None),
-        is_still=same_epoch and later == state,
-        is_steady=same_epoch and later._replace(accepted=state.accepted) == state,
+        is_still=is_current and later == standing,
+        is_steady=is_current and _but_for_likes(later) == _but_for_likes(standing),
     )
 
 
-def _state(link: Link, keys: EpochKeys) -> State:
-    fields = command("HMGET", keys.state, "seq", "nonce", "acked", "accepted", "sealed")
-    values, in_flight = ask(link, [fields, command("LRANGE", keys.in_flight, 0, -1)])
-    seq, nonce, acked, accepted, sealed = values
-    ids = tuple(read_id(text) for text in in_flight)
-    return State(int(seq or 0), (nonce or b"").decode(), int(acked or 0), int(accepted or 0), int(sealed or 0), ids)
+def _standing(link: Link, keys: EpochKeys) -> Standing:
+    pointer, *standing = ask(link, [command("GET", keys.pointer, shard=keys.shard), *reads(keys)])
+    return read_standing(keys, (pointer or b"").decode(), *standing)
 
 
-def _delta_of(link: Link, keys: EpochKeys, seq: int, nonce: str) -> int | None:
-    (payload,) = ask(link, [command("GET", keys.batch(seq))])
-    batch = Batch.unpack(payload) if payload else None
-    return batch.delta if batch and batch.id.nonce == nonce else None
+def _but_for_likes(standing: Standing) -> Standing:
+    """What no like changes."""
+    return replace(standing, accepted=0, pending=0, pending_since=None)
 
 
-def _read_deltas(link: Link, keys: EpochKeys, members: Sequence[bytes]) -> dict[bytes, bytes]:
-    deltas: dict[bytes, bytes] = {}
+def _delta_of(buffer: Buffer, batch_id: BatchId) -> int | None:
+    ((_, batch),) = buffer.in_flight([batch_id])
+    return batch.delta if batch else None
+
+
+def _read_deltas(link: Link, keys: EpochKeys, members: Sequence[Member]) -> dict[Member, bytes]:
+    deltas: dict[Member, bytes] = {}
     for chunk in _chunks(members):
-        (texts,) = ask(link, [command("MGET", *(keys.delta(member) for member in chunk))])
+        (texts,) = ask(link, [command("MGET", *keys.of(chunk), shard=keys.shard)])
         deltas |= {member: text for member, text in zip(chunk, texts, strict=True) if text is not None}
     return deltas
 
 
-def _read_entries(link: Link, keys: EpochKeys) -> set[bytes]:
-    entries: set[bytes] = set()
+def _read_entries(link: Link, keys: EpochKeys) -> set[Member]:
+    entries: set[Member] = set()
     start = 0
-    while chunk := ask(link, [command("LRANGE", keys.pending, start, start + SCAN_CHUNK - 1)])[0]:
+    while chunk := ask(link, [command("LRANGE", keys.pending, start, start + SCAN_CHUNK - 1, shard=keys.shard)])[0]:
         entries.update(chunk)
         start += len(chunk)
     return entries
 
 
-def _chunks(members: Sequence[bytes]) -> Iterator[list[bytes]]:
+def _chunks(members: Sequence[Member]) -> Iterator[list[Member]]:
     rest = iter(members)
     while chunk := list(islice(rest, CHUNK)):
         yield chunk

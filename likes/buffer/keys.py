@@ -7,17 +7,19 @@ The epoch in a key's name keeps what a Redis remembers from before it went back 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from functools import lru_cache
 
-PREFIX = r"[A-Za-z0-9_.:-]{1,64}"  # no braces, which would end the hash tag
+from likes.member import Member
 
 
 class ShardKeys:
     """The keys of one shard that stand outside any epoch."""
 
-    def __init__(self, prefix: str, shard: int) -> None:
-        self.tag = f"{{{prefix}:{shard}}}:".encode()
-        self.epoch = self.tag + b"epoch"
+    def __init__(self, namespace: str, shard: int) -> None:
+        self.shard = shard
+        self.tag = f"{{{namespace}:{shard}}}:".encode()
+        self.pointer = self.tag + b"epoch"
         self.epochs = self.tag + b"epochs"
         self.lease = self.tag + b"lease"
 
@@ -25,34 +27,42 @@ class ShardKeys:
 class EpochKeys(ShardKeys):
     """The keys of one shard under one epoch."""
 
-    def __init__(self, prefix: str, shard: int, epoch: str) -> None:
-        super().__init__(prefix, shard)
+    def __init__(self, namespace: str, shard: int, epoch: str) -> None:
+        super().__init__(namespace, shard)
+        self.epoch = epoch
         self.under = under = self.tag + epoch.encode() + b":"
         self.state = under + b"state"
         self.pending = under + b"pending"
         self.in_flight = under + b"in_flight"
         self.producers = under + b"producers"
         self.deltas = under + b"delta:"
+        # The scripts find where the member begins in a delta's key by the length of the key of `pending`.
+        assert len(self.deltas) == len(self.pending) - 1  # noqa: S101 (of constants)
 
     def batch(self, seq: int) -> bytes:
         """The sealed batch number `seq`."""
         return b"%sbatch:%d" % (self.under, seq)
 
-    def delta(self, member: bytes) -> bytes:
-        """The pending delta of a member, `<counter>:<item>`."""
+    def delta(self, member: Member) -> bytes:
+        """The pending delta of a member."""
         return self.deltas + member
 
+    def of(self, members: Iterable[Member]) -> list[bytes]:
+        """The pending delta of each of many."""
+        deltas = self.deltas
+        return [deltas + member for member in members]
+
 
 @lru_cache(maxsize=4096)
-def shard_keys(prefix: str, shard: int) -> ShardKeys:
+def shard_keys(namespace: str, shard: int) -> ShardKeys:
     """The keys of `shard` that stand outside any epoch."""
-    return ShardKeys(prefix, shard)
+    return ShardKeys(namespace, shard)
 
 
 @lru_cache(maxsize=4096)
-def epoch_keys(prefix: str, shard: int, epoch: str) -> EpochKeys:
+def epoch_keys(namespace: str, shard: int, epoch: str) -> EpochKeys:
     """The keys of `shard` under `epoch`."""
-    return EpochKeys(prefix, shard, epoch)
+    return EpochKeys(namespace, shard, epoch)
 
 
 def fresh_epoch() -> str:

@@ -1,54 +1,24 @@
-"""The Lua scripts and how to call them: each wrapper's signature is the contract of one `.lua` file.
+"""The Lua scripts and how to call them: each function's signature is the contract of one `.lua` file.
 
-A wrapper builds a `Call`, a value; `likes.buffer.links.link` sends it. So the same calls serve threads and asyncio.
+It builds a `Call`, a value that a link sends. So the same calls serve threads and asyncio.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from hashlib import sha1
-from importlib.resources import files
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgpack
 
-from likes.batch import Batch, BatchId
+from likes.batch import Batch, BatchId, Place
+from likes.buffer.calls import Call, Script
 from likes.buffer.keys import EpochKeys, ShardKeys
-
-T = TypeVar("T")
-Word = bytes | str | int
-
-
-class Script:
-    """One `.lua` file and its digest."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.source = files(__package__).joinpath("lua", f"{name}.lua").read_bytes()
-        self.sha = sha1(self.source, usedforsecurity=False).hexdigest()
-
-    def call(self, keys: Sequence[bytes], arguments: Sequence[Word], read: Callable[[Any], T]) -> Call[T]:
-        """The call of this script with every key it touches declared."""
-        return Call(("EVALSHA", self.sha, len(keys), *keys, *arguments), read, self)
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
-    """A command for Redis and how to read its reply."""
-
-    words: tuple[Word, ...]
-    read: Callable[[Any], T]
-    script: Script | None = None
-
-    @property
-    def alone(self) -> bool:
-        """True if nothing may be sent behind it on its connection before it is answered."""
-        return self.script is HAND_OFF  # it holds Redis for about a millisecond, and nobody waits for a flush
-
+from likes.buffer.standing import FIELDS, Standing, read_standing
+from likes.member import Entry, Member
 
 ADD = Script("add")
-HAND_OFF = Script("hand_off")
+HAND_OFF = Script("hand_off", alone=True)  # it holds Redis for about a millisecond, and nobody waits for a flush
 ACKNOWLEDGE = Script("acknowledge")
 BEGIN_EPOCH = Script("begin_epoch")
 DROP_EPOCH = Script("drop_epoch")
@@ -68,21 +38,13 @@ class Added(NamedTuple):
     pending: tuple[int, ...]
 
 
-def add(
-    keys: EpochKeys,
-    *,
-    epoch: str,
-    producer: str,
-    sequence: int,
-    entries: Sequence[tuple[bytes, int]],
-    wants_pending: bool,
-) -> Call[Added]:
-    """Add `entries`, (member, delta) each, under the producer's sequence."""
-    script_keys = [keys.epoch, keys.state, keys.pending, keys.producers]
-    prefix = keys.deltas
-    script_keys += [prefix + member for member, _ in entries]
+def add(keys: EpochKeys, *, producer: str, sequence: int, entries: Sequence[Entry], wants_pending: bool) -> Call[Added]:
+    """Add `entries` under the producer's sequence."""
+    names = [keys.pointer, keys.state, keys.pending, keys.producers]
+    names += keys.of(member for member, _ in entries)
     deltas = msgpack.packb([str(delta) for _, delta in entries])
-    return ADD.call(script_keys, (epoch, producer, sequence, deltas, "1" if wants_pending else ""), _read_added)
+    arguments = (keys.epoch, producer, sequence, deltas, "1" if wants_pending else "")
+    return ADD.call(keys.shard, names, arguments, _read_added)
 
 
 def _read_added(reply: list[Any]) -> Added:
@@ -97,32 +59,27 @@ class HandedOff(NamedTuple):
     """A batch just sealed, and the members pending after it."""
 
     batch: Batch
-    next_head: tuple[bytes, ...]
+    next_head: tuple[Member, ...]
 
 
 def hand_off(
     keys: EpochKeys,
     *,
-    epoch: str,
-    shard: int,
-    seq: int,
-    nonce: str,
+    after: Place,
     fresh_nonce: str,
     now: int,
-    head: Sequence[bytes],
+    head: Sequence[Member],
     in_flight: int,
     next_head: int,
     pending_since: int | None,
 ) -> Call[HandedOff | None]:
-    """Seal the members at the head of pending as batch `seq + 1`, on top of `in_flight` handed off just before it; None
-    when anything was not as it was read.
+    """Seal the members at the head of pending as the next batch `after` the last one, on top of `in_flight` handed off
+    just before it; None when anything was not as it was read.
     """
-    script_keys = [keys.state, keys.pending, keys.in_flight, keys.batch(seq + 1)]
-    prefix = keys.deltas
-    script_keys += [prefix + member for member in head]
+    names = [keys.state, keys.pending, keys.in_flight, keys.batch(after.seq + 1), *keys.of(head)]
     since = "" if pending_since is None else pending_since
-    arguments = (epoch, shard, seq, nonce, fresh_nonce, now, in_flight, next_head, since)
-    return HAND_OFF.call(script_keys, arguments, _read_handed_off)
+    arguments = (keys.epoch, keys.shard, after.seq, after.nonce, fresh_nonce, now, in_flight, next_head, since)
+    return HAND_OFF.call(keys.shard, names, arguments, _read_handed_off)
 
 
 def _read_handed_off(reply: list[Any]) -> HandedOff | None:
@@ -131,81 +88,68 @@ def _read_handed_off(reply: list[Any]) -> HandedOff | None:
 
 def acknowledge(keys: EpochKeys, batch: BatchId) -> Call[bool]:
     """Drop `batch`; True if it was in flight."""
-    return ACKNOWLEDGE.call((keys.state, keys.in_flight, keys.batch(batch.seq)), (f"{batch.seq}:{batch.nonce}",), bool)
+    names = (keys.state, keys.in_flight, keys.batch(batch.seq))
+    return ACKNOWLEDGE.call(keys.shard, names, (f"{batch.seq}:{batch.nonce}",), bool)
 
 
 def begin_epoch(keys: ShardKeys, *, old: str, fresh: str) -> Call[str]:
     """Point at `fresh` if `old` ("" for none) is current; the epoch that is current now."""
-    return BEGIN_EPOCH.call((keys.epoch, keys.epochs), (old, fresh), bytes.decode)
+    return BEGIN_EPOCH.call(keys.shard, (keys.pointer, keys.epochs), (old, fresh), bytes.decode)
 
 
-def drop_epoch(keys: EpochKeys, epoch: str) -> Call[bool]:
+def drop_epoch(keys: EpochKeys) -> Call[bool]:
     """Forget an epoch left behind; False if it is current or not yet empty."""
-    names = (keys.epoch, keys.epochs, keys.state, keys.pending, keys.in_flight, keys.producers)
-    return DROP_EPOCH.call(names, (epoch,), bool)
+    names = (keys.pointer, keys.epochs, keys.state, keys.pending, keys.in_flight, keys.producers)
+    return DROP_EPOCH.call(keys.shard, names, (keys.epoch,), bool)
 
 
-class Confirmed(NamedTuple):
-    """Where a shard stands under one epoch, read from a server that takes writes. `current`: "" for no epoch."""
-
-    current: str
-    seq: int
-    nonce: str
-    accepted: int
-    sealed: int
-    in_flight: tuple[tuple[int, str], ...]  # (seq, nonce), oldest first
-
-
-def confirm(keys: EpochKeys) -> Call[Confirmed]:
+def confirm(keys: EpochKeys) -> Call[Standing]:
     """Read where the shard stands, together with a write, which only a master takes."""
-    return CONFIRM.call((keys.epoch, keys.state, keys.in_flight), (), _read_confirmed)
+    names = (keys.pointer, keys.state, keys.pending, keys.in_flight)
+    return CONFIRM.call(keys.shard, names, FIELDS, partial(_read_confirmed, keys))
 
 
-def _read_confirmed(reply: list[Any]) -> Confirmed:
-    current, seq, nonce, accepted, sealed, in_flight = reply
-    ids = tuple(read_id(text) for text in in_flight)
-    return Confirmed(current.decode(), int(seq), nonce.decode(), int(accepted), int(sealed), ids)
-
-
-def read_id(text: bytes) -> tuple[int, str]:
-    """(seq, nonce) of an entry of the in_flight list."""
-    seq, _, nonce = text.decode().partition(":")
-    return int(seq), nonce
+def _read_confirmed(keys: EpochKeys, reply: list[Any]) -> Standing:
+    current, *standing = reply
+    return read_standing(keys, current.decode(), *standing)
 
 
 def lease(keys: ShardKeys, *, token: str, milliseconds: int) -> Call[bool]:
     """Take or keep the lease; 0 milliseconds gives it back. False if another worker holds it."""
-    return LEASE.call((keys.lease,), (token, milliseconds), bool)
+    return LEASE.call(keys.shard, (keys.lease,), (token, milliseconds), bool)
 
 
 def prune_producers(keys: EpochKeys, *, age: int, producers: Sequence[bytes]) -> Call[int]:
     """Forget those of `producers` that have been silent for `age` milliseconds."""
-    return PRUNE_PRODUCERS.call((keys.producers,), (age, *producers), int)
+    return PRUNE_PRODUCERS.call(keys.shard, (keys.producers,), (age, *producers), int)
 
 
-class LiveParts(NamedTuple):
-    """What Redis adds to SQL totals at one moment. `known` is False when another epoch is current."""
+class Live(NamedTuple):
+    """What Redis adds to SQL totals at one moment: where the shard stands, and the pending delta of each member.
 
-    epoch: str
-    known: bool
-    acked: int
-    seq: int
-    in_flight: tuple[tuple[int, str], ...]
-    pending: tuple[int, ...]
+    Nothing of it is known where the epoch asked for is not the one that is `standing.current`.
+    """
+
+    standing: Standing
+    deltas: tuple[int, ...]
+
+    @property
+    def is_known(self) -> bool:
+        """True if it was read."""
+        return self.standing.epoch == self.standing.current
 
 
-def live(keys: EpochKeys, *, epoch: str, members: Sequence[bytes]) -> Call[LiveParts]:
+def live(keys: EpochKeys, members: Sequence[Member]) -> Call[Live]:
     """Read pending deltas and what is in flight, in one moment."""
-    names = [keys.epoch, keys.state, keys.in_flight, *(keys.deltas + member for member in members)]
-    return LIVE.call(names, (epoch,), _read_live)
+    names = [keys.pointer, keys.state, keys.pending, keys.in_flight, *keys.of(members)]
+    return LIVE.call(keys.shard, names, (keys.epoch, *FIELDS), partial(_read_live, keys))
 
 
-def _read_live(reply: list[Any]) -> LiveParts:
+def _read_live(keys: EpochKeys, reply: list[Any]) -> Live:
     if len(reply) == 1:
-        return LiveParts(reply[0].decode(), False, 0, 0, (), ())
-    epoch, acked, seq, in_flight, pending = reply
-    deltas = tuple(map(_whole, pending))
-    return LiveParts(epoch.decode(), True, int(acked), int(seq), tuple(map(read_id, in_flight)), deltas)
+        return Live(Standing(keys.shard, keys.epoch, reply[0].decode()), ())
+    current, *standing, deltas = reply
+    return Live(read_standing(keys, current.decode(), *standing), tuple(map(_whole, deltas)))
 
 
 def _whole(text: bytes | None) -> int:
@@ -216,15 +160,6 @@ def _whole(text: bytes | None) -> int:
         return 0
 
 
-def repair(keys: EpochKeys, *, now: int, members: Sequence[bytes]) -> Call[int]:
+def repair(keys: EpochKeys, *, now: int, members: Sequence[Member]) -> Call[int]:
     """Push those of `members` that have a delta to pending again; how many were pushed."""
-    return REPAIR.call((keys.state, keys.pending, *(keys.deltas + member for member in members)), (now,), int)
-
-
-def command(*words: Word) -> Call[Any]:
-    """A plain command, its reply as it comes."""
-    return Call(words, _as_it_comes)
-
-
-def _as_it_comes(reply: object) -> object:
-    return reply
+    return REPAIR.call(keys.shard, (keys.state, keys.pending, *keys.of(members)), (now,), int)

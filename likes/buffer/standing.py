@@ -1,4 +1,4 @@
-"""How the shards stand in Redis, as a worker sees them: where each epoch is, what is pending and in flight."""
+"""Where a shard stands in Redis: what was sealed, accepted and acknowledged, what is pending and in flight."""
 
 from __future__ import annotations
 
@@ -6,74 +6,82 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from likes.batch import BatchId
-from likes.buffer import scripts
-from likes.buffer.keys import epoch_keys, shard_keys
-from likes.buffer.links.link import Link, ask
-from likes.buffer.scripts import Call, command
-from likes.errors import LikesError, RedisRefused, Unavailable
+from likes.batch import BatchId, Place
+from likes.buffer.calls import Call, command
+from likes.buffer.keys import EpochKeys
+from likes.errors import LikesError
 
 
 @dataclass(frozen=True, slots=True)
-class EpochView:
-    """What Redis holds of one shard under one epoch. `nonce` is that of batch `seq`, the last one sealed."""
+class Standing:
+    """Where a shard stands under one epoch; `current` is the epoch Redis pointed at then, "" for none.
+
+    seq, nonce: of the last batch sealed, 0 and "" before the first.
+    accepted, sealed: running sums of deltas; acked: how many batches were acknowledged.
+    pending: entries of the list, not their sum; pending_since: milliseconds since 1970, None if nothing is pending.
+    in_flight: oldest first.
+    """
 
     shard: int
     epoch: str
-    seq: int
-    nonce: str
-    pending: int
-    in_flight: tuple[BatchId, ...]
+    current: str
+    seq: int = 0
+    nonce: str = ""
+    acked: int = 0
+    accepted: int = 0
+    sealed: int = 0
+    pending_since: int | None = None
+    pending: int = 0
+    in_flight: tuple[BatchId, ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """The end of the chain under this epoch."""
+        return Place(self.epoch, self.seq, self.nonce)
 
 
 @dataclass(frozen=True, slots=True)
 class ShardView:
-    """What Redis holds of one shard. `current`: the epoch pointed at, "" for none; `error`: why it cannot be told."""
+    """What Redis holds of one shard, epoch by epoch. `current`: the one pointed at, "" for none; `error`: why it cannot
+    be told.
+    """
 
     shard: int
     current: str
-    epochs: Mapping[str, EpochView]
+    epochs: Mapping[str, Standing]
     error: LikesError | None = None
 
 
-def look(link: Link, prefix: str, expected: Mapping[int, str | None]) -> dict[int, ShardView]:
-    """How each shard stands, in one round trip where Redis holds just the `expected` epoch. Raises Unavailable."""
-    calls = {shard: _look_at(prefix, shard, epoch) for shard, epoch in expected.items()}
-    replies = iter(link.send([call for some in calls.values() for call in some]))
-    return {
-        shard: _view(link, prefix, shard, expected[shard], [next(replies) for _ in calls[shard]]) for shard in expected
-    }
+FIELDS = (b"seq", b"nonce", b"acked", b"accepted", b"sealed", b"pending_since")  # of the hash `state`, as read below
 
 
-def _look_at(prefix: str, shard: int, epoch: str | None) -> list[Call[Any]]:
-    keys = shard_keys(prefix, shard)
-    pointers: list[Call[Any]] = [command("GET", keys.epoch), command("SMEMBERS", keys.epochs)]
-    return pointers + (_look_under(prefix, shard, epoch) if epoch else [])
+def read_standing(keys: EpochKeys, current: str, fields: list[Any], pending: int, in_flight: list[bytes]) -> Standing:
+    """A standing from the `FIELDS`, the length of `pending` and the entries of `in_flight`."""
+    seq, nonce, acked, accepted, sealed, since = fields
+    return Standing(
+        shard=keys.shard,
+        epoch=keys.epoch,
+        current=current,
+        seq=int(seq or 0),
+        nonce=(nonce or b"").decode(),
+        acked=int(acked or 0),
+        accepted=int(accepted or 0),
+        sealed=int(sealed or 0),
+        pending_since=int(since) if since and pending else None,
+        pending=pending,
+        in_flight=tuple(_read_id(keys, entry) for entry in in_flight),
+    )
 
 
-def _look_under(prefix: str, shard: int, epoch: str) -> list[Call[Any]]:
-    keys = epoch_keys(prefix, shard, epoch)
+def _read_id(keys: EpochKeys, entry: bytes) -> BatchId:
+    seq, _, nonce = entry.decode().partition(":")
+    return BatchId(keys.shard, keys.epoch, int(seq), nonce)
+
+
+def reads(keys: EpochKeys) -> list[Call[Any]]:
+    """What to ask for the last three arguments of `read_standing`, which are the replies."""
     return [
-        command("HMGET", keys.state, "seq", "nonce"),
-        command("LLEN", keys.pending),
-        command("LRANGE", keys.in_flight, 0, -1),
+        command("HMGET", keys.state, *FIELDS, shard=keys.shard),
+        command("LLEN", keys.pending, shard=keys.shard),
+        command("LRANGE", keys.in_flight, 0, -1, shard=keys.shard),
     ]
-
-
-def _view(link: Link, prefix: str, shard: int, expected: str | None, replies: list[Any]) -> ShardView:
-    error = next((reply for reply in replies if isinstance(reply, LikesError)), None)
-    if isinstance(error, Unavailable):
-        raise error
-    if error:  # of this shard alone, such as another type at one of its keys
-        return ShardView(shard, "", {}, RedisRefused(f"shard {shard}: {error}"))
-    current = (replies[0] or b"").decode()
-    names = sorted({current, *(name.decode() for name in replies[1])} - {""})
-    under = {expected: replies[2:]} if expected else {}
-    under |= {name: ask(link, _look_under(prefix, shard, name)) for name in names if name != expected}
-    return ShardView(shard, current, {name: _read_view(shard, name, under[name]) for name in names})
-
-
-def _read_view(shard: int, epoch: str, replies: list[Any]) -> EpochView:
-    (seq, nonce), pending, in_flight = replies
-    ids = tuple(BatchId(epoch, *scripts.read_id(text)) for text in in_flight)
-    return EpochView(shard, epoch, int(seq or 0), (nonce or b"").decode(), pending, ids)

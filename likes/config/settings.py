@@ -12,11 +12,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from likes.buffer.keys import PREFIX
 from likes.config.folder import absolute, default_folder
 from likes.config.urls import check_database_url, check_redis_url, mask
 from likes.errors import SettingsError
-from likes.items import MAX_SHARDS, shorten
+from likes.items import MAX_SHARDS, NAMESPACE, shorten
 
 ENV_PREFIX = "LIKES_"
 ENV_FILE = Path(".env")
@@ -70,7 +69,7 @@ class Settings(BaseSettings):
     data_dir: Annotated[Path, AfterValidator(_check_folder)] = Field(
         default_factory=default_folder, description="the path of a folder, in UTF-8"
     )
-    prefix: str = Field(default="likes", pattern=f"^{PREFIX}$", description="1 to 64 of A-Z a-z 0-9 _ . : -")
+    prefix: str = Field(default="likes", pattern=f"^{NAMESPACE}$", description="1 to 64 of A-Z a-z 0-9 _ . : -")
     shards: int = Field(default=16, ge=1, le=MAX_SHARDS, description="whole numbers, 1 to 1024")
     interval: Seconds = 300.0
     flush_at_items: int = Field(

@@ -12,25 +12,16 @@ from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
-from likes.batch import Batch
+from likes.batch import Batch, BatchId
+from likes.buffer.calls import command
 from likes.buffer.keys import epoch_keys
-from likes.buffer.scripts import LiveParts, command, live
+from likes.buffer.scripts import Live, live
+from likes.buffer.standing import Standing
 from likes.errors import LikesError
-from likes.items import member_of
+from likes.member import Member, member_of
 from likes.posting.steps import Query, Send, Steps
 
 ATTEMPTS = 100
-
-Member = bytes
-
-
-class Flight(NamedTuple):
-    """Which batch in flight."""
-
-    shard: int
-    epoch: str
-    seq: int
-    nonce: str
 
 
 class LiveTotal(NamedTuple):
@@ -62,17 +53,17 @@ class SeenBatches:
     def __init__(self, most: int = 256) -> None:
         self._most = most
         self._lock = Lock()
-        self._batches: dict[Flight, Mapping[Member, int]] = {}
+        self._batches: dict[BatchId, Mapping[Member, int]] = {}
 
-    def get(self, flight: Flight) -> Mapping[Member, int] | None:
+    def get(self, batch: BatchId) -> Mapping[Member, int] | None:
         """Its deltas, if it was seen."""
         with self._lock:
-            return self._batches.get(flight)
+            return self._batches.get(batch)
 
-    def put(self, flight: Flight, deltas: Mapping[Member, int]) -> None:
+    def put(self, batch: BatchId, deltas: Mapping[Member, int]) -> None:
         """Remember its deltas, and forget the oldest."""
         with self._lock:
-            self._batches[flight] = deltas
+            self._batches[batch] = deltas
             if len(self._batches) > self._most:
                 del self._batches[next(iter(self._batches))]
 
@@ -80,8 +71,8 @@ class SeenBatches:
 class Reader:
     """Reads live totals of one Redis and one database."""
 
-    def __init__(self, prefix: str, read_sql: ReadSql) -> None:
-        self.prefix = prefix
+    def __init__(self, namespace: str, read_sql: ReadSql) -> None:
+        self.namespace = namespace
         self._read_sql = read_sql
         self._epochs: dict[int, str] = {}
         self._seen = SeenBatches()
@@ -91,89 +82,92 @@ class Reader:
         totals: dict[Member, LiveTotal] = {}
         todo = dict(members)
         for _ in range(ATTEMPTS):
-            before = yield from look(self.prefix, self._epochs, todo)
+            before = yield from look(self.namespace, self._epochs, todo)
             known: Known = yield Query(partial(self._read_sql, [m for some in todo.values() for m in some], list(todo)))
-            after = yield from look(self.prefix, self._epochs, todo)
-            flying = yield from self._fetch(after)
+            after = yield from look(self.namespace, self._epochs, todo)
+            flying = yield from self._fetch([now.standing for now in after.values()])
             for shard, now in after.items():
                 then = before.get(shard)
                 in_flight = flying.get(shard)
-                if then and (then.epoch, then.acked) == (now.epoch, now.acked) and in_flight is not None:
+                if then and _none_acknowledged(then.standing, now.standing) and in_flight is not None:
                     totals.update(add_up(todo.pop(shard), now, in_flight, known.totals, known.cursors.get(shard)))
             if not todo:
                 return totals
         raise LikesError("the live total could not be read: batches were acknowledged faster than it could be added up")
 
-    def _fetch(self, parts: Mapping[int, LiveParts]) -> Steps[dict[int, dict[int, Mapping[Member, int]]]]:
+    def _fetch(self, standings: Sequence[Standing]) -> Steps[dict[int, dict[int, Mapping[Member, int]]]]:
         """The deltas in flight of each shard, by seq; a shard one of whose batches is gone is left out."""
-        flights = [Flight(shard, part.epoch, *id_) for shard, part in parts.items() for id_ in part.in_flight]
-        wanted = [flight for flight in flights if self._seen.get(flight) is None]
-        fetched: dict[Flight, Mapping[Member, int]] = {}
+        flying = [batch for standing in standings for batch in standing.in_flight]
+        wanted = [batch for batch in flying if self._seen.get(batch) is None]
+        fetched: dict[BatchId, Mapping[Member, int]] = {}
         if wanted:
-            keys = [epoch_keys(self.prefix, flight.shard, flight.epoch).batch(flight.seq) for flight in wanted]
-            replies: list[Any] = yield Send([command("GET", key) for key in keys])
-            for flight, payload in zip(wanted, replies, strict=True):
+            keys = [epoch_keys(self.namespace, batch.shard, batch.epoch).batch(batch.seq) for batch in wanted]
+            replies: list[Any] = yield Send(
+                [command("GET", key, shard=batch.shard) for key, batch in zip(keys, wanted, strict=True)]
+            )
+            for batch_id, payload in zip(wanted, replies, strict=True):
                 if isinstance(payload, LikesError):
                     raise payload
                 batch = Batch.unpack(payload) if payload else None
-                if batch and batch.id.nonce == flight.nonce:
-                    fetched[flight] = {member_of(d.item.encode(), d.counter.encode()): d.delta for d in batch.deltas}
-                    self._seen.put(flight, fetched[flight])
-        found: dict[int, dict[int, Mapping[Member, int]]] = {shard: {} for shard in parts}
-        for flight in flights:
-            deltas = fetched.get(flight) or self._seen.get(flight)
+                if batch and batch.id == batch_id:
+                    fetched[batch_id] = {member_of(d.item.encode(), d.counter.encode()): d.delta for d in batch.deltas}
+                    self._seen.put(batch_id, fetched[batch_id])
+        found: dict[int, dict[int, Mapping[Member, int]]] = {standing.shard: {} for standing in standings}
+        for batch_id in flying:
+            deltas = fetched.get(batch_id) or self._seen.get(batch_id)
             if deltas is None:
-                found.pop(flight.shard, None)
-            elif flight.shard in found:
-                found[flight.shard][flight.seq] = deltas
+                found.pop(batch_id.shard, None)
+            elif batch_id.shard in found:
+                found[batch_id.shard][batch_id.seq] = deltas
         return found
 
 
-def look(prefix: str, epochs: dict[int, str], members: Mapping[int, Sequence[Member]]) -> Steps[dict[int, LiveParts]]:
+def _none_acknowledged(then: Standing, now: Standing) -> bool:
+    return (then.epoch, then.acked) == (now.epoch, now.acked)
+
+
+def look(namespace: str, epochs: dict[int, str], members: Mapping[int, Sequence[Member]]) -> Steps[dict[int, Live]]:
     """What Redis holds of each shard now; one whose epoch was news (now in `epochs`) is left out this time."""
-    calls = []
-    for shard, some in members.items():
-        epoch = epochs.get(shard, "")
-        calls.append(live(epoch_keys(prefix, shard, epoch), epoch=epoch, members=some))
-    replies: list[LiveParts | LikesError] = yield Send(calls)
-    parts: dict[int, LiveParts] = {}
+    calls = [live(epoch_keys(namespace, shard, epochs.get(shard, "")), some) for shard, some in members.items()]
+    replies: list[Live | LikesError] = yield Send(calls)
+    known: dict[int, Live] = {}
     for shard, reply in zip(members, replies, strict=True):
         if isinstance(reply, LikesError):
             raise reply
-        epochs[shard] = reply.epoch
-        if reply.known:
-            parts[shard] = reply
-    return parts
+        epochs[shard] = reply.standing.current
+        if reply.is_known:
+            known[shard] = reply
+    return known
 
 
-def pending_deltas(prefix: str, members: Mapping[int, Sequence[Member]]) -> Steps[dict[Member, int]]:
+def pending_deltas(namespace: str, members: Mapping[int, Sequence[Member]]) -> Steps[dict[Member, int]]:
     """The pending delta of every member, given by shard."""
     pending: dict[Member, int] = {}
     epochs: dict[int, str] = {}
     todo = dict(members)
     while todo:
-        for shard, parts in (yield from look(prefix, epochs, todo)).items():
-            pending.update(zip(todo.pop(shard), parts.pending, strict=True))
+        for shard, now in (yield from look(namespace, epochs, todo)).items():
+            pending.update(zip(todo.pop(shard), now.deltas, strict=True))
     return pending
 
 
 def add_up(
     members: Sequence[Member],
-    redis: LiveParts,
+    redis: Live,
     in_flight: Mapping[int, Mapping[Member, int]],
     totals: Mapping[Member, int],
     cursor: tuple[str | None, int] | None,
 ) -> dict[Member, LiveTotal]:
     """The live total of each member: what is in flight counts only past the cursor, which the totals were read with."""
     epoch, seq = cursor or (None, 0)
-    if epoch != redis.epoch:
+    if epoch != redis.standing.epoch:
         seq = 0
-    if seq > redis.seq:  # Redis went back, and no flush has noticed yet
+    if seq > redis.standing.seq:  # Redis went back, and no flush has noticed yet
         return {
             member: LiveTotal(totals.get(member, 0), totals.get(member, 0), 0, 0, exact=False) for member in members
         }
     live_totals: dict[Member, LiveTotal] = {}
-    for member, pending in zip(members, redis.pending, strict=True):
+    for member, pending in zip(members, redis.deltas, strict=True):
         database = totals.get(member, 0)
         flying = sum(deltas.get(member, 0) for number, deltas in in_flight.items() if number > seq)
         live_totals[member] = LiveTotal(database + flying + pending, database, flying, pending)

@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 from likes.errors import AddFailed, EntryRefused, OutcomeUnknown
 from likes.items import shorten
+from likes.member import Member, named
 from likes.posting.producer import Part
 
 
 class Sent(NamedTuple):
     """One entry: how much of which member, and the part it went out in."""
 
-    member: bytes
+    member: Member
     delta: int
     part: Part
     position: int
@@ -35,7 +36,7 @@ def raise_unless_counted(sent: Sequence[Sent]) -> None:
     refused: dict[str, str] = {}
     unknown: dict[str, int] = {}
     for member, delta, part, position in sent:
-        item = member.partition(b":")[2].decode()
+        _, item = named(member)
         if part.unknown:
             unknown[item] = delta
         elif part.added is None:

@@ -16,18 +16,18 @@ from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any
 
+from likes.buffer.calls import Call
 from likes.buffer.keys import epoch_keys, fresh_epoch, shard_keys
 from likes.buffer.refusals import NotSent, Unanswered
-from likes.buffer.scripts import Added, Call, add, begin_epoch
+from likes.buffer.scripts import Added, add, begin_epoch
 from likes.errors import LikesError, RedisUnavailable
+from likes.member import Entry
 from likes.posting.steps import Pause, Send, Steps
 
 ENTRIES_A_CALL = 250  # keeps the time one script holds Redis at about a millisecond
 MEMORY_SECONDS = 3600.0  # a producer silent for longer is forgotten by Redis
 UNSENT_PATIENCE_SECONDS = 1.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.01, 0.5
-
-Entry = tuple[bytes, int]  # member, delta
 
 # Counts the time a machine is suspended, which the monotonic clock of Linux does not.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -133,8 +133,8 @@ class Part:
 class Adder:
     """Adds entries to the shards of one Redis. `patience`: seconds to go on sending what is not answered."""
 
-    def __init__(self, prefix: str, patience: float) -> None:
-        self.prefix = prefix
+    def __init__(self, namespace: str, patience: float) -> None:
+        self.namespace = namespace
         self.patience = patience
         self._epochs: dict[int, str] = {}
 
@@ -185,8 +185,7 @@ class Adder:
 
     def _call(self, producer: Producer, part: Part, wants_pending: bool) -> Call[Added]:
         return add(
-            epoch_keys(self.prefix, part.shard, part.epoch),
-            epoch=part.epoch,
+            epoch_keys(self.namespace, part.shard, part.epoch),
             producer=producer.id,
             sequence=part.sequence,
             entries=part.entries,
@@ -199,7 +198,9 @@ class Adder:
             part.epoch = part.epoch or self._epochs.get(part.shard, "")
         lacking = [part for part in parts if not part.epoch]
         if lacking:
-            begin = [begin_epoch(shard_keys(self.prefix, part.shard), old="", fresh=fresh_epoch()) for part in lacking]
+            begin = [
+                begin_epoch(shard_keys(self.namespace, part.shard), old="", fresh=fresh_epoch()) for part in lacking
+            ]
             replies: list[Any] = yield Send(begin)
             for part, reply in zip(lacking, replies, strict=True):
                 if isinstance(reply, LikesError):

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from likes.buffer.calls import Call
 from likes.buffer.links.link import AsyncLink, Link
-from likes.buffer.scripts import Call
 
 T = TypeVar("T")
 

@@ -11,15 +11,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from likes.buffer import scripts
 from likes.buffer.buffer import Buffer
-from likes.buffer.inventory import CHUNK, EMPTY, current_epoch, find_deltas, take_stock
-from likes.buffer.keys import epoch_keys
-from likes.buffer.links.link import ask
+from likes.buffer.inventory import EMPTY, current_epoch, find_deltas, put_among_pending, take_stock
+from likes.member import Member
 from likes.reports.comparison import Comparison, Problem
 from likes.sql import books
-from likes.sql.cursors import Cursor
-from likes.sql.engine import reading
 from likes.sql.ledger import Ledger
 
 PAUSES = (0, 0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # seconds before each look at a shard, until nothing came in between
@@ -76,8 +72,7 @@ def audit(buffer: Buffer, ledger: Ledger, shards: int, *, repair: bool = False) 
     """
     known = ledger.cursors()
     of_shards = [_audit_shard(buffer, ledger, shard, repair) for shard in sorted({*range(shards), *known})]
-    with reading(ledger.engine) as connection:
-        sums = books.sums(connection)
+    sums = books.sums(ledger.engine)
     problems = [f"shard {shard.shard}: {problem}" for shard in of_shards for problem in shard.problems]
     notes = [f"shard {shard.shard}: {note}" for shard in of_shards for note in shard.notes]
     if sums.is_saturated:
@@ -103,17 +98,17 @@ def audit(buffer: Buffer, ledger: Ledger, shards: int, *, repair: bool = False) 
 def _audit_shard(buffer: Buffer, ledger: Ledger, shard: int, repair: bool) -> ShardAudit:
     comparison, found = _look_until_sure(buffer, ledger, shard)
     redis, missing = comparison.redis, comparison.redis.missing if comparison.is_steady else ()
-    repaired = _repair(buffer, shard, redis.epoch, missing) if repair and missing else 0
+    repaired = put_among_pending(buffer, shard, redis.standing.epoch, missing) if repair else 0
     problems = [problem.text for problem in found if not (repair and problem.kind == "entries")]
     return ShardAudit(
         shard=shard,
-        epoch=redis.epoch or None,
+        epoch=redis.standing.epoch or None,
         ok=not problems,
-        accepted=redis.state.accepted,
-        sealed=redis.state.sealed,
+        accepted=redis.standing.accepted,
+        sealed=redis.standing.sealed,
         applied=comparison.applied,
         in_flight=comparison.in_flight,
-        pending=redis.pending if comparison.is_still else redis.state.accepted - redis.state.sealed,
+        pending=redis.pending if comparison.is_still else redis.standing.accepted - redis.standing.sealed,
         dead_letters=comparison.dead_letters,
         written_off=comparison.written_off,
         missing_entries=len(missing),
@@ -129,7 +124,7 @@ def _look_until_sure(buffer: Buffer, ledger: Ledger, shard: int) -> tuple[Compar
     """The comparison least disturbed, and its problems that another one found too."""
     seen: Counter[tuple[str, int]] = Counter()
     best: Comparison | None = None
-    epoch, members = "", list[bytes]()
+    epoch, members = "", list[Member]()
     for pause in PAUSES:
         time.sleep(pause)
         if epoch != (now := current_epoch(buffer, shard)):
@@ -145,19 +140,9 @@ def _look_until_sure(buffer: Buffer, ledger: Ledger, shard: int) -> tuple[Compar
     return best, [problem for problem in best.problems() if seen[problem[:2]] > 1]
 
 
-def _compare(buffer: Buffer, ledger: Ledger, shard: int, epoch: str, members: Sequence[bytes]) -> Comparison:
-    with reading(ledger.engine) as connection:
-        before = books.of_shard(connection, ledger.namespace, shard)
+def _compare(buffer: Buffer, ledger: Ledger, shard: int, epoch: str, members: Sequence[Member]) -> Comparison:
+    before = books.of_shard(ledger.engine, ledger.namespace, shard)
     redis = take_stock(buffer, shard, epoch, members) if epoch else EMPTY
-    stood = _place(before.cursor) == _place(ledger.cursors().get(shard))
+    after = ledger.cursors().get(shard)
+    stood = (before.cursor and before.cursor.place) == (after and after.place)
     return Comparison(shard, before, redis, stood and redis.is_steady, stood and redis.is_still)
-
-
-def _place(cursor: Cursor | None) -> tuple[str | None, int, str] | None:
-    return cursor and (cursor.epoch, cursor.seq, cursor.nonce)
-
-
-def _repair(buffer: Buffer, shard: int, epoch: str, missing: Sequence[bytes]) -> int:
-    keys, now = epoch_keys(buffer.prefix, shard, epoch), time.time_ns() // 1_000_000
-    chunks = (missing[i : i + CHUNK] for i in range(0, len(missing), CHUNK))
-    return sum(sum(ask(buffer.link, [scripts.repair(keys, now=now, members=chunk)])) for chunk in chunks)

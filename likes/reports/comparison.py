@@ -54,7 +54,7 @@ class Comparison(NamedTuple):
     @property
     def is_saturated(self) -> bool:
         """A sum reached the limits of 64 bits, past which it says nothing any more."""
-        sums = (self.redis.state.accepted, self.redis.state.sealed, self.applied)
+        sums = (self.redis.standing.accepted, self.redis.standing.sealed, self.applied)
         return any(number in (MIN_DELTA, MAX_DELTA) for number in sums)
 
     def problems(self) -> list[Problem]:
@@ -68,7 +68,8 @@ class Comparison(NamedTuple):
 
     @property
     def _is_one_epoch(self) -> bool:
-        return bool(self.redis.epoch and self.books.cursor and self.books.cursor.epoch == self.redis.epoch)
+        cursor, epoch = self.books.cursor, self.redis.standing.epoch
+        return bool(epoch and cursor and cursor.epoch == epoch)
 
     @property
     def _ahead(self) -> list[int]:
@@ -78,7 +79,7 @@ class Comparison(NamedTuple):
     def _in_epochs(self) -> Iterator[Problem]:
         cursor = self.books.cursor
         if cursor and cursor.epoch and not self._is_one_epoch:
-            what = f"points at epoch {self.redis.epoch}" if self.redis.epoch else "is empty"
+            what = f"points at epoch {self.redis.standing.epoch}" if self.redis.standing.epoch else "is empty"
             text = f"the database is at epoch {cursor.epoch}, Redis {what}: emptied or replaced since the last flush"
             yield Problem("epoch", 0, text)
 
@@ -99,33 +100,32 @@ class Comparison(NamedTuple):
             yield Problem("applied", off, text)
 
     def _in_numbers(self) -> Iterator[Problem]:
-        cursor, state = self.books.cursor, self.redis.state
+        cursor, standing = self.books.cursor, self.redis.standing
         for seq, delta in self.redis.in_flight.items():
             if delta is None and seq in self._ahead:
                 yield Problem("content", seq, f"batch {seq} is in flight, but its content is gone")
         if cursor and self._is_one_epoch:
-            between = state.seq - cursor.seq - len(self._ahead)
-            if between < 0 or (state.seq == cursor.seq and state.nonce != cursor.nonce):
-                text = f"Redis went back: it is at batch {state.seq}, the database at {cursor.seq}"
+            between = standing.seq - cursor.seq - len(self._ahead)
+            if between < 0 or (standing.seq == cursor.seq and standing.nonce != cursor.nonce):
+                text = f"Redis went back: it is at batch {standing.seq}, the database at {cursor.seq}"
                 yield Problem("back", between, text)
             elif between:
-                text = (
-                    f"of batches {cursor.seq + 1} to {state.seq}, {between} are neither in the database nor in flight"
-                )
+                some = f"of batches {cursor.seq + 1} to {standing.seq}, {between}"
+                text = f"{some} are neither in the database nor in flight"
                 yield Problem("between", between, text)
 
     def _in_sums(self) -> Iterator[Problem]:
         accounted = self.applied + self.in_flight + self.dead_letters + self.written_off
-        off = self.redis.state.sealed - accounted
+        off = self.redis.standing.sealed - accounted
         if off:
             text = (
-                f"sealed {self.redis.state.sealed}, but applied {self.applied} + in flight {self.in_flight}"
+                f"sealed {self.redis.standing.sealed}, but applied {self.applied} + in flight {self.in_flight}"
                 f" + dead letters {self.dead_letters} + written off {self.written_off} = {accounted}"
             )
             yield Problem("sealed", off, text)
 
     def _in_keys(self) -> Iterator[Problem]:
-        expected = self.redis.state.accepted - self.redis.state.sealed
+        expected = self.redis.standing.accepted - self.redis.standing.sealed
         off = self.redis.pending - expected
         if off:
             text = f"accepted - sealed = {expected} should be pending, but the keys hold {self.redis.pending}"

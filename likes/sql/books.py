@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Integer, Table, func, literal, select, union_all
+from sqlalchemy import Connection, Engine, Integer, Table, func, literal, select, union_all
 
 from likes.deltas import MAX_DELTA, MIN_DELTA
 from likes.sql import cursors as cursor_rows
 from likes.sql.cursors import Cursor
+from likes.sql.engine import reading
 from likes.sql.incidents import Kind
 from likes.sql.sums import exact_sum, joined
 from likes.sql.tables import batches, cursors, dead_letters, incidents, retired_epochs, totals
@@ -49,8 +50,13 @@ class Sums(NamedTuple):
     is_saturated: bool
 
 
-def of_shard(connection: Connection, namespace: str, shard: int) -> Books:
+def of_shard(engine: Engine, namespace: str, shard: int) -> Books:
     """The books of one shard; consistent if its cursor is the same before and after."""
+    with reading(engine) as connection:
+        return _of_shard(connection, namespace, shard)
+
+
+def _of_shard(connection: Connection, namespace: str, shard: int) -> Books:
     cursor = cursor_rows.read_all(connection, namespace).get(shard)
     epoch = cursor.epoch if cursor else None
 
@@ -76,11 +82,12 @@ def of_shard(connection: Connection, namespace: str, shard: int) -> Books:
     )
 
 
-def sums(connection: Connection) -> Sums:
+def sums(engine: Engine) -> Sums:
     """All sums, in one statement so that no flush comes in between."""
     parts = cursors.c.applied_delta, retired_epochs.c.applied_delta, dead_letters.c.applied_delta
     each = [select(literal(i, Integer), *exact_sum(part)) for i, part in enumerate((totals.c.total, *parts))]
-    found = {i: joined(halves) for i, *halves in connection.execute(union_all(*each))}
     limits = [select(part).where(part.in_((MIN_DELTA, MAX_DELTA))) for part in parts]
-    is_saturated = connection.execute(union_all(*limits).limit(1)).first() is not None
+    with reading(engine) as connection:
+        found = {i: joined(halves) for i, *halves in connection.execute(union_all(*each))}
+        is_saturated = connection.execute(union_all(*limits).limit(1)).first() is not None
     return Sums(found[0], found[1] + found[2] + found[3], is_saturated)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, or_, select, update
 
+from likes.batch import Place
 from likes.errors import LikesError
 from likes.sql.tables import cursors, retired_epochs
 
@@ -27,6 +28,11 @@ class Cursor(NamedTuple):
     replid: str
     run_id: str
     updated_at: datetime
+
+    @property
+    def place(self) -> Place:
+        """How far the shard's chain was counted."""
+        return Place(self.epoch, self.seq, self.nonce)
 
 
 _COLUMNS = (

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, insert
 from sqlalchemy.exc import DBAPIError
 
-from likes.batch import Batch
+from likes.batch import Batch, BatchId
 from likes.deltas import Deltas
 from likes.sql.dialects import dialect_of
 from likes.sql.tables import dead_letters
@@ -59,15 +59,12 @@ def add_or_refuse(connection: Connection, deltas: Deltas, now: datetime) -> list
     return []
 
 
-def write(connection: Connection, namespace: str, batch: Batch, letters: Iterable[DeadLetter], now: datetime) -> None:
+def write(connection: Connection, namespace: str, batch: BatchId, letters: Iterable[DeadLetter], now: datetime) -> None:
     """Keep `letters` of a batch."""
     rows = [
         {
             "namespace": namespace,
-            "shard": batch.shard,
-            "epoch": batch.id.epoch,
-            "seq": batch.id.seq,
-            "nonce": batch.id.nonce,
+            **batch._asdict(),
             "at": now,
             **letter._asdict(),
         }

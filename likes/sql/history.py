@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
+from likes.batch import BatchId
 from likes.sql.engine import reading
 from likes.sql.tables import batches
 
@@ -26,6 +27,22 @@ class AppliedBatch(NamedTuple):
 
 
 _ROW = select(*(batches.c[name] for name in AppliedBatch._fields))
+
+
+def count_batches(engine: Engine, namespace: str) -> int:
+    """How many rows there are."""
+    count = select(func.count()).select_from(batches).where(batches.c.namespace == namespace)
+    with reading(engine) as connection:
+        return connection.execute(count).scalar_one()
+
+
+def deltas_counted(engine: Engine, namespace: str, batch: BatchId) -> list[int]:
+    """The sum of each row that a batch has, whatever its number: one, if it was counted as it should be."""
+    rows = select(batches.c.delta).where(
+        batches.c.namespace == namespace, batches.c.shard == batch.shard, batches.c.nonce == batch.nonce
+    )
+    with reading(engine) as connection:
+        return [*connection.scalars(rows)]
 
 
 def newest_batches(engine: Engine, namespace: str, limit: int, shard: int | None = None) -> list[AppliedBatch]:

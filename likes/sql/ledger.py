@@ -1,39 +1,39 @@
-"""Counting batches: their cursors, the totals and their ledger rows move in one transaction, or none of them does."""
+"""Counting: the cursors, the totals and the rows of the ledger move in one transaction, or none of them does."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import NamedTuple
+from functools import partial
+from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from likes.batch import Batch, BatchId
+from likes.batch import BatchId
+from likes.chain import Chain
+from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
-from likes.sql import cursors, dead_letters
+from likes.errors import LikesError
+from likes.sql import cursors, incidents
 from likes.sql.cursors import Cursor
 from likes.sql.dialects import dialect_of
-from likes.sql.engine import reading
-from likes.sql.moves import Chain, by_shard, delta_of, is_linked, move_cursors
-from likes.sql.tables import batches
-from likes.sql.tables import dead_letters as dead_letter_table
+from likes.sql.engine import describe, reading
+from likes.sql.incidents import Kind
+from likes.sql.locked_shard import LockedShard
+from likes.sql.moves import move_cursors
+from likes.sql.rows import is_recorded, write_rows
+from likes.sql.schema import url_of
 from likes.sql.transaction import transact
 
-_RECORD = insert(batches)
-LONGEST_PAYLOAD = 2**22  # 5,000 entries of ours stay below; MariaDB takes 16 MiB a packet
+BYTES_A_TRANSACTION = 2**19  # a packet of MySQL's takes that, however much of it has to be escaped
 
-
-class Applied(NamedTuple):
-    """What a batch did: entries counted, their sum, entries set aside."""
-
-    items: int
-    delta: int
-    dead_letters: int
+T = TypeVar("T")
 
 
 class _NotAll(Exception):
-    """Not every batch is the next of its shard."""
+    """Not every chain follows its cursor."""
 
 
 class Ledger:
@@ -43,6 +43,11 @@ class Ledger:
         self.engine = engine
         self.namespace = namespace
         self.worker = worker
+
+    @property
+    def where(self) -> str:
+        """The kind of database and where it is, for messages."""
+        return describe(url_of(self.engine))
 
     def cursors(self) -> dict[int, Cursor]:
         """The cursors of all shards that have one."""
@@ -57,119 +62,88 @@ class Ledger:
                 cursors.retired(connection, self.namespace, shard),
             )
 
+    def has(self, batch: BatchId) -> bool:
+        """True if this very batch was counted or set aside."""
+        with reading(self.engine) as connection:
+            return is_recorded(connection, self.namespace, batch)
+
     def claim(self, shards: Collection[int], redis_name: str) -> None:
         """Give shards their first cursor; those that have one keep it."""
         now = datetime.now(UTC)
         transact(self.engine, lambda connection: cursors.claim(connection, self.namespace, shards, redis_name, now))
 
-    def apply_all(self, following: Sequence[Batch]) -> list[Applied] | None:
-        """Count batches of several shards in one transaction, those of one shard in their order. None, and nothing
-        done, unless each is the next of its shard and the database takes every entry. It is tried once, as each may be
-        tried alone afterwards.
+    def apply(self, chains: Sequence[Chain]) -> list[Chain]:
+        """Count chains, one of a shard at most, in as few transactions as take them; those that are in SQL now.
+
+        A transaction counts all of its chains, every entry of them, or does nothing. It is tried once. What is left
+        out did not follow its cursor, or the database did not take it: `locked` shows which, each shard alone.
         """
-        deltas = Deltas.joined(batch.deltas for batch in following)
-        chains = by_shard(following)
-        sums = [*(batch.delta for batch in following), *map(delta_of, chains), *deltas.numbers]
-        if (
-            any(batch.misfits for batch in following)
-            or not all(map(is_linked, chains))
-            or clamped(min(sums)) > min(sums)
-            or clamped(max(sums)) < max(sums)
-        ):
-            return None
+        applied: list[Chain] = []
+        in_order = sorted(chains, key=lambda chain: chain.shard)  # as all workers lock: else they deadlock
+        with suppress(LikesError):  # whose fault it is, or whether it was too much at once, shows when each goes alone
+            for some in _portions(in_order):
+                applied += some if self._apply_whole(some) else ()
+        return applied
+
+    def _apply_whole(self, chains: Sequence[Chain]) -> bool:
+        deltas = Deltas.joined(batch.deltas for chain in chains for batch in chain.batches)
+        sums = [*(batch.delta for chain in chains for batch in chain.batches), *(chain.delta for chain in chains)]
+        numbers = [*sums, *deltas.numbers]
+        if not all(chain.is_whole for chain in chains) or min(numbers) < MIN_DELTA or max(numbers) > MAX_DELTA:
+            return False
         began = datetime.now(UTC)
         try:
-            transact(self.engine, lambda connection: self._count_all(connection, chains, deltas, began), attempts=1)
+            transact(self.engine, lambda connection: self._count(connection, chains, deltas, began), attempts=1)
         except DBAPIError as error:
             if not dialect_of(self.engine).is_bad_data(error):
                 raise
-            return None
+            return False
         except _NotAll:
-            return None
-        return [*map(_whole, following)]
+            return False
+        return True
 
-    def _count_all(self, connection: Connection, chains: Sequence[Chain], deltas: Deltas, began: datetime) -> None:
+    def _count(self, connection: Connection, chains: Sequence[Chain], deltas: Deltas, began: datetime) -> None:
         now = datetime.now(UTC)
         if not move_cursors(connection, self.namespace, chains, now):
             raise _NotAll
         if deltas:
             dialect_of(connection).add_to_totals(connection, deltas, now)
-        self._record(connection, [(batch, _whole(batch)) for chain in chains for batch in chain], began)
+        counted = [(batch, Counted.whole(batch)) for chain in chains for batch in chain.batches]
+        write_rows(connection, self.namespace, self.worker, counted, began)
 
-    def apply(self, batch: Batch) -> Applied | None:
-        """Count the batch, setting aside the entries that the database refuses; None, and nothing done, if it is not
-        the next of its shard.
-        """
-        began = datetime.now(UTC)
-        return transact(self.engine, lambda connection: self._count_if_next(connection, batch, began))
-
-    def _count_if_next(self, connection: Connection, batch: Batch, began: datetime) -> Applied | None:
-        cursor = cursors.lock(connection, self.namespace, batch.shard)
-        return self.count_next(connection, batch, cursor, began) if follows(batch, cursor) else None
-
-    def count_next(self, connection: Connection, batch: Batch, cursor: Cursor, began: datetime) -> Applied:
-        """Count a batch that follows its locked cursor, setting aside the entries that the database refuses."""
-        now = datetime.now(UTC)
-        refused = dead_letters.add_or_refuse(connection, Deltas.joined([batch.deltas]), now)
-        letters = [*dead_letters.misfits_of(batch), *refused]
-        dead = {(letter.counter, letter.item) for letter in refused}
-        counted = [delta for delta in batch.deltas if (delta.counter, delta.item) not in dead]
-        applied = Applied(len(counted), clamped(sum(delta.delta for delta in counted)), len(letters))
-        there = cursor._replace(
-            seq=batch.id.seq, nonce=batch.id.nonce, applied_delta=clamped(cursor.applied_delta + applied.delta)
+    def locked(self, shard: int, work: Callable[[LockedShard], T]) -> T:
+        """Run `work` on one shard in a transaction that holds its cursor's lock; it must be safe to repeat."""
+        return transact(
+            self.engine, lambda connection: work(LockedShard(connection, self.namespace, shard, self.worker))
         )
-        cursors.move(connection, self.namespace, there, now)
-        dead_letters.write(connection, self.namespace, batch, letters, now)
-        self._record(connection, [(batch, applied)], began)
-        return applied
 
-    def _record(self, connection: Connection, counted: Iterable[tuple[Batch, Applied]], began: datetime) -> None:
-        now = datetime.now(UTC)
-        rows = [
-            {
-                "namespace": self.namespace,
-                "shard": batch.shard,
-                "epoch": batch.id.epoch,
-                "seq": batch.id.seq,
-                "nonce": batch.id.nonce,
-                "items": applied.items,
-                "delta": applied.delta,
-                "sealed_at": batch.sealed_at,
-                "applied_at": now,
-                "duration_ms": max(0, round((now - began).total_seconds() * 1000)),
-                "worker": self.worker,
-                "payload": batch.payload if len(batch.payload) <= LONGEST_PAYLOAD else None,
-            }
-            for batch, applied in counted
-        ]
-        connection.execute(_RECORD, rows)
+    def close_books(self, shard: int, epoch: str, *, accepted: int, sealed: int) -> None:
+        """Keep what Redis counted under a retired epoch, before its keys are dropped."""
+        close = partial(cursors.close_books, accepted=accepted, sealed=sealed)
+        transact(self.engine, lambda connection: close(connection, self.namespace, shard, epoch))
+
+    def note_server(
+        self, run_id: str, replid: str, *, incident: tuple[Kind, str] | None = None, since: datetime | None = None
+    ) -> None:
+        """Remember which server answers now. `incident`: what that means, if nobody has noted it before."""
+
+        def work(connection: Connection) -> None:
+            if cursors.note_server(connection, self.namespace, replid, run_id) and incident:
+                now = datetime.now(UTC)
+                incidents.record(connection, self.namespace, *incident, now=now, exposed_from=since)
+
+        transact(self.engine, work)
 
 
-def follows(batch: Batch, cursor: Cursor) -> bool:
-    """True if the batch is the next on the chain of the cursor's epoch."""
-    here = (cursor.epoch, cursor.seq, cursor.nonce)
-    return here == (batch.id.epoch, batch.id.seq - 1, batch.previous)
-
-
-def _whole(batch: Batch) -> Applied:
-    return Applied(len(batch.deltas), batch.delta, 0)
-
-
-def is_recorded(connection: Connection, namespace: str, shard: int, batch: BatchId) -> bool:
-    """True if this very batch is in the ledger or was set aside as dead letters."""
-    for table in (batches, dead_letter_table):
-        same = select(table.c.seq).where(
-            table.c.namespace == namespace,
-            table.c.shard == shard,
-            table.c.epoch == batch.epoch,
-            table.c.seq == batch.seq,
-            table.c.nonce == batch.nonce,
-        )
-        if connection.execute(same.limit(1)).first():
-            return True
-    return False
-
-
-def clamped(delta: int) -> int:
-    """`delta`, held within 64 bits: a sum that left them is no longer exact, but must not stop the flush."""
-    return max(MIN_DELTA, min(MAX_DELTA, delta))
+def _portions(chains: Sequence[Chain]) -> Iterator[list[Chain]]:
+    """`chains` in parts that one transaction takes."""
+    portion: list[Chain] = []
+    size = 0
+    for chain in chains:
+        if portion and size + chain.bytes > BYTES_A_TRANSACTION:
+            yield portion
+            portion, size = [], 0
+        portion.append(chain)
+        size += chain.bytes
+    if portion:
+        yield portion

@@ -1,29 +1,25 @@
-"""Chains: batches of one shard in a row, each on top of the one before; its cursor moves past all of them at once."""
+"""Moving cursors past chains: the rule that keeps every batch from being counted twice, as SQL says it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from itertools import groupby, pairwise
-from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, update
 
-from likes.batch import Batch
+from likes.chain import Chain
 from likes.sql.tables import cursors
 
-Chain = Sequence[Batch]
-
-# Built once: it runs for every chain. The rule "cursor": only from just before the first batch, on the nonce it names.
+# Built once: it runs for every chain. Only from the very place that the chain follows (`Batch.follows`).
 _MOVE_ON = (
     update(cursors)
     .where(
         cursors.c.namespace == bindparam("in_namespace"),
         cursors.c.shard == bindparam("of_shard"),
-        cursors.c.epoch == bindparam("in_epoch"),
-        cursors.c.seq == bindparam("after"),
-        cursors.c.nonce == bindparam("previous"),
+        cursors.c.epoch == bindparam("from_epoch"),
+        cursors.c.seq == bindparam("from_seq"),
+        cursors.c.nonce == bindparam("from_nonce"),
     )
     .values(
         seq=bindparam("seq"),
@@ -34,22 +30,6 @@ _MOVE_ON = (
 )
 
 
-def by_shard(batches: Iterable[Batch]) -> list[Chain]:
-    """The chains of several shards, in an order that is the same for all workers: so they lock without a deadlock."""
-    shard_of = attrgetter("shard")
-    return [list(chain) for _, chain in groupby(sorted(batches, key=shard_of), key=shard_of)]
-
-
-def is_linked(chain: Chain) -> bool:
-    """True if each batch is on top of the one before."""
-    return all((batch.id.epoch, batch.id.seq - 1, batch.previous) == before.id for before, batch in pairwise(chain))
-
-
-def delta_of(chain: Chain) -> int:
-    """The sum of all its deltas."""
-    return sum(batch.delta for batch in chain)
-
-
 def move_cursors(connection: Connection, namespace: str, chains: Sequence[Chain], now: datetime) -> bool:
     """Move each cursor past its chain; False unless all of them stood just before."""
     moves = [_move(namespace, chain, now) for chain in chains]
@@ -57,15 +37,15 @@ def move_cursors(connection: Connection, namespace: str, chains: Sequence[Chain]
 
 
 def _move(namespace: str, chain: Chain, now: datetime) -> dict[str, Any]:
-    first, last = chain[0], chain[-1]
+    before, end = chain.before, chain.end
     return {
         "in_namespace": namespace,
-        "of_shard": first.shard,
-        "in_epoch": first.id.epoch,
-        "after": first.id.seq - 1,
-        "previous": first.previous,
-        "seq": last.id.seq,
-        "nonce": last.id.nonce,
-        "delta": delta_of(chain),
+        "of_shard": chain.shard,
+        "from_epoch": before.epoch,
+        "from_seq": before.seq,
+        "from_nonce": before.nonce,
+        "seq": end.seq,
+        "nonce": end.nonce,
+        "delta": chain.delta,
         "updated_at": now,
     }

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, Integer, Select, cast, literal, null, select, tup
 
 from likes.errors import DatabaseUnavailable
 from likes.live.reading import Known
+from likes.member import Member, member_of, named
 from likes.sql.engine import reading
 from likes.sql.tables import COUNTER, EPOCH, ITEM, cursors, totals
 
@@ -33,27 +34,27 @@ class KnownTotals:
         self._engine = engine
         self._namespace = namespace
 
-    def __call__(self, members: Sequence[bytes], shards: Sequence[int]) -> Known:
+    def __call__(self, members: Sequence[Member], shards: Sequence[int]) -> Known:
         """The totals of `members` and the cursors of `shards`, all of one moment."""
         try:
             return self._read(members, shards)
         except DatabaseUnavailable:  # of a connection kept from before the database was restarted, most likely
             return self._read(members, shards)
 
-    def _read(self, members: Sequence[bytes], shards: Sequence[int]) -> Known:
-        wanted = [tuple(member.decode().split(":", 1)) for member in members]
+    def _read(self, members: Sequence[Member], shards: Sequence[int]) -> Known:
+        wanted = [named(member) for member in members]
         of_items = select(
             totals.c.counter, totals.c.item, totals.c.total, cast(null(), EPOCH), literal(-1, Integer)
         ).where(tuple_(totals.c.counter, totals.c.item).in_(wanted))
         of_shards = select(
             cast(null(), COUNTER), cast(null(), ITEM), cursors.c.seq, cursors.c.epoch, cursors.c.shard
         ).where(cursors.c.namespace == self._namespace, cursors.c.shard.in_(shards))
-        found: dict[bytes, int] = {}
+        found: dict[Member, int] = {}
         stood: dict[int, tuple[str | None, int]] = {}
         with reading(self._engine) as connection:
             for counter, item, number, epoch, shard in connection.execute(union_all(of_items, of_shards)):
                 if shard < 0:
-                    found[f"{counter}:{item}".encode()] = number
+                    found[member_of(item.encode(), counter.encode())] = number
                 else:
                     stood[shard] = (epoch, number)
         return Known(found, stood)

@@ -8,13 +8,14 @@ from threading import Event, Thread
 from typing import Any
 
 from likes.buffer import scripts
+from likes.buffer.calls import Script
 from tests.bench.figure import Figure, at_most
 from tests.bench.percentile import percentile
 from tests.bench.report import progress
 from tests.bench.stand import Stand
 from tests.bench.traffic import crowd, deltas
 
-SCRIPTS = {script.sha: script.name for script in vars(scripts).values() if isinstance(script, scripts.Script)}
+SCRIPTS = {script.sha: script.name for script in vars(scripts).values() if isinstance(script, Script)}
 PAUSE_SECONDS = 0.02  # between batches of posts
 
 

@@ -5,24 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from hashlib import sha1
 from typing import Any
 
 import pytest
 import redis
 
-from likes.batch import Batch, BatchId
+from likes.batch import Batch, BatchId, Place
 from likes.buffer import scripts
+from likes.buffer.calls import Call, Script, command
 from likes.buffer.keys import EpochKeys, epoch_keys
 from likes.buffer.links.link import Link, ask
-from likes.buffer.scripts import Added, Call, HandedOff
+from likes.buffer.scripts import Added, HandedOff
+from likes.buffer.standing import Standing
 from likes.connect import Places
 from likes.errors import RedisFull, RedisRefused, RedisUnavailable
+from likes.member import Member, members_of
 from tests.servers import RedisServer, free_port
 from tests.waiting import wait_until
 
 NOW = 1_770_000_000_000
 NONCES = [f"{n:032x}" for n in range(10)]
+
+
+def members(*items: str) -> list[Member]:
+    return members_of([item.encode() for item in items], b"likes")
 
 
 class Shard:
@@ -44,28 +52,27 @@ class Shard:
         return str(self.call(scripts.begin_epoch(self.keys, old=old, fresh=fresh)))
 
     def add(self, entries: dict[str, int], *, sequence: int, producer: str = "p", epoch: str = "e") -> Added:
-        members = [(f"likes:{item}".encode(), delta) for item, delta in entries.items()]
         keys = epoch_keys("likes", 3, epoch)
+        each = [*zip(members(*entries), entries.values(), strict=True)]
         added: Added = self.call(
-            scripts.add(keys, epoch=epoch, producer=producer, sequence=sequence, entries=members, wants_pending=True)
+            scripts.add(keys, producer=producer, sequence=sequence, entries=each, wants_pending=True)
         )
         return added
 
     def hand_off(self, *items: str, seq: int = 0, nonce: str = "", **options: Any) -> HandedOff | None:
         arguments: dict[str, Any] = {"in_flight": 0, "next_head": 0, "pending_since": None} | options
         arguments.setdefault("fresh_nonce", NONCES[seq + 1])
-        head = [f"likes:{item}".encode() for item in items]
         sealed: HandedOff | None = self.call(
-            scripts.hand_off(self.keys, epoch="e", shard=3, seq=seq, nonce=nonce, now=NOW, head=head, **arguments)
+            scripts.hand_off(self.keys, after=Place("e", seq, nonce), now=NOW, head=members(*items), **arguments)
         )
         return sealed
 
     def acknowledge(self, seq: int, nonce: str) -> bool:
-        return bool(self.call(scripts.acknowledge(self.keys, BatchId("e", seq, nonce))))
+        return bool(self.call(scripts.acknowledge(self.keys, BatchId(3, "e", seq, nonce))))
 
     def delta(self, item: str) -> str:
         """The key of a delta."""
-        return self.keys.delta(f"likes:{item}".encode()).decode()
+        return self.keys.delta(*members(item)).decode()
 
     def pending(self) -> list[str]:
         members: list[str] = self.redis.lrange(self.keys.pending, 0, -1)
@@ -128,7 +135,7 @@ def test_add_to_another_epoch_does_nothing_and_names_the_current_one(shard: Shar
     if current:
         shard.begin(current, old="e")
     else:
-        shard.redis.delete(shard.keys.epoch)
+        shard.redis.delete(shard.keys.pointer)
     before = shard.everything()
     assert shard.add({"a": 1}, sequence=1) == Added(current, False, {}, ())
     assert shard.everything() == before
@@ -201,7 +208,7 @@ def test_a_hand_off_seals_what_is_pending(shard: Shard) -> None:
     handed_off = shard.hand_off("a", "b", next_head=5, pending_since=123)
     assert handed_off
     batch = handed_off.batch
-    assert (batch.shard, batch.id, batch.previous) == (3, BatchId("e", 1, NONCES[1]), "")
+    assert (batch.id, batch.previous) == (BatchId(3, "e", 1, NONCES[1]), "")
     assert batch.sealed_at.timestamp() * 1000 == NOW
     assert sealed(handed_off) == {"a": 3, "b": -2}
     assert handed_off.next_head == (b"likes:c",)
@@ -350,7 +357,7 @@ def test_two_that_begin_at_once_end_in_one_epoch(shard: Shard) -> None:
 
 def test_an_epoch_is_dropped_only_when_it_is_left_behind_and_empty(shard: Shard) -> None:
     def drop() -> bool:
-        return bool(shard.call(scripts.drop_epoch(shard.keys, "e")))
+        return bool(shard.call(scripts.drop_epoch(shard.keys)))
 
     assert not drop()
     shard.add({"a": 1}, sequence=1)
@@ -361,7 +368,7 @@ def test_an_epoch_is_dropped_only_when_it_is_left_behind_and_empty(shard: Shard)
     assert not drop()
     shard.acknowledge(1, NONCES[1])
     assert drop()
-    assert set(shard.redis.keys()) == {shard.keys.epoch.decode(), shard.keys.epochs.decode()}
+    assert set(shard.redis.keys()) == {shard.keys.pointer.decode(), shard.keys.epochs.decode()}
     assert shard.redis.smembers(shard.keys.epochs) == {"next"}
     assert drop()
 
@@ -370,11 +377,22 @@ def test_an_epoch_is_dropped_only_when_it_is_left_behind_and_empty(shard: Shard)
 
 
 def test_confirm_tells_where_a_shard_stands(shard: Shard) -> None:
-    assert shard.call(scripts.confirm(shard.keys)) == scripts.Confirmed("e", 0, "", 0, 0, ())
+    assert shard.call(scripts.confirm(shard.keys)) == Standing(3, "e", current="e")
     shard.add({"a": 5, "b": 1}, sequence=1)
     shard.hand_off("a")
-    confirmed = scripts.Confirmed("e", 1, NONCES[1], 6, 5, ((1, NONCES[1]),))
-    assert shard.call(scripts.confirm(shard.keys)) == confirmed
+    confirmed: Standing = shard.call(scripts.confirm(shard.keys))
+    assert confirmed.pending_since and confirmed.pending_since > NOW
+    assert replace(confirmed, pending_since=None) == Standing(
+        3,
+        "e",
+        current="e",
+        seq=1,
+        nonce=NONCES[1],
+        accepted=6,
+        sealed=5,
+        pending=1,
+        in_flight=(BatchId(3, "e", 1, NONCES[1]),),
+    )
     before = shard.everything()
     shard.redis.config_set("maxmemory", 1)
     try:
@@ -391,7 +409,7 @@ def test_a_replica_answers_reads_but_fails_to_confirm(own_valkey: Callable[..., 
     on_master.begin()
     on_master.add({"a": 1}, sequence=1)
     wait_until(lambda: on_replica.redis.get(on_replica.delta("a")) == "1")
-    assert on_replica.call(scripts.live(on_replica.keys, epoch="e", members=[b"likes:a"])).pending == (1,)
+    assert on_replica.call(scripts.live(on_replica.keys, members("a"))).deltas == (1,)
     with pytest.raises(RedisUnavailable, match="read only replica"):
         on_replica.call(scripts.confirm(on_replica.keys))
     on_master.close()
@@ -425,29 +443,29 @@ def test_producers_are_pruned_by_age(shard: Shard) -> None:
 
 
 def test_live_reads_pending_and_in_flight_of_one_moment(shard: Shard) -> None:
-    def live(epoch: str = "e") -> scripts.LiveParts:
-        parts: scripts.LiveParts = shard.call(
-            scripts.live(epoch_keys("likes", 3, epoch), epoch=epoch, members=[b"likes:a", b"likes:b", b"likes:none"])
-        )
-        return parts
+    def live(epoch: str = "e") -> scripts.Live:
+        now: scripts.Live = shard.call(scripts.live(epoch_keys("likes", 3, epoch), members("a", "b", "none")))
+        return now
 
     shard.add({"a": 5, "b": 1}, sequence=1)
     shard.hand_off("a")
     shard.redis.set(shard.delta("b"), "abc")
-    assert live() == scripts.LiveParts("e", True, 0, 1, ((1, NONCES[1]),), (0, 0, 0))
+    standing, deltas = live()
+    assert (standing.seq, standing.acked, standing.in_flight) == (1, 0, (BatchId(3, "e", 1, NONCES[1]),))
+    assert deltas == (0, 0, 0)
     shard.redis.set(shard.delta("b"), 2**53 + 1)
-    assert live().pending == (0, 2**53 + 1, 0)
+    assert live().deltas == (0, 2**53 + 1, 0)
     shard.acknowledge(1, NONCES[1])
-    assert (live().acked, live().in_flight) == (1, ())
-    assert live("other") == scripts.LiveParts("e", False, 0, 0, (), ())
+    assert (live().standing.acked, live().standing.in_flight) == (1, ())
+    assert live().is_known and not live("other").is_known
+    assert live("other") == scripts.Live(Standing(3, "other", current="e"), ())
 
 
 def test_repair_pushes_deltas_that_no_flush_would_find(shard: Shard) -> None:
     shard.add({"a": 1, "b": 2}, sequence=1)
     shard.redis.delete(shard.keys.pending)
-    members = [b"likes:a", b"likes:b", b"likes:none"]
-    assert shard.call(scripts.repair(shard.keys, now=NOW, members=members)) == 2
-    assert shard.call(scripts.repair(shard.keys, now=NOW, members=members[:1])) == 1
+    assert shard.call(scripts.repair(shard.keys, now=NOW, members=members("a", "b", "none"))) == 2
+    assert shard.call(scripts.repair(shard.keys, now=NOW, members=members("a"))) == 1
     assert sealed(shard.hand_off("a", "b", "a")) == {"a": 1, "b": 2}
 
 
@@ -462,12 +480,12 @@ def all_scripts(shard: Shard) -> None:
     shard.add({"a": 1, "b": 2, "list": 3}, sequence=1)
     shard.redis.rpush(shard.keys.pending, "likes:list")
     assert shard.hand_off("a", next_head=5, pending_since=5)
-    shard.call(scripts.live(shard.keys, epoch="e", members=[b"likes:a", b"likes:b"]))
+    shard.call(scripts.live(shard.keys, members("a", "b")))
     assert shard.acknowledge(1, NONCES[1])
     assert shard.hand_off("b", "list", seq=1, nonce=NONCES[1])
     assert shard.acknowledge(2, NONCES[2])
     shard.redis.set(shard.delta("a"), 1)
-    assert shard.call(scripts.repair(shard.keys, now=NOW, members=[b"likes:a"])) == 1
+    assert shard.call(scripts.repair(shard.keys, now=NOW, members=members("a"))) == 1
     assert shard.hand_off("a", seq=2, nonce=NONCES[2])
     assert shard.acknowledge(3, NONCES[3])
     shard.call(scripts.confirm(shard.keys))
@@ -475,7 +493,7 @@ def all_scripts(shard: Shard) -> None:
     assert shard.call(scripts.lease(shard.keys, token="me", milliseconds=0))
     shard.call(scripts.prune_producers(shard.keys, age=-1000, producers=[b"p"]))
     assert shard.begin("next", old="e") == "next"
-    assert shard.call(scripts.drop_epoch(shard.keys, "e"))
+    assert shard.call(scripts.drop_epoch(shard.keys))
 
 
 class DeclaredOnly:
@@ -506,11 +524,11 @@ def test_every_key_a_script_touches_is_declared(shard: Shard) -> None:
     link = shard.link = DeclaredOnly(shard)
     with closing(link):
         all_scripts(shard)
-        touches_another = scripts.Script("add")
+        touches_another = Script("add")
         touches_another.source = b"return redis.call('GET', KEYS[1] .. 'x')"
         touches_another.sha = sha1(touches_another.source).hexdigest()
         with pytest.raises(RedisRefused, match="access"):
-            shard.call(touches_another.call([b"key"], [], bytes))
+            shard.call(touches_another.call(3, [b"key"], [], bytes))
 
 
 def test_all_keys_of_a_script_live_on_one_node_of_a_cluster(own_valkey: Callable[..., RedisServer]) -> None:
@@ -531,6 +549,6 @@ def test_every_call_of_a_round_trip_is_told_that_it_is_not_allowed(
     with redis.Redis.from_url(server.url) as admin:
         admin.config_set("requirepass", "secret")
     with closing(Places(server.url, None, None, 5, 5).open_link()) as link:
-        replies = link.send([scripts.command("GET", "x")] * calls)
+        replies = link.send([command("GET", "x")] * calls)
     assert [type(reply) for reply in replies] == [RedisRefused] * calls
     assert "Authentication required" in str(replies[0])

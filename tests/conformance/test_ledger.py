@@ -12,19 +12,32 @@ from sqlalchemy import Engine, delete, event, select, text
 from sqlalchemy.exc import DBAPIError
 
 from likes.batch import Batch
+from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA
 from likes.errors import DatabaseUnavailable, LikesError, SchemaOutdated
 from likes.sql import cursors
 from likes.sql.engine import open_engine, writing
-from likes.sql.ledger import Applied, Ledger
+from likes.sql.ledger import Ledger
 from likes.sql.schema import url_of
 from likes.sql.tables import batches, dead_letters, totals
 from likes.sql.tables import cursors as cursor_table
 from likes.sql.transaction import ATTEMPTS, transact
-from tests.ledgers import SEALED_AT, SHARD, all_totals, batch, cursor, everything, new_ledger, rows, start_total
+from tests.ledgers import (
+    SEALED_AT,
+    SHARD,
+    all_totals,
+    apply_locked,
+    apply_whole,
+    batch,
+    cursor,
+    everything,
+    new_ledger,
+    rows,
+    start_total,
+)
 from tests.waiting import wait_until
 
-Apply = Callable[[Ledger, Batch], Applied | None]
+Apply = Callable[[Ledger, Batch], Counted | None]
 
 
 @pytest.fixture
@@ -32,15 +45,10 @@ def ledger(engine: Engine) -> Ledger:
     return new_ledger(engine)
 
 
-@pytest.fixture(params=["alone", "together"])
+@pytest.fixture(params=["whole", "locked"])
 def apply(request: pytest.FixtureRequest) -> Apply:
     """Both ways in which a batch is applied."""
-
-    def together(ledger: Ledger, batch: Batch) -> Applied | None:
-        applied = ledger.apply_all([batch])
-        return applied[0] if applied else None
-
-    return Ledger.apply if request.param == "alone" else together
+    return apply_whole if request.param == "whole" else apply_locked
 
 
 # Counting.
@@ -49,7 +57,7 @@ def apply(request: pytest.FixtureRequest) -> Apply:
 def test_the_next_batch_on_the_chain_is_counted(ledger: Ledger, apply: Apply) -> None:
     before = datetime.now(UTC)
     first = batch(1, ("a", 3), ("b", -1))
-    assert apply(ledger, first) == Applied(2, 2, 0)
+    assert apply(ledger, first) == Counted(1, 2, 2, 0)
     assert all_totals(ledger) == {"a": 3, "b": -1}
     here = cursor(ledger)
     assert (here.epoch, here.seq, here.nonce, here.applied_delta) == ("e", 1, "n1", 2)
@@ -70,7 +78,7 @@ def test_totals_add_up_over_batches(ledger: Ledger, apply: Apply) -> None:
 
 
 def test_an_empty_batch_moves_the_cursor(ledger: Ledger, apply: Apply) -> None:
-    assert apply(ledger, batch(1)) == Applied(0, 0, 0)
+    assert apply(ledger, batch(1)) == Counted(1, 0, 0, 0)
     assert (cursor(ledger).seq, len(rows(ledger, batches)), rows(ledger, totals)) == (1, 1, [])
 
 
@@ -124,7 +132,7 @@ def test_items_are_told_apart_byte_by_byte(ledger: Ledger, apply: Apply) -> None
 
 @pytest.mark.parametrize("breaks", ["likes_cursors", "likes_totals", "likes_batches", "likes_dead_letters"])
 def test_an_error_anywhere_in_between_leaves_no_trace(ledger: Ledger, breaks: str) -> None:
-    ledger.apply(batch(1, ("a", 1)))
+    apply_locked(ledger, batch(1, ("a", 1)))
     before = everything(ledger)
 
     def fail(_c: object, _u: object, statement: str, *_: object) -> None:
@@ -133,17 +141,17 @@ def test_an_error_anywhere_in_between_leaves_no_trace(ledger: Ledger, breaks: st
 
     event.listen(ledger.engine, "after_cursor_execute", fail)
     with pytest.raises(RuntimeError, match="broken from outside"):
-        ledger.apply(batch(2, ("a", 1), ("b", b"abc")))
+        apply_locked(ledger, batch(2, ("a", 1), ("b", b"abc")))
     event.remove(ledger.engine, "after_cursor_execute", fail)
     assert everything(ledger) == before
-    assert ledger.apply(batch(2, ("a", 1), ("b", b"abc"))) == Applied(1, 1, 1)
+    assert apply_locked(ledger, batch(2, ("a", 1), ("b", b"abc"))) == Counted(1, 1, 1, 1)
 
 
-def test_a_missing_table_is_not_taken_for_bad_data(ledger: Ledger, apply: Apply) -> None:
+def test_a_missing_table_is_not_taken_for_bad_data(ledger: Ledger) -> None:
     with writing(ledger.engine) as connection:
         connection.execute(text("DROP TABLE likes_totals"))
     with pytest.raises(SchemaOutdated, match="likes migrate"):
-        apply(ledger, batch(1, ("a", 1)))
+        apply_locked(ledger, batch(1, ("a", 1)))
     assert (cursor(ledger).seq, rows(ledger, dead_letters)) == (0, [])
 
 
@@ -154,7 +162,7 @@ def test_a_total_past_64_bits_is_a_dead_letter_and_the_rest_commits(ledger: Ledg
     start_total(ledger, "full", MAX_DELTA - 1)
     start_total(ledger, "empty", MIN_DELTA)
     full = batch(1, ("a", 1), ("b", 2), ("empty", -1), ("full", 5), ("z", 3))
-    assert ledger.apply(full) == Applied(3, 6, 2)
+    assert apply_locked(ledger, full) == Counted(1, 3, 6, 2)
     assert all_totals(ledger) == {"a": 1, "b": 2, "z": 3, "full": MAX_DELTA - 1, "empty": MIN_DELTA}
     assert cursor(ledger).applied_delta == 6
     letters = {letter.item: letter for letter in rows(ledger, dead_letters)}
@@ -166,12 +174,14 @@ def test_a_total_past_64_bits_is_a_dead_letter_and_the_rest_commits(ledger: Ledg
     assert (letters["full"].epoch, letters["full"].seq, letters["full"].nonce) == ("e", 1, "n1")
     (row,) = rows(ledger, batches)
     assert (row.items, row.delta) == (3, 6)
-    assert ledger.apply(full) is None
+    assert apply_locked(ledger, full) is None
     assert len(rows(ledger, dead_letters)) == 2
 
 
 def test_misfits_are_dead_letters_with_what_was_there(ledger: Ledger) -> None:
-    assert ledger.apply(batch(1, ("a", 1), ("b", b"1.5"), ("\x01", 2), ("c", b"\xff\x00"))) == Applied(1, 1, 3)
+    assert apply_locked(ledger, batch(1, ("a", 1), ("b", b"1.5"), ("\x01", 2), ("c", b"\xff\x00"))) == Counted(
+        1, 1, 1, 3
+    )
     assert all_totals(ledger) == {"a": 1}
     found = {letter.raw: letter for letter in rows(ledger, dead_letters)}
     assert {raw: (letter.item, letter.delta) for raw, letter in found.items() if raw != b"2"} == {
@@ -184,21 +194,21 @@ def test_misfits_are_dead_letters_with_what_was_there(ledger: Ledger) -> None:
 @pytest.mark.parametrize("names", [("x" * 300, "x" * 301), ("\x01", "\\x01"), ("", "\n"), ("é" * 200, "é" * 201)])
 def test_misfits_whose_names_look_alike_stay_apart(ledger: Ledger, names: tuple[str, str]) -> None:
     """What no client of ours would write must not stand in the way of the rest."""
-    applied = ledger.apply(batch(1, ("a", 1), (names[0], b"bad"), (names[1], b"bad too")))
-    assert applied == Applied(1, 1, 2)
+    applied = apply_locked(ledger, batch(1, ("a", 1), (names[0], b"bad"), (names[1], b"bad too")))
+    assert applied == Counted(1, 1, 1, 2)
     assert len({letter.item for letter in rows(ledger, dead_letters)}) == 2
 
 
 def test_entries_of_the_largest_numbers_are_counted_and_the_sums_stop_at_64_bits(ledger: Ledger) -> None:
     largest = batch(1, ("a", MAX_DELTA), ("b", MAX_DELTA), ("c", 1))
-    assert ledger.apply(largest) == Applied(3, MAX_DELTA, 0)
+    assert apply_locked(ledger, largest) == Counted(1, 3, MAX_DELTA, 0)
     assert all_totals(ledger) == {"a": MAX_DELTA, "b": MAX_DELTA, "c": 1}
     assert cursor(ledger).applied_delta == MAX_DELTA
-    assert ledger.apply(batch(2, ("d", 5))) == Applied(1, 5, 0)
+    assert apply_locked(ledger, batch(2, ("d", 5))) == Counted(1, 1, 5, 0)
     assert cursor(ledger).applied_delta == MAX_DELTA
-    assert ledger.apply(batch(3, ("e", MIN_DELTA), ("f", MIN_DELTA))) == Applied(2, MIN_DELTA, 0)
+    assert apply_locked(ledger, batch(3, ("e", MIN_DELTA), ("f", MIN_DELTA))) == Counted(1, 2, MIN_DELTA, 0)
     assert cursor(ledger).applied_delta == -1
-    assert ledger.apply(batch(4, ("g", MIN_DELTA))) == Applied(1, MIN_DELTA, 0)
+    assert apply_locked(ledger, batch(4, ("g", MIN_DELTA))) == Counted(1, 1, MIN_DELTA, 0)
     assert cursor(ledger).applied_delta == MIN_DELTA
 
 
@@ -211,7 +221,7 @@ def test_two_workers_apply_one_batch_at_once(ledger: Ledger, apply: Apply) -> No
         for seq in range(1, 11):
             both = batch(seq, ("a", 1), ("b", 2))
             outcomes = list(pool.map(lambda other, both=both: apply(other, both), others))
-            assert [outcome for outcome in outcomes if outcome] == [Applied(2, 3, 0)]
+            assert [outcome for outcome in outcomes if outcome] == [Counted(1, 2, 3, 0)]
     for other in others:
         other.engine.dispose()
     assert all_totals(ledger) == {"a": 10, "b": 20}
@@ -220,17 +230,17 @@ def test_two_workers_apply_one_batch_at_once(ledger: Ledger, apply: Apply) -> No
 @pytest.mark.parametrize("migrated_url", ["postgres", "mariadb"], indirect=True)  # SQLite has one writer at a time
 def test_a_deadlock_repeats_the_whole_transaction(ledger: Ledger) -> None:
     """A stranger holds the total that the batch wants second, and then wants the one it took first."""
-    ledger.apply(batch(1, ("a", 0), ("b", 0), *((f"heavy {n}", 0) for n in range(50))))
+    apply_locked(ledger, batch(1, ("a", 0), ("b", 0), *((f"heavy {n}", 0) for n in range(50))))
     begun = count_transactions(ledger.engine)
     stranger, probe = (open_engine(url_of(ledger.engine), timeout=10) for _ in range(2))
     with ThreadPoolExecutor(1) as pool:
         with writing(stranger) as connection:
             # Much changed, so that the database would rather end the other transaction.
             connection.execute(totals.update().where(totals.c.item != "a").values(total=1000))
-            applying = pool.submit(ledger.apply, batch(2, ("a", 1), ("b", 1)))
+            applying = pool.submit(apply_locked, ledger, batch(2, ("a", 1), ("b", 1)))
             wait_until(lambda: is_locked(probe, "a"))
             connection.execute(totals.update().where(totals.c.item == "a").values(total=2000))
-        assert applying.result(30) == Applied(2, 2, 0)
+        assert applying.result(30) == Counted(1, 2, 2, 0)
     stranger.dispose()
     probe.dispose()
     assert len(begun) == 2
@@ -255,16 +265,16 @@ def count_transactions(engine: Engine) -> list[object]:
 
 
 def test_a_lock_held_too_long_by_another_is_waited_for_again(ledger: Ledger) -> None:
-    ledger.apply(batch(1, ("a", 0)))
+    apply_locked(ledger, batch(1, ("a", 0)))
     hasty = Ledger(open_engine(url_of(ledger.engine), timeout=1), "likes", "hasty")
     stranger = open_engine(url_of(ledger.engine), timeout=30)
     begun = count_transactions(hasty.engine)
     with ThreadPoolExecutor(1) as pool, writing(stranger) as connection:
         connection.execute(totals.update().values(total=totals.c.total))
-        applying = pool.submit(hasty.apply, batch(2, ("a", 1)))
+        applying = pool.submit(apply_locked, hasty, batch(2, ("a", 1)))
         wait_until(lambda: len(begun) == 2)  # it tried, and tries again
         connection.rollback()
-        assert applying.result(30) == Applied(1, 1, 0)
+        assert applying.result(30) == Counted(1, 1, 1, 0)
     stranger.dispose()
     hasty.engine.dispose()
     assert all_totals(ledger) == {"a": 1}
@@ -287,7 +297,7 @@ def test_bad_data_is_not_tried_again_in_vain(ledger: Ledger, apply: Apply) -> No
     """What is refused once is refused always: one transaction tells, or finds the entry at fault."""
     start_total(ledger, "full", MAX_DELTA)
     begun = count_transactions(ledger.engine)
-    assert apply(ledger, batch(1, ("full", 1))) in (Applied(0, 0, 1), None)
+    assert apply(ledger, batch(1, ("full", 1))) in (Counted(1, 0, 0, 1), None)
     assert len(begun) == 1
 
 
@@ -302,7 +312,7 @@ def test_a_lost_reply_to_commit_is_recognised(ledger: Ledger) -> None:
         raise DatabaseUnavailable("the connection broke")
 
     dialect.do_commit = commit_and_break
-    assert ledger.apply(batch(1, ("a", 5))) is None
+    assert apply_locked(ledger, batch(1, ("a", 5))) is None
     assert all_totals(ledger) == {"a": 5}
 
 
@@ -317,4 +327,4 @@ def test_a_cursor_that_is_gone_is_said_to_be(ledger: Ledger) -> None:
     with writing(ledger.engine) as connection:
         connection.execute(delete(cursor_table))
     with pytest.raises(LikesError, match="lost its cursor: the database was restored"):
-        ledger.apply(batch(1, ("a", 1)))
+        apply_locked(ledger, batch(1, ("a", 1)))

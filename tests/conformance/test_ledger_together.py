@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import Connection, Engine, event, select
 
 from likes.batch import Batch
+from likes.chain import Chain
+from likes.counted import Counted
 from likes.deltas import MAX_DELTA
-from likes.errors import DatabaseBusy
 from likes.sql import cursors
 from likes.sql.engine import open_engine, reading, writing
-from likes.sql.ledger import Applied, Ledger
+from likes.sql.ledger import Ledger
 from likes.sql.schema import url_of
 from likes.sql.tables import batches
 from likes.sql.tables import cursors as cursor_table
@@ -28,9 +29,15 @@ def ledger(engine: Engine) -> Ledger:
     return new_ledger(engine)
 
 
+def apply_together(ledger: Ledger, *batches: Batch) -> dict[int, Counted]:
+    """Shard -> what was counted of its chain, by one transaction."""
+    chains = [Chain(tuple(one for one in batches if one.id.shard == shard)) for shard in {b.id.shard for b in batches}]
+    return {chain.shard: chain.counted for chain in ledger.apply(chains)}
+
+
 def test_each_is_counted_with_a_cursor_and_a_ledger_row_of_its_own(ledger: Ledger) -> None:
     of_shard, of_other = batch(1, ("a", 3), ("c", 1)), batch(1, ("b", -5), shard=OTHER_SHARD)
-    assert ledger.apply_all([of_other, of_shard]) == [Applied(1, -5, 0), Applied(2, 4, 0)]
+    assert apply_together(ledger, of_other, of_shard) == {SHARD: Counted(1, 2, 4), OTHER_SHARD: Counted(1, 1, -5)}
     assert all_totals(ledger) == {"a": 3, "b": -5, "c": 1}
     assert [(cursor(ledger, s).seq, cursor(ledger, s).applied_delta) for s in (SHARD, OTHER_SHARD)] == [(1, 4), (1, -5)]
     payloads = {row.shard: (row.items, row.delta, row.payload) for row in rows(ledger, batches)}
@@ -39,12 +46,10 @@ def test_each_is_counted_with_a_cursor_and_a_ledger_row_of_its_own(ledger: Ledge
 
 def test_batches_in_a_row_move_their_cursor_to_the_last(ledger: Ledger) -> None:
     row = [batch(1, ("a", 3)), batch(2, ("a", -1), ("b", 1)), batch(3, ("c", 5))]
-    assert ledger.apply_all([*row, batch(1, ("d", 1), shard=OTHER_SHARD)]) == [
-        Applied(1, 3, 0),
-        Applied(2, 0, 0),
-        Applied(1, 5, 0),
-        Applied(1, 1, 0),
-    ]
+    assert apply_together(ledger, *row, batch(1, ("d", 1), shard=OTHER_SHARD)) == {
+        SHARD: Counted(3, 4, 8),
+        OTHER_SHARD: Counted(1, 1, 1),
+    }
     assert all_totals(ledger) == {"a": 2, "b": 1, "c": 5, "d": 1}
     there = cursor(ledger)
     assert (there.seq, there.nonce, there.applied_delta) == (3, "n3", 8)
@@ -62,20 +67,20 @@ ROWS: dict[str, Callable[[], Batch]] = {
 @pytest.mark.parametrize("which", ROWS)
 def test_a_row_with_a_break_in_it_is_left_to_each_alone(ledger: Ledger, which: str) -> None:
     before = everything(ledger)
-    assert ledger.apply_all([batch(1, ("a", 1)), ROWS[which]()]) is None
+    assert not apply_together(ledger, batch(1, ("a", 1)), ROWS[which]())
     assert everything(ledger) == before
 
 
 def test_an_item_in_two_shards_is_counted_for_both(ledger: Ledger) -> None:
     """Clients with another number of shards put items elsewhere."""
     both = [batch(1, ("a", 3), ("b", 1)), batch(1, ("b", 10), ("a", -1), shard=OTHER_SHARD)]
-    assert ledger.apply_all(both) == [Applied(2, 4, 0), Applied(2, 9, 0)]
+    assert apply_together(ledger, *both) == {SHARD: Counted(1, 2, 4), OTHER_SHARD: Counted(1, 2, 9)}
     assert all_totals(ledger) == {"a": 2, "b": 11}
 
 
 def test_an_item_whose_deltas_leave_64_bits_together_is_left_to_each_alone(ledger: Ledger) -> None:
     both = [batch(1, ("a", MAX_DELTA)), batch(1, ("a", 1), shard=OTHER_SHARD)]
-    assert ledger.apply_all(both) is None
+    assert not apply_together(ledger, *both)
 
 
 NOT_ALL: dict[str, Callable[[], Batch]] = {
@@ -91,10 +96,10 @@ NOT_ALL: dict[str, Callable[[], Batch]] = {
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("which", NOT_ALL)
 def test_one_that_cannot_be_counted_keeps_all_from_being_counted(ledger: Ledger, which: str, first: bool) -> None:
-    assert ledger.apply_all([batch(1, ("a", 1))])
+    assert apply_together(ledger, batch(1, ("a", 1)))
     before = everything(ledger)
     together = [NOT_ALL[which](), batch(1, ("b", 1), shard=OTHER_SHARD)]
-    assert ledger.apply_all(together if first else together[::-1]) is None
+    assert not apply_together(ledger, *(together if first else together[::-1]))
     assert everything(ledger) == before
 
 
@@ -110,10 +115,10 @@ def test_an_error_anywhere_in_between_leaves_no_trace(ledger: Ledger, breaks: st
 
     event.listen(ledger.engine, "after_cursor_execute", fail)
     with pytest.raises(RuntimeError, match="broken from outside"):
-        ledger.apply_all(both)
+        apply_together(ledger, *both)
     event.remove(ledger.engine, "after_cursor_execute", fail)
     assert everything(ledger) == before
-    assert ledger.apply_all(both) == [Applied(1, 1, 0), Applied(1, 1, 0)]
+    assert apply_together(ledger, *both) == {SHARD: Counted(1, 1, 1), OTHER_SHARD: Counted(1, 1, 1)}
 
 
 def test_two_workers_that_have_the_shards_in_different_order(ledger: Ledger) -> None:
@@ -125,7 +130,9 @@ def test_two_workers_that_have_the_shards_in_different_order(ledger: Ledger) -> 
     with ThreadPoolExecutor(2) as pool:
         for seq in range(1, 31):
             both = [batch(seq, ("a", 1), ("b", 1)), batch(seq, ("b", 2), ("a", 2), shard=OTHER_SHARD)]
-            outcomes = list(pool.map(Ledger.apply_all, others, [both, both[::-1]]))
+            outcomes = list(
+                pool.map(lambda args: apply_together(args[0], *args[1]), zip(others, [both, both[::-1]], strict=True))
+            )
             assert sorted(map(bool, outcomes)) == [False, True]
     for other in others:
         other.engine.dispose()
@@ -141,8 +148,7 @@ def test_a_lock_held_by_another_is_waited_for_once(ledger: Ledger) -> None:
     event.listen(hasty.engine, "begin", begun.append)
     with writing(ledger.engine) as connection:
         cursors.lock(connection, "likes", SHARD)
-        with pytest.raises(DatabaseBusy):
-            hasty.apply_all([batch(1, ("a", 1)), batch(1, ("b", 1), shard=OTHER_SHARD)])
+        assert not apply_together(hasty, batch(1, ("a", 1)), batch(1, ("b", 1), shard=OTHER_SHARD))
     hasty.engine.dispose()
     assert len(begun) == 1
     assert all_totals(ledger) == {}

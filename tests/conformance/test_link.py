@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from likes.batch import Place
 from likes.buffer import scripts
+from likes.buffer.calls import Call, command
 from likes.buffer.keys import epoch_keys
 from likes.buffer.links.link import AsyncStandaloneLink, StandaloneLink
 from likes.buffer.links.window import BYTES_UNDER_WAY
-from likes.buffer.scripts import Call, command
+from likes.member import member_of
 
 Calls = Sequence[Call[Any]]
 
@@ -91,13 +93,10 @@ def test_nothing_is_sent_behind_a_hand_off_before_it_is_answered(
 ) -> None:
     hand_off = scripts.hand_off(
         epoch_keys("likes", 0, "e"),
-        epoch="e",
-        shard=0,
-        seq=0,
-        nonce="not the one",
+        after=Place("e", 0, "not the one"),
         fresh_nonce="n",
         now=0,
-        head=[b"likes:a"],
+        head=[member_of(b"a", b"likes")],
         in_flight=0,
         next_head=0,
         pending_since=None,

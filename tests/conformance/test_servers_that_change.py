@@ -76,7 +76,7 @@ def test_two_workers_that_notice_a_restart_at_once_record_it_once(
     server.kill()
     server.start()
     with SteppedWorker(rig) as slow:
-        slow.go_until("INFO INFO")  # it has read the cursors
+        slow.go_until("INFO")  # it has read the cursors
         rig.flush()
         slow.finish()
     assert rig.kinds() == ["redis_restarted"]
@@ -88,7 +88,7 @@ def test_a_server_that_answers_reads_and_is_not_the_master_is_not_believed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A demoted master, or a replica that is behind: only the master, asked anew, may say that Redis went back."""
-    monkeypatch.setattr("worker.shard_flush.TURNS", 3)
+    monkeypatch.setattr("worker.shard_flush.STEPS", 3)
     master, stale = own_valkey(), own_valkey()
     rig, on_stale = rig_on(master), rig_on(stale)
     rig.likes.add(EVERYWHERE)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from likes.batch import Batch
 from likes.deltas import MAX_DELTA
 from likes.errors import DatabaseBusy, DatabaseUnavailable, LikesError, RedisUnavailable
 from likes.items import shard_of
@@ -100,17 +99,17 @@ def test_a_shard_whose_cursor_another_transaction_holds_stops_no_other(rig: Rig)
 
 
 def test_what_is_too_much_for_one_transaction_goes_in_alone(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    def too_much(*_: object) -> None:
+    def too_much(*_: object) -> bool:
         raise DatabaseBusy("statement time-out")
 
-    monkeypatch.setattr(rig.worker.ledger, "apply_all", too_much)
+    monkeypatch.setattr(rig.worker.ledger, "_apply_whole", too_much)
     rig.likes.add(EACH_ONCE)
     assert rig.flush().items == len(ITEMS)
     assert rig.totals() == dict.fromkeys(ITEMS, 2)
 
 
 def test_batches_of_many_bytes_go_in_by_several_transactions(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.flush.BYTES_A_TRANSACTION", 1)
+    monkeypatch.setattr("likes.sql.ledger.BYTES_A_TRANSACTION", 1)
     before = len(rig.ledger())
     rig.likes.add(EACH_ONCE)
     assert rig.flush().items == len(ITEMS)
@@ -120,7 +119,7 @@ def test_batches_of_many_bytes_go_in_by_several_transactions(rig: Rig, monkeypat
 
 
 def test_an_error_in_the_program_is_not_hidden(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rig.worker.ledger, "apply_all", lambda *_: 1 / 0)
+    monkeypatch.setattr(rig.worker.ledger, "apply", lambda *_: 1 / 0)
     rig.likes.add(EACH_ONCE)
     with pytest.raises(ZeroDivisionError):
         rig.flush()
@@ -145,7 +144,7 @@ def test_after_redis_is_gone_no_shard_asks_a_server_again(rig: Rig) -> None:
     tapped = rig.new_worker(lambda link: TappedLink(link, around), lambda engine: tap_statements(engine, around))
     with tapped as worker, pytest.raises(RedisUnavailable):
         worker.flush(range(SHARDS))
-    assert in_vain == ["acknowledge " * IN_A_ROW + "hand_off"]
+    assert in_vain == ["acknowledge"]
     rig.flush()
     assert rig.totals() == dict.fromkeys(ITEMS, 2)
 
@@ -153,12 +152,12 @@ def test_after_redis_is_gone_no_shard_asks_a_server_again(rig: Rig) -> None:
 def test_a_database_that_is_away_is_tried_by_one_shard_alone(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
 
-    def away(batch: Batch) -> None:
-        tried.append(batch.shard)
+    def away(shard: int, _: object) -> None:
+        tried.append(shard)
         raise DatabaseUnavailable("away")
 
-    monkeypatch.setattr(rig.worker.ledger, "apply_all", lambda _: None)
-    monkeypatch.setattr(rig.worker.ledger, "apply", away)
+    monkeypatch.setattr(rig.worker.ledger, "apply", lambda _: [])
+    monkeypatch.setattr(rig.worker.ledger, "locked", away)
     rig.likes.add(EACH_ONCE)
     with pytest.raises(DatabaseUnavailable):
         rig.flush()

@@ -9,13 +9,18 @@ import pytest
 from sqlalchemy import Engine, update
 
 from likes import LikeCounter
+from likes.buffer import producers as buffer_producers
+from likes.buffer.buffer import BATCHES_IN_A_ROW
+from likes.buffer.producers import forget_producers
+from likes.posting.producer import MEMORY_SECONDS
+from likes.sql import retention
 from likes.sql.engine import writing
+from likes.sql.retention import prune_ledger
 from likes.sql.schema import url_of
 from likes.sql.tables import batches
 from tests.rig import Rig
 from tests.stepping import SteppedWorker
-from worker import housekeeping
-from worker.housekeeping import EVERY_SECONDS, Housekeeping, forget_producers, prune_ledger
+from worker.housekeeping import EVERY_SECONDS, Housekeeping
 
 NOW = datetime.now(UTC)
 LONG_AGO = NOW - timedelta(days=40)
@@ -31,6 +36,10 @@ def rig(valkey_url: str, engine: Engine) -> Iterator[Rig]:
 def make_old(rig: Rig, *, up_to_seq: int) -> None:
     with writing(rig.engine) as connection:
         connection.execute(update(batches).where(batches.c.seq <= up_to_seq).values(applied_at=LONG_AGO))
+
+
+def prune(rig: Rig, *, seconds: float = 30) -> int:
+    return prune_ledger(rig.engine, rig.prefix, CUTOFF, newest=BATCHES_IN_A_ROW, seconds=seconds)
 
 
 def rows(rig: Rig) -> set[tuple[int, int]]:
@@ -51,21 +60,21 @@ def in_both_shards(*numbers: int) -> set[tuple[int, int]]:
 def test_rows_older_than_the_retention_go(rig: Rig) -> None:
     flush_seven_times(rig)
     make_old(rig, up_to_seq=2)
-    assert prune_ledger(rig.worker.ledger, CUTOFF) == 4
+    assert prune(rig) == 4
     assert rows(rig) == in_both_shards(3, 4, 5, 6, 7)
-    assert prune_ledger(rig.worker.ledger, CUTOFF) == 0
+    assert prune(rig) == 0
 
 
 def test_the_newest_rows_of_an_epoch_stay_however_old_they_are(rig: Rig) -> None:
     flush_seven_times(rig)
     make_old(rig, up_to_seq=7)
-    prune_ledger(rig.worker.ledger, CUTOFF)
+    prune(rig)
     assert rows(rig) == in_both_shards(4, 5, 6, 7)
     rig.redis.flushall()
     rig.likes.add({f"item {n}": 1 for n in range(20)})
     rig.flush()
     make_old(rig, up_to_seq=7)
-    assert prune_ledger(rig.worker.ledger, CUTOFF) == 0
+    assert prune(rig) == 0
     assert rows(rig) == in_both_shards(1, 4, 5, 6, 7)
 
 
@@ -75,9 +84,9 @@ def test_batches_applied_and_still_in_flight_are_known_after_pruning(rig: Rig) -
     likes = {f"item {n}": 1 for n in range(20)}
     rig.likes.add(likes)
     with SteppedWorker(rig) as worker:
-        worker.go_until("acknowledge acknowledge acknowledge acknowledge hand_off")
+        worker.go_until("acknowledge")
     make_old(rig, up_to_seq=100)
-    prune_ledger(rig.worker.ledger, CUTOFF)
+    prune(rig)
     rig.flush()
     assert rig.totals() == likes
     assert (rig.kinds(), rig.dead_letters()) == ([], [])
@@ -87,22 +96,22 @@ def test_rows_of_another_namespace_stay(rig: Rig, valkey_url: str, engine: Engin
     flush_seven_times(rig)
     make_old(rig, up_to_seq=2)
     with Rig(valkey_url, engine, prefix="others") as other:
-        assert prune_ledger(other.worker.ledger, CUTOFF) == 0
+        assert prune(other) == 0
 
 
 def test_it_deletes_chunk_by_chunk_until_its_time_is_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(housekeeping, "CHUNK", 3)
+    monkeypatch.setattr(retention, "CHUNK", 3)
     flush_seven_times(rig)
     make_old(rig, up_to_seq=7)
-    assert prune_ledger(rig.worker.ledger, CUTOFF, seconds=0) == 0
-    assert prune_ledger(rig.worker.ledger, CUTOFF) == 6
+    assert prune(rig, seconds=0) == 0
+    assert prune(rig) == 6
     assert rows(rig) == in_both_shards(4, 5, 6, 7)
 
 
 def test_flushing_goes_on_after_pruning(rig: Rig) -> None:
     flush_seven_times(rig)
     make_old(rig, up_to_seq=7)
-    prune_ledger(rig.worker.ledger, CUTOFF)
+    prune(rig)
     rig.likes.like("item 1")
     rig.flush()
     assert rig.totals()["item 1"] == 8
@@ -111,6 +120,10 @@ def test_flushing_goes_on_after_pruning(rig: Rig) -> None:
 
 def producers(rig: Rig) -> int:
     return sum(rig.redis.hlen(rig.key("producers", shard)) for shard in (0, 1))
+
+
+def forget(rig: Rig, *, age: float = MEMORY_SECONDS) -> int:
+    return forget_producers(rig.worker.buffer, [0, 1], age=age)
 
 
 def post(rig: Rig, valkey_url: str) -> None:
@@ -122,27 +135,26 @@ def post(rig: Rig, valkey_url: str) -> None:
 def test_silent_producers_are_forgotten_and_others_are_not(rig: Rig, valkey_url: str) -> None:
     for _ in range(5):
         post(rig, valkey_url)
-    link = rig.worker.buffer.link
-    assert forget_producers(link, rig.prefix, [0, 1]) == 0
+    assert forget(rig) == 0
     assert producers(rig) == 10
-    assert forget_producers(link, rig.prefix, [0, 1], age=-1) == 10  # even those of this very moment
+    assert forget(rig, age=-1) == 10  # even those of this very moment
     assert producers(rig) == 0
 
 
 def test_many_producers_are_forgotten_in_chunks(rig: Rig, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(housekeeping, "CHUNK", 2)
+    monkeypatch.setattr(buffer_producers, "CHUNK", 2)
     for _ in range(5):
         post(rig, valkey_url)
-    assert forget_producers(rig.worker.buffer.link, rig.prefix, [0, 1], age=-1) == 10
+    assert forget(rig, age=-1) == 10
 
 
 def test_before_any_client_there_is_nothing_to_forget(rig: Rig) -> None:
-    assert forget_producers(rig.worker.buffer.link, rig.prefix, [0, 1]) == 0
+    assert forget(rig) == 0
 
 
 def test_it_tidies_up_every_ten_minutes(rig: Rig) -> None:
     now = 0.0
-    tidying = Housekeeping(rig.worker.buffer.link, rig.worker.ledger, retention_days=30, clock=lambda: now)
+    tidying = Housekeeping(rig.worker.buffer, rig.worker.ledger, retention_days=30, clock=lambda: now)
     flush_seven_times(rig)
     make_old(rig, up_to_seq=1)
     tidying.tidy([0, 1])

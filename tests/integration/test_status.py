@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Engine, update
 
+from likes.buffer.leases import Leases
 from likes.errors import SchemaOutdated
 from likes.items import shard_of
 from likes.reports.status import Status, read_status
@@ -16,7 +17,6 @@ from likes.sql.tables import dead_letters, metadata
 from tests.rig import Rig
 from tests.stepping import SteppedWorker
 from tests.waiting import wait_until
-from worker.lease import Leases
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_what_waits_behind_a_batch_in_flight_is_as_old_as_it_was(rig: Rig) -> No
 
 
 def test_leases_show_who_flushes(rig: Rig) -> None:
-    leases = Leases(rig.worker.buffer.link, rig.prefix, 30)
+    leases = Leases(rig.worker.buffer, 30)
     leases.take([1])
     free, taken = status(rig).shards
     assert free.lease is free.lease_seconds is None

@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import Engine
 
 from likes import RedisFull, embedded
+from likes.buffer.leases import Leases
 from likes.reports.audit import audit
 from likes.sql.engine import open_engine
 from likes.sql.schema import migrate, url_of
@@ -26,7 +27,6 @@ from tests.running_worker import RunningWorker
 from tests.servers import PostgreSQL, RedisServer
 from tests.shell import CHECKOUT, Shell
 from tests.waiting import wait_until
-from worker.lease import Leases
 
 OwnValkey = Callable[..., RedisServer]
 ITEMS = {f"item {n}": n + 1 for n in range(200)}
@@ -106,7 +106,7 @@ def test_shards_that_were_more_once_are_flushed_too(one_rig: Rig, tmp_path: Path
 
 
 def test_it_comes_back_for_shards_another_worker_held(one_rig: Rig, tmp_path: Path) -> None:
-    Leases(one_rig.worker.buffer.link, one_rig.prefix, 1.0).take([0, 1])  # it was killed
+    Leases(one_rig.worker.buffer, 1.0).take([0, 1])  # it was killed
     one_rig.likes.add(ITEMS)
     with RunningWorker(shell_for(one_rig, tmp_path, **NEVER, lease_seconds=1)):
         wait_until(lambda: one_rig.totals() == ITEMS)
@@ -154,7 +154,7 @@ def test_the_last_flush_does_not_wait_for_leases(one_rig: Rig, tmp_path: Path) -
     with RunningWorker(shell_for(one_rig, tmp_path, **NEVER)) as worker:
         wait_until(one_rig.worker.ledger.cursors)
         one_rig.likes.add(ITEMS)
-        another = Leases(one_rig.worker.buffer.link, one_rig.prefix, 60)
+        another = Leases(one_rig.worker.buffer, 60)
         wait_until(lambda: another.take(range(4)) == [0, 1, 2, 3])
         assert worker.stop() == 0
     assert one_rig.totals() == ITEMS

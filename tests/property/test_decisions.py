@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
 from typing import NamedTuple
@@ -11,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likes.batch import FORMAT, Batch, BatchId
-from likes.buffer.scripts import Confirmed
-from likes.buffer.standing import EpochView, ShardView
+from likes.buffer.standing import ShardView, Standing
 from likes.sql.cursors import Cursor
 from worker.decisions import Do, Step, Verdict, judge, next_step, went_back
 
@@ -49,8 +49,8 @@ def test_the_verdict_on_a_batch_in_every_small_state() -> None:
         cursor = cursor_at(epoch, seq, nonce)
         for number, previous in product([1, 2, 3], NONCES):
             batch = a_batch("e1", number, "b", previous)
-            in_flight = ((number - 1, "o"), (number, "b")) if older_in_flight else ((number, "b"),)
-            redis = Confirmed(pointer, number, "b", 0, 0, in_flight)
+            older = (BatchId(0, "e1", number - 1, "o"),) if older_in_flight else ()
+            redis = Standing(0, "e1", pointer, seq=number, nonce="b", in_flight=(*older, batch.id))
             verdict = judge(batch, cursor, recorded=recorded, retired=retired, redis=redis)
 
             here = epoch == "e1" and not retired
@@ -82,16 +82,17 @@ class Seen(NamedTuple):
     flushed: frozenset[str]
 
 
-def epoch_views(epoch: str) -> st.SearchStrategy[EpochView]:
-    in_flight = st.lists(st.builds(BatchId, st.just(epoch), st.integers(1, 3), st.just("n")), max_size=1).map(tuple)
+def epoch_views(epoch: str) -> st.SearchStrategy[Standing]:
+    ids = st.builds(BatchId, st.just(0), st.just(epoch), st.integers(1, 3), st.just("n"))
     return st.builds(
-        EpochView,
+        Standing,
         st.just(0),
         st.just(epoch),
-        st.sampled_from(SEQS),
-        st.sampled_from(NONCES),
-        st.integers(0, 2),
-        in_flight,
+        st.just(epoch),
+        seq=st.sampled_from(SEQS),
+        nonce=st.sampled_from(NONCES),
+        pending=st.integers(0, 2),
+        in_flight=st.lists(ids, max_size=1).map(tuple),
     )
 
 
@@ -159,7 +160,7 @@ def take(step: Step, seen: Seen) -> Seen:
     match step.do:
         case Do.BEGIN:
             fresh = f"fresh {len(retired)}"
-            epochs[fresh] = EpochView(0, fresh, 0, "", 0, ())
+            epochs[fresh] = Standing(0, fresh, fresh)
             return seen._replace(view=ShardView(0, fresh, epochs))
         case Do.DROP:
             del epochs[step.epoch]
@@ -173,7 +174,7 @@ def take(step: Step, seen: Seen) -> Seen:
             assert epoch
             seq, nonce = (epoch.seq, epoch.nonce) if step.do is Do.SETTLE else (epoch.seq + 1, "new")
             pending = epoch.pending if step.do is Do.SETTLE else 0
-            epochs[step.epoch] = EpochView(0, step.epoch, seq, nonce, pending, ())
+            epochs[step.epoch] = replace(epoch, seq=seq, nonce=nonce, pending=pending, in_flight=())
             if cursor.epoch == step.epoch:
                 cursor = cursor_at(step.epoch, seq, nonce)
             elif step.do is Do.SETTLE and step.epoch not in retired:

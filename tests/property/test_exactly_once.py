@@ -24,9 +24,11 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine
 
 from likes.batch import Batch
+from likes.buffer.calls import Call
 from likes.buffer.keys import epoch_keys
 from likes.buffer.links.link import ask
-from likes.buffer.scripts import Added, Call, add
+from likes.buffer.scripts import Added, add
+from likes.member import member_of
 from tests.rig import RedisCopy, Rig, SqlCopy
 from tests.stepping import SteppedWorker
 
@@ -68,10 +70,9 @@ class History(RuleBasedStateMachine):
         token, epoch = self.next_token(), self.rig.epoch()
         call = add(
             epoch_keys(self.rig.prefix, 0, epoch),
-            epoch=epoch,
             producer=secrets.token_hex(6),
             sequence=1,
-            entries=[(f"likes:{item}".encode(), 4**token)],
+            entries=[(member_of(item.encode(), b"likes"), 4**token)],
             wants_pending=False,
         )
         (added,) = ask(self.rig.worker.buffer.link, [call])

@@ -24,8 +24,8 @@ def sealed(entries: Sequence[tuple[bytes, bytes]], odd: Sequence[tuple[int, byte
 
 def test_a_batch_is_read() -> None:
     batch = Batch.unpack(sealed([(b"likes:b", b"-2"), (b"likes:a", b"5"), (b"views:a", b"1")]))
-    assert batch.id == BatchId("epoch", 7, NONCE)
-    assert (batch.shard, batch.previous, batch.delta) == (3, "before", 4)
+    assert batch.id == BatchId(3, "epoch", 7, NONCE)
+    assert (batch.previous, batch.delta) == ("before", 4)
     assert batch.sealed_at.isoformat() == "2023-11-14T22:13:20.123000+00:00"
     assert list(batch.deltas) == [Delta("likes", "b", -2), Delta("likes", "a", 5), Delta("views", "a", 1)]
     assert not batch.misfits

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from redis import ConnectionPool
 from redis import exceptions as redis_errors
 
+from likes.buffer.calls import Call, Script, Word, command
 from likes.buffer.links.window import Window
 from likes.buffer.refusals import ANSWERS, no_connection, no_reply, refusal
-from likes.buffer.scripts import Call, Script, Word, command
 from likes.errors import LikesError
 
 

@@ -7,19 +7,37 @@ import time
 from collections.abc import Collection, Iterable
 from math import ceil
 from threading import Lock
+from typing import NamedTuple
 
+from likes.buffer.buffer import Buffer
+from likes.buffer.calls import command
 from likes.buffer.keys import shard_keys
-from likes.buffer.links.link import Link, ask
+from likes.buffer.links.link import ask
 from likes.buffer.scripts import lease
+
+
+class Lease(NamedTuple):
+    """Who has a shard to itself, and for how many more seconds."""
+
+    token: str
+    seconds: float
+
+
+def read_leases(buffer: Buffer, shards: Collection[int]) -> dict[int, Lease]:
+    """The leases that are held; shards nobody is flushing have none."""
+    keys = [shard_keys(buffer.namespace, shard) for shard in shards]
+    calls = [command(name, each.lease, shard=each.shard) for each in keys for name in ("GET", "PTTL")]
+    replies = ask(buffer.link, calls)
+    held = zip(shards, replies[::2], replies[1::2], strict=True)
+    return {shard: Lease(token.decode(), lasts / 1000) for shard, token, lasts in held if token and lasts >= 0}
 
 
 class Leases:
     """The leases of one worker. `seconds`: how long one lasts unless it is kept."""
 
-    def __init__(self, link: Link, prefix: str, seconds: float) -> None:
+    def __init__(self, buffer: Buffer, seconds: float) -> None:
         self.token = secrets.token_hex(8)
-        self._link = link
-        self._prefix = prefix
+        self._buffer = buffer
         self._seconds = seconds
         self._held: set[int] = set()
         self._kept_at = 0.0
@@ -46,8 +64,6 @@ class Leases:
         self._ask(sorted(held), 0)
 
     def _ask(self, shards: Iterable[int], seconds: float) -> list[int]:
-        shards = list(shards)
-        milliseconds = ceil(seconds * 1000)
-        keys = [shard_keys(self._prefix, shard) for shard in shards]
-        calls = [lease(of_shard, token=self.token, milliseconds=milliseconds) for of_shard in keys]
-        return [shard for shard, held in zip(shards, ask(self._link, calls), strict=True) if held] if calls else []
+        keys = [shard_keys(self._buffer.namespace, shard) for shard in shards]
+        calls = [lease(each, token=self.token, milliseconds=ceil(seconds * 1000)) for each in keys]
+        return [each.shard for each, held in zip(keys, ask(self._buffer.link, calls), strict=True) if held]

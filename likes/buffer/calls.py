@@ -1,0 +1,50 @@
+"""A call: what is sent to Redis for a shard, and how its reply is read. A value; a link sends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+Word = bytes | str | int
+
+
+class Script:
+    """One `.lua` file and its digest. alone: nothing may be sent behind it on its connection before it is answered."""
+
+    def __init__(self, name: str, *, alone: bool = False) -> None:
+        self.name = name
+        self.alone = alone
+        self.source = files(__package__).joinpath("lua", f"{name}.lua").read_bytes()
+        self.sha = sha1(self.source, usedforsecurity=False).hexdigest()
+
+    def call(self, shard: int, keys: Sequence[bytes], arguments: Sequence[Word], read: Callable[[Any], T]) -> Call[T]:
+        """The call of this script with every key it touches declared."""
+        return Call(("EVALSHA", self.sha, len(keys), *keys, *arguments), read, shard, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """A command for Redis and how to read its reply. shard: whose keys it touches, None if it is for a server."""
+
+    words: tuple[Word, ...]
+    read: Callable[[Any], T]
+    shard: int | None = None
+    script: Script | None = None
+
+    @property
+    def alone(self) -> bool:
+        """True if nothing may be sent behind it on its connection before it is answered."""
+        return self.script is not None and self.script.alone
+
+
+def command(*words: Word, shard: int | None = None) -> Call[Any]:
+    """A plain command, its reply as it comes."""
+    return Call(words, _as_it_comes, shard)
+
+
+def _as_it_comes(reply: object) -> object:
+    return reply

@@ -1,0 +1,31 @@
+"""What a server says of itself, for who wants to know whether it is set up as it should be."""
+
+from __future__ import annotations
+
+from likes.buffer.buffer import Buffer
+from likes.buffer.calls import command
+from likes.buffer.keys import epoch_keys
+from likes.buffer.links.link import ask
+from likes.buffer.scripts import confirm
+from likes.errors import LikesError
+
+
+def read_info(buffer: Buffer) -> dict[str, str]:
+    """The fields of INFO."""
+    (said,) = ask(buffer.link, [command("INFO")])
+    lines = bytes(said).decode(errors="replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def appendfsync(buffer: Buffer) -> str | None:
+    """How often the append-only file is synced; None if the server does not tell."""
+    try:
+        (reply,) = ask(buffer.link, [command("CONFIG", "GET", "appendfsync")])
+        return bytes(reply[1]).decode()
+    except (LikesError, IndexError):
+        return None
+
+
+def try_script(buffer: Buffer) -> None:
+    """Run a script that writes nothing but needs to be allowed to. Raises RedisRefused if it is not."""
+    ask(buffer.link, [confirm(epoch_keys(buffer.namespace, 0, "check"))])

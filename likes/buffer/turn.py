@@ -1,0 +1,97 @@
+"""A shard's turn in a flush: what is pending under one epoch, on its way out, a row of batches at a time."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from likes.buffer import scripts
+from likes.buffer.calls import Call, command
+from likes.buffer.keys import EpochKeys
+from likes.buffer.scripts import HandedOff
+from likes.buffer.standing import Standing
+from likes.chain import Chain
+from likes.errors import LikesError
+from likes.member import Member
+
+
+class Overtaken(LikesError):
+    """A hand-off found the shard not as it was read: another worker is at it, or Redis went back. Nothing was done."""
+
+
+class Turn:
+    """Where the shard stands, and how much is left to hand off.
+
+    started: milliseconds since 1970 after which began whatever stays pending.
+    place: the end of the chain.
+    left: how many entries are still to be handed off; head: the next of them, () before they are known.
+    sealed: the row handed off last; None if there was none, or it is not known whole, for the reason in `error`.
+    """
+
+    def __init__(self, standing: Standing, *, started: int) -> None:
+        self.shard = standing.shard
+        self.epoch = standing.epoch
+        self.started = started
+        self.place = standing.place
+        self.left = standing.pending
+        self.head: Sequence[Member] = ()
+        self.sealed: Chain | None = None
+        self.error: LikesError | None = None
+
+    def look_at_head(self, keys: EpochKeys, items: int) -> Call[Any]:
+        """Asks for the first `items` that are pending."""
+        return command("LRANGE", keys.pending, 0, min(self.left, items) - 1, shard=self.shard)
+
+    def see_head(self, head: list[Member] | LikesError) -> None:
+        """Take the reply to that."""
+        if isinstance(head, LikesError):
+            self.error = head
+        else:
+            self.head = head
+
+    def hand_offs(self, keys: EpochKeys, batch_items: int, items_in_a_row: int) -> list[Call[HandedOff | None]]:
+        """A call for each batch of the row: as a script holds Redis, several short ones are better than a long one."""
+        calls: list[Call[HandedOff | None]] = []
+        left = self.left - len(self.head)
+        after = self.place
+        for first in range(0, len(self.head), batch_items):
+            is_last = first + batch_items >= len(self.head)
+            nonce = secrets.token_hex(16)
+            call = scripts.hand_off(
+                keys,
+                after=after,
+                fresh_nonce=nonce,
+                now=time.time_ns() // 1_000_000,
+                head=self.head[first : first + batch_items],
+                in_flight=len(calls),
+                next_head=min(left, items_in_a_row) if is_last and left > 0 else 0,
+                pending_since=self.started if is_last and left <= 0 else None,
+            )
+            calls.append(call)
+            after = after._replace(seq=after.seq + 1, nonce=nonce)
+        return calls
+
+    def take(self, replies: Sequence[HandedOff | LikesError | None]) -> None:
+        """Move on past the row that was handed off. What of it is not known whole stays in flight."""
+        self.sealed = None
+        row: list[HandedOff] = []
+        for reply in replies:
+            if isinstance(reply, LikesError):
+                self.error = reply
+                return
+            if reply is None:
+                self.error = Overtaken(f"shard {self.shard} was not as it was read")
+                return
+            row.append(reply)
+        self.left -= len(self.head)
+        self.head = row[-1].next_head if row else ()
+        if row:
+            self.sealed = Chain(tuple(one.batch for one in row))
+            self.place = self.sealed.end
+
+    @property
+    def is_over(self) -> bool:
+        """True if nothing is left of what was pending at the start."""
+        return self.left <= 0 or not self.head

@@ -1,0 +1,28 @@
+"""What a database says of itself, for who wants to know whether it is set up as it should be."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Engine
+
+from likes.sql.dialects import dialect_of
+from likes.sql.engine import describe, reading
+from likes.sql.schema import url_of
+
+
+class Version(NamedTuple):
+    """Which database, where; the oldest version that has all that is used here; what may go wrong with this one."""
+
+    where: str
+    version: tuple[int, ...]
+    oldest: tuple[int, ...]
+    known_fault: str | None
+
+
+def read_version(engine: Engine) -> Version:
+    """Connect and ask. Raises DatabaseUnavailable."""
+    dialect = dialect_of(engine)
+    with reading(engine) as connection:
+        version = tuple(int(part) for part in connection.dialect.server_version_info or () if isinstance(part, int))
+    return Version(describe(url_of(engine)), version, dialect.OLDEST, dialect.known_fault(version))

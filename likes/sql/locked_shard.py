@@ -1,0 +1,106 @@
+"""One shard in a transaction that holds its cursor's lock: what the rules may ask there, and what they may change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from likes.batch import Batch, BatchId, Place
+from likes.counted import Counted
+from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
+from likes.sql import cursors, dead_letters, incidents
+from likes.sql.dead_letters import DeadLetter
+from likes.sql.incidents import Kind
+from likes.sql.rows import is_recorded, write_rows
+
+
+class LockedShard:
+    """The shard's cursor as it stands, and the changes to it. Raises LikesError if it has none."""
+
+    def __init__(self, connection: Connection, namespace: str, shard: int, worker: str) -> None:
+        self._connection = connection
+        self._namespace = namespace
+        self._shard = shard
+        self._worker = worker
+        self._now = datetime.now(UTC)
+        self.cursor = cursors.lock(connection, namespace, shard)
+        self._last_change = self.cursor.updated_at
+
+    def is_recorded(self, batch: BatchId) -> bool:
+        """True if this very batch was counted or set aside."""
+        return is_recorded(self._connection, self._namespace, batch)
+
+    def is_retired(self, epoch: str) -> bool:
+        """True if the epoch was given up."""
+        return cursors.is_retired(self._connection, self._namespace, self._shard, epoch)
+
+    def count(self, batch: Batch) -> Counted:
+        """Count a batch that follows the cursor, setting aside the entries that the database refuses."""
+        now = datetime.now(UTC)
+        refused = dead_letters.add_or_refuse(self._connection, Deltas.joined([batch.deltas]), now)
+        letters = [*dead_letters.misfits_of(batch), *refused]
+        counted = _without(batch, refused, len(letters))
+        self.cursor = self.cursor._replace(
+            seq=batch.id.seq,
+            nonce=batch.id.nonce,
+            applied_delta=_clamped(self.cursor.applied_delta + counted.delta),
+        )
+        cursors.move(self._connection, self._namespace, self.cursor, now)
+        dead_letters.write(self._connection, self._namespace, batch.id, letters, now)
+        write_rows(self._connection, self._namespace, self._worker, [(batch, counted)], self._now)
+        return counted
+
+    def set_aside(self, batch: Batch, reason: str) -> None:
+        """Keep all entries of a batch as dead letters."""
+        letters = dead_letters.everything_in(batch, reason)
+        dead_letters.write(self._connection, self._namespace, batch.id, letters, self._now)
+
+    def retire(self, epoch: str, reason: str) -> None:
+        """Give up an epoch for ever; the cursor has none then, if it was the current one."""
+        self.cursor = cursors.retire(self._connection, self._namespace, self.cursor, epoch, reason, self._now)
+
+    def adopt(self, epoch: str) -> None:
+        """Make the epoch the current one, from before its first batch; the one before it is given up."""
+        if self.cursor.epoch:
+            self.retire(self.cursor.epoch, "Redis was replaced")
+        self.cursor = self.cursor._replace(epoch=epoch, seq=0, nonce="", applied_delta=0)
+        cursors.move(self._connection, self._namespace, self.cursor, self._now)
+
+    def skip_to(self, place: Place) -> None:
+        """Take the batches up to this place of the current epoch for gone; written with the next one counted."""
+        self.cursor = self.cursor._replace(seq=place.seq, nonce=place.nonce)
+
+    def unaccounted(self, sealed: int, in_flight: int) -> int:
+        """What was sealed under the current epoch and is neither applied, in flight, a dead letter nor written off."""
+        return incidents.unaccounted(self._connection, self._namespace, self.cursor, sealed, in_flight)
+
+    def record(self, kind: Kind, detail: str, epoch: str, delta: int | None = None) -> None:
+        """Write an incident: what was accepted since the cursor moved last may be lost; `delta` certainly is."""
+        incidents.record(
+            self._connection,
+            self._namespace,
+            kind,
+            detail,
+            now=self._now,
+            exposed_from=self._last_change,
+            shard=self._shard,
+            epoch=epoch,
+            delta=delta,
+        )
+
+    def has_recorded(self, kind: Kind, epoch: str) -> bool:
+        """True if there was such an incident in this epoch."""
+        return incidents.is_recorded(self._connection, self._namespace, kind, self._shard, epoch)
+
+
+def _without(batch: Batch, refused: Iterable[DeadLetter], letters: int) -> Counted:
+    dead = {(letter.counter, letter.item) for letter in refused}
+    counted = [delta.delta for delta in batch.deltas if (delta.counter, delta.item) not in dead]
+    return Counted(1, len(counted), _clamped(sum(counted)), letters)
+
+
+def _clamped(delta: int) -> int:
+    """`delta`, held within 64 bits: a sum that left them is no longer exact, but must not stop the flush."""
+    return max(MIN_DELTA, min(MAX_DELTA, delta))

@@ -1,0 +1,35 @@
+"""Which Redis the cursors of a namespace belong to, and letting them belong to another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine
+
+from likes.sql import cursors, incidents
+from likes.sql.engine import reading
+from likes.sql.incidents import Kind
+from likes.sql.transaction import transact
+
+
+def other_redis_names(engine: Engine, namespace: str, name: str) -> list[str]:
+    """The names that cursors know Redis by, without `name`."""
+    with reading(engine) as connection:
+        known = cursors.read_all(connection, namespace).values()
+    return sorted({cursor.redis_name for cursor in known} - {name})
+
+
+def take_over(engine: Engine, namespace: str, name: str, before: Collection[str]) -> int:
+    """Let all cursors belong to the Redis `name`, and record that; how many belonged to another, `before`."""
+
+    def work(connection: Connection) -> int:
+        now = datetime.now(UTC)
+        last = max(cursor.updated_at for cursor in cursors.read_all(connection, namespace).values())
+        changed = cursors.take_over(connection, namespace, name)
+        if changed:
+            detail = f"an operator let the database belong to {name}, no longer to {', '.join(before)}"
+            incidents.record(connection, namespace, Kind.REDIS_ADOPTED, detail, now=now, exposed_from=last)
+        return changed
+
+    return transact(engine, work)
