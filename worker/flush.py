@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from math import ceil
 from threading import Event, Lock
 
@@ -98,34 +99,40 @@ class Flush:
         groups = self._in_groups(self._look_at(shards))
         with ThreadPoolExecutor(self._flusher.threads, thread_name_prefix="flush") as pool:
             try:
-                list(pool.map(lambda group: self._flush(self._ready(group)), groups))
+                list(pool.map(self._flush_group, groups))
             finally:
                 self._stopped.set()  # after Ctrl-C the threads end with the row they are at
         for error in sorted(self._errors, key=lambda error: not isinstance(error, Unavailable)):
             raise error
         return self.counted
 
+    def _flush_group(self, shards: Sequence[ShardFlush]) -> None:
+        try:
+            self._flush(self._ready(shards, ShardFlush.begin))
+        except Exception as error:  # noqa: BLE001 (told by `run`, once the other groups are done)
+            self._fail(error)
+
     def _flush(self, shards: Sequence[ShardFlush]) -> None:
         """Move what is pending in these shards into SQL, exactly once."""
         while shards:
-            sealed = self._buffer.hand_off([shard.turn for shard in shards])  # a row of batches of each is in flight
-            # Here a worker will wait until replicas or the disk have what it sealed.
-            applied = self._ledger.apply(sealed)  # all of it in one transaction; what does not follow is left out
+            turns = [shard.turn for shard in shards]
+            sealed = self._buffer.hand_off(turns)  # a row of batches of each is in flight
+            # A wait until replicas or the disk have what was sealed belongs here.
+            applied = self._ledger.apply(sealed)  # in one transaction; what does not follow its cursor is left out
             self._count_whole(applied)
-            self._buffer.acknowledge(batch.id for chain in applied for batch in chain.batches)  # harmless if repeated
-            as_expected = len(applied) == len(shards)
-            shards = self._ready(shards, applied)  # which have more to hand off; the rules look at what was left out
-            if not as_expected and len(shards) > 1:
-                for shard in shards:
+            self._buffer.acknowledge([turn for turn in turns if turn.sealed in applied])  # harmless when repeated
+            shards = self._ready(shards, partial(ShardFlush.go_on, applied=applied))  # by the rules, what was left out
+            if len(applied) < len(sealed) and len(shards) > 1:
+                for shard in shards:  # so that what keeps one back costs the others nothing more
                     self._flush([shard])
                 return
 
-    def _ready(self, shards: Iterable[ShardFlush], applied: Collection[Chain] = ()) -> list[ShardFlush]:
+    def _ready(self, shards: Iterable[ShardFlush], look: Callable[[ShardFlush], bool]) -> list[ShardFlush]:
         """Those of `shards` that have something to hand off, once they are in order."""
         ready = []
         for shard in shards:
             try:
-                if not self._stopped.is_set() and shard.get_ready(applied):
+                if not self._stopped.is_set() and look(shard):
                     ready.append(shard)
             except Exception as error:  # noqa: BLE001 (told by `run`: one shard must not keep the others from being flushed)
                 self._fail(error)

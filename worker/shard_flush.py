@@ -25,7 +25,7 @@ class ShardFlush:
     count: called with batches that are in SQL now and what was counted of them.
     """
 
-    turn: Turn  # what it hands off next, once it is ready
+    turn: Turn  # what it hands off next, once `begin` or `go_on` said so
 
     def __init__(
         self,
@@ -47,21 +47,18 @@ class ShardFlush:
         self._count = count
         self._done: set[str] = set()  # epochs of which nothing is left that was pending at the start
         self._steps = 0
-        self._is_fresh = True
 
-    def get_ready(self, applied: Collection[Chain]) -> bool:
-        """Do all that has to be done before its `turn`; False if there is nothing more to hand off.
+    def begin(self) -> bool:
+        """Do all that has to be done before its first `turn`; False if there is nothing to hand off.
 
-        `applied`: the chains counted since the last time. Raises whatever keeps the shard from being flushed.
+        Raises whatever keeps the shard from being flushed.
         """
-        if self._is_fresh:
-            self._is_fresh = False
-            if self._view.epochs.keys() - {self._cursor.epoch}:
-                self._look_closer()
-            return self._put_right()
-        return self._go_on(applied)
+        if self._view.epochs.keys() - {self._cursor.epoch}:
+            self._look_closer()
+        return self._put_right()
 
-    def _go_on(self, applied: Collection[Chain]) -> bool:
+    def go_on(self, applied: Collection[Chain]) -> bool:
+        """The same after a turn, whose row is among those `applied` if it was counted."""
         turn = self.turn
         if turn.error is not None and not isinstance(turn.error, Overtaken):
             raise turn.error
@@ -138,13 +135,13 @@ class ShardFlush:
             self._count([batch], counted)
         if verdict is Verdict.NOT_YET:
             return False
-        self._buffer.acknowledge([batch.id])
+        self._buffer.acknowledge_batch(batch.id)
         return True
 
     def _settle_in_flight(self, epoch: Standing) -> None:
         for batch_id, batch in self._buffer.in_flight(epoch.in_flight):
             if batch is None:
                 self._recovery.give_up_missing(batch_id)
-                self._buffer.acknowledge([batch_id])
+                self._buffer.acknowledge_batch(batch_id)
             elif not self._settle_one(batch):
                 return

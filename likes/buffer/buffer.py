@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from likes.batch import Batch, BatchId
 from likes.buffer import scripts
-from likes.buffer.calls import command
+from likes.buffer.calls import Call, command
 from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.looking import look
@@ -77,11 +77,20 @@ class Buffer:
             turn.take([next(replies) for _ in calls])
         return [turn.sealed for turn in turns if turn.sealed]
 
-    def acknowledge(self, batches: Iterable[BatchId]) -> None:
-        """Drop batches that SQL has; harmless when repeated."""
-        calls = [scripts.acknowledge(epoch_keys(self.namespace, one.shard, one.epoch), one) for one in batches]
-        if calls:
-            ask(self.link, calls)
+    def acknowledge(self, turns: Sequence[Turn]) -> None:
+        """Drop the rows sealed last, which SQL has; harmless when repeated. Where it failed the turn has an error."""
+        ids = [[batch.id for batch in turn.sealed.batches] if turn.sealed else [] for turn in turns]
+        calls = [self._acknowledge(batch) for row in ids for batch in row]
+        replies = iter(self.link.send(calls) if calls else ())
+        for turn, row in zip(turns, ids, strict=True):
+            turn.hear([next(replies) for _ in row])
+
+    def acknowledge_batch(self, batch: BatchId) -> None:
+        """Drop a batch that SQL has; harmless when repeated."""
+        ask(self.link, [self._acknowledge(batch)])
+
+    def _acknowledge(self, batch: BatchId) -> Call[bool]:
+        return scripts.acknowledge(epoch_keys(self.namespace, batch.shard, batch.epoch), batch)
 
     def in_flight(self, ids: Iterable[BatchId]) -> Iterator[tuple[BatchId, Batch | None]]:
         """Batches in flight, one by one; None for one that is gone: acknowledged by another, most likely."""

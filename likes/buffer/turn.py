@@ -27,7 +27,8 @@ class Turn:
     started: milliseconds since 1970 after which began whatever stays pending.
     place: the end of the chain.
     left: how many entries are still to be handed off; head: the next of them, () before they are known.
-    sealed: the row handed off last; None if there was none, or it is not known whole, for the reason in `error`.
+    sealed: the row handed off last; None if there was none, or it is not known whole.
+    error: why it is not, or why that row is not acknowledged.
     """
 
     def __init__(self, standing: Standing, *, started: int) -> None:
@@ -90,6 +91,10 @@ class Turn:
         if row:
             self.sealed = Chain(tuple(one.batch for one in row))
             self.place = self.sealed.end
+
+    def hear(self, replies: Sequence[bool | LikesError]) -> None:
+        """Take the replies to the acknowledgements of its row."""
+        self.error = next((reply for reply in replies if isinstance(reply, LikesError)), None)
 
     @property
     def is_over(self) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
+from likes.buffer.calls import Call
+from likes.buffer.scripts import ACKNOWLEDGE
 from likes.deltas import MAX_DELTA
-from likes.errors import DatabaseBusy, DatabaseUnavailable, LikesError, RedisUnavailable
+from likes.errors import DatabaseBusy, DatabaseUnavailable, LikesError, RedisRefused, RedisUnavailable
 from likes.items import shard_of
 from likes.sql import cursors
 from likes.sql.engine import open_engine, writing
@@ -145,6 +147,25 @@ def test_after_redis_is_gone_no_shard_asks_a_server_again(rig: Rig) -> None:
     with tapped as worker, pytest.raises(RedisUnavailable):
         worker.flush(range(SHARDS))
     assert in_vain == ["acknowledge"]
+    rig.flush()
+    assert rig.totals() == dict.fromkeys(ITEMS, 2)
+
+
+def test_a_shard_whose_acknowledgements_are_refused_stops_no_other(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = rig.worker.buffer.link
+    send = link.send
+
+    def refuse(calls: Sequence[Call[Any]]) -> list[Any]:
+        refused = [call.shard == 1 and call.script is ACKNOWLEDGE for call in calls]
+        return [RedisRefused("no") if no else reply for no, reply in zip(refused, send(calls), strict=True)]
+
+    monkeypatch.setattr(link, "send", refuse)
+    rig.likes.add(EACH_ONCE)
+    with pytest.raises(RedisRefused):
+        rig.flush()
+    of_shard_1 = {item for item in ITEMS if shard_of(item.encode(), SHARDS) == 1}
+    assert {item for item, total in rig.totals().items() if total == 2} >= set(ITEMS) - of_shard_1
+    monkeypatch.undo()
     rig.flush()
     assert rig.totals() == dict.fromkeys(ITEMS, 2)
 
