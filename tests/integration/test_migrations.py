@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -51,6 +52,19 @@ def tables(engine: Engine) -> set[str]:
 
 def test_head_is_what_alembic_says() -> None:
     assert [head()] == ScriptDirectory(str(CHECKOUT / "alembic")).get_heads()
+
+
+def test_no_revision_takes_anything_from_the_library() -> None:
+    revisions = [*(CHECKOUT / "alembic" / "versions").glob("*.py")]
+    assert revisions
+    for file in revisions:
+        sources = set()
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                sources.add(str(node.module))
+            elif isinstance(node, ast.Import):
+                sources.update(alias.name for alias in node.names)
+        assert {source.partition(".")[0] for source in sources} <= {"__future__", "alembic", "sqlalchemy"}, file.name
 
 
 def test_up_down_and_up_again(engine: Engine, alembic: Callable[..., None]) -> None:
