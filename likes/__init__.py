@@ -28,19 +28,28 @@ if TYPE_CHECKING:
     from likes.counter import LikeCounter
     from likes.errors import (
         AddFailed,
+        DatabaseBusy,
+        DatabaseRefused,
         DatabaseUnavailable,
         EntryRefused,
         InvalidInput,
         LikesError,
         OutcomeUnknown,
         RedisFull,
+        RedisRefused,
         RedisUnavailable,
+        SchemaOutdated,
+        SettingsError,
+        Unavailable,
+        WrongRedis,
     )
     from likes.live.reading import LiveTotal
 
 __all__ = [
     "AddFailed",
     "AsyncLikeCounter",
+    "DatabaseBusy",
+    "DatabaseRefused",
     "DatabaseUnavailable",
     "EntryRefused",
     "InvalidInput",
@@ -49,8 +58,13 @@ __all__ = [
     "LiveTotal",
     "OutcomeUnknown",
     "RedisFull",
+    "RedisRefused",
     "RedisUnavailable",
+    "SchemaOutdated",
     "Settings",
+    "SettingsError",
+    "Unavailable",
+    "WrongRedis",
 ]
 
 _ELSEWHERE = {
