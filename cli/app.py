@@ -13,7 +13,7 @@ from cli.adopt import adopt
 from cli.arguments import settings_first
 from cli.audit import audit
 from cli.check import check
-from cli.demo import demo
+from cli.demo import demo, demo_client
 from cli.flush import flush
 from cli.get import get
 from cli.history import history
@@ -109,6 +109,7 @@ COMMANDS: dict[str, list[Callable[..., None]]] = {
 for panel, commands in COMMANDS.items():
     for command in commands:
         app.command(help=prose(command.__doc__), rich_help_panel=panel)(command)
+app.command("demo-client", hidden=True)(demo_client)
 app.add_typer(embedded.app, name="embedded", rich_help_panel="Looking after it")
 
 

@@ -1,4 +1,4 @@
-"""The entry point `likes`."""
+"""`likes`, once it is settled what is imported from where: `likes/__main__.py` is the entry point."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Shell:
     def start(self, *words: str | bytes, **settings: object) -> subprocess.Popen[bytes]:
         """Start it, from scratch as people do."""
         return subprocess.Popen(
-            [sys.executable, "-m", "cli", *words],
+            [sys.executable, "-m", "likes", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -66,7 +66,7 @@ def serve(asking: socket.socket) -> None:
 
 
 def _become_likes(words: list[str], folder: str, environment: dict[str, str], streams: list[int]) -> None:
-    from cli.main import main
+    from likes.__main__ import main
 
     for number, stream in enumerate(streams):
         os.dup2(stream, number)

@@ -11,6 +11,7 @@ compares the database with the source, and `report` shows what came out.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,3 +39,10 @@ def demo(
 
     if not play(seconds):
         raise typer.Exit(1)
+
+
+def demo_client(folder: Path, style: str, share: int, of: int, seconds: float) -> None:
+    """Post a share of the likes of a demo, which starts this."""
+    from cli.demo.client import post_share
+
+    post_share(folder, style, share, of, seconds)

@@ -1,6 +1,6 @@
 """One client, a process of its own: posts its share of the changes through the library, each when it is due.
 
-    python -m cli.demo.client FOLDER STYLE SHARE OF SECONDS
+    likes demo-client FOLDER STYLE SHARE OF SECONDS
 
 Says `ready`, and begins when it is told to. After each call that came back it says how much it has posted so far:
 changes, likes, day.
@@ -85,14 +85,9 @@ async def _post_side_by_side(folder: Path, share: Share) -> None:
 STYLES = {"like": post_one_by_one, "add": post_many, "asyncio": post_side_by_side}
 
 
-def main() -> None:
-    """Post one share."""
-    folder, style, share, of, seconds = sys.argv[1:]
-    changes = changes_between(read_counts())[int(share) :: int(of)]
+def post_share(folder: Path, style: str, share: int, of: int, seconds: float) -> None:
+    """Post one share of several, when told to begin."""
+    changes = changes_between(read_counts())[share::of]
     print("ready", flush=True)  # noqa: T201 (to the demo)
     if sys.stdin.readline():  # nothing comes if the demo has ended meanwhile
-        STYLES[style](Path(folder), Share(changes, float(seconds)))
-
-
-if __name__ == "__main__":
-    main()
+        STYLES[style](folder, Share(changes, seconds))

@@ -22,7 +22,7 @@ class Client:
         self.date = ""
         self._log = stage.folder / f"client-{share}.log"
         words = (str(stage.folder), style, str(share), str(len(STYLES)), str(seconds))
-        self._process = stage.start("cli.demo.client", *words, log=self._log, talks=True)
+        self._process = stage.start("demo-client", *words, log=self._log, talks=True)
         self._listener = Thread(target=self._listen, args=[_open(self._process.stdout)], daemon=True)
 
     def wait_until_ready(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from tempfile import mkdtemp
 from likes import embedded
 from likes.config.settings import ENV_PREFIX
 from likes.connect import Places
+from likes.installation import command_line
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -27,11 +27,11 @@ class Stage:
         self.places = Places(None, None, folder, redis_timeout=5, database_timeout=10)
         self._processes = ExitStack()
 
-    def start(self, *module: str, log: Path, talks: bool = False) -> subprocess.Popen[str]:
-        """Start `python -m module…`, its stderr in `log`; one that talks has pipes for its stdin and stdout."""
+    def start(self, *words: str, log: Path, talks: bool = False) -> subprocess.Popen[str]:
+        """Start `likes words…`, its stderr in `log`; one that talks has pipes for its stdin and stdout."""
         with shielded(), log.open("a") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-m", *module],
+                command_line(*words),
                 cwd=self.folder,  # where no .env of the user's is read
                 env=self._environment(),
                 stdin=subprocess.PIPE if talks else subprocess.DEVNULL,

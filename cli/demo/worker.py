@@ -36,7 +36,7 @@ class Worker:
     def start(self) -> None:
         """Start the next one."""
         self.state = "running"
-        self._process = self._stage.start("cli", "worker", "--interval", str(self._interval), log=self._log)
+        self._process = self._stage.start("worker", "--interval", str(self._interval), log=self._log)
 
     @property
     def pid(self) -> int:

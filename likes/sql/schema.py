@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, text
 
 from likes.errors import SchemaOutdated
+from likes.installation import COMMAND
 from likes.sql.dialects import dialect_of
 from likes.sql.engine import describe, open_engine, parse_url, reading, writing
 
@@ -96,7 +97,4 @@ def _config(output: StringIO | None = None) -> Config:
 
 
 def _folder() -> Path:
-    """Alembic's folder: inside the installed package, beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    installed = package / "alembic"
-    return installed if installed.is_dir() else package.parent / "alembic"
+    return Path(COMMAND) / "alembic"

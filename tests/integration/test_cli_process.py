@@ -129,7 +129,7 @@ def on_terminal(shell: Shell, *words: str, typed: bytes = b"", **settings: objec
     """Run it on a terminal; its exit code and all that was shown."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", *words],
+        [sys.executable, "-m", "likes", *words],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

@@ -36,7 +36,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def start(*options):
-    command = [sys.executable, "-m", "cli", "demo", *options]
+    command = [sys.executable, "-m", "likes", "demo", *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 

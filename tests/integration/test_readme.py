@@ -48,7 +48,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """A machine where nothing is set up but the command `likes`."""
     scripts = tmp_path / "bin"
     scripts.mkdir()
-    (scripts / "likes").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cli "$@"\n')
+    (scripts / "likes").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m likes "$@"\n')
     (scripts / "likes").chmod(0o755)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LIKES_")}
     yield {

@@ -1,5 +1,0 @@
-"""`python -m cli` is `likes`."""
-
-from cli.main import main
-
-main()
