@@ -13,7 +13,8 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from likes.buffer.links.link import AsyncStandaloneLink, StandaloneLink
+from likes.buffer.links.blocking import BlockingLink
+from likes.buffer.links.event_loop import EventLoopLink
 from likes.config.folder import default_folder, prepare
 from likes.config.urls import name_of
 from likes.errors import SchemaOutdated
@@ -69,19 +70,19 @@ class Places:
         """What the database calls this Redis, so that it is not taken for another one."""
         return self.name or name_of(self.redis_url())
 
-    def open_link(self) -> StandaloneLink:
+    def open_link(self) -> BlockingLink:
         """A link to Redis that has not been used yet."""
         url = self.redis_url()
         pool = redis.ConnectionPool.from_url(url, **_options(self.redis_timeout), retry=Retry(NoBackoff(), 0))
-        return StandaloneLink(pool, shown(url))
+        return BlockingLink(pool, shown(url))
 
-    def open_async_link(self) -> AsyncStandaloneLink:
+    def open_async_link(self) -> EventLoopLink:
         """The same for asyncio."""
         url = self.redis_url()
         pool = redis.asyncio.ConnectionPool.from_url(
             url, **_options(self.redis_timeout), retry=AsyncRetry(NoBackoff(), 0)
         )
-        return AsyncStandaloneLink(pool, shown(url))
+        return EventLoopLink(pool, shown(url))
 
     def open_database(self, pool_size: int = 5) -> Engine:
         """An engine for the database; the embedded one is brought to the head of its schema first."""
