@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from likes.errors import AddFailed, EntryRefused, OutcomeUnknown
 from likes.items import shorten
-from likes.posting.producer import Part
+from likes.posting.adder import Part
 
 
 class Sent(NamedTuple):
