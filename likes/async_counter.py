@@ -12,8 +12,8 @@ from likes.connect import Places
 from likes.counter import Counting
 from likes.items import DEFAULT_COUNTER, check_count
 from likes.live.reading import LiveTotal, pending_deltas
-from likes.posting.adder import Entry
 from likes.posting.outcome import Sent, raise_unless_counted
+from likes.posting.part import Entry
 from likes.posting.steps import Steps, run_async
 
 T = TypeVar("T")

@@ -16,8 +16,10 @@ from likes.connect import Places
 from likes.errors import InvalidInput
 from likes.items import DEFAULT_COUNTER, MAX_SHARDS, check_count, check_counter, check_counts, encode_items, member_of
 from likes.live.reading import LiveTotal, Reader, pending_deltas
-from likes.posting.adder import Adder, Entry, Producers
+from likes.posting.adder import Adder
 from likes.posting.outcome import all_counted, entries_of, raise_unless_counted
+from likes.posting.part import Entry
+from likes.posting.producer import Producers
 from likes.posting.steps import run
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from likes.buffer.buffer import BATCHES_IN_A_ROW
 from likes.buffer.keys import EpochKeys, epoch_keys, shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.scripts import command, prune_producers
-from likes.posting.adder import MEMORY_SECONDS
+from likes.posting.producer import MEMORY_SECONDS
 from likes.sql.ledger import Ledger
 from likes.sql.tables import batches
 from likes.sql.transaction import transact

@@ -7,12 +7,8 @@ then, Redis was replaced, and whether the first one counted cannot be known: the
 
 from __future__ import annotations
 
-import os
-import secrets
 import time
-import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -20,14 +16,13 @@ from likes.buffer.keys import epoch_keys, fresh_epoch, shard_keys
 from likes.buffer.refusals import NotSent, Unanswered
 from likes.buffer.scripts import Added, Call, add, begin_epoch
 from likes.errors import LikesError, RedisUnavailable
+from likes.posting.part import Entry, Part
+from likes.posting.producer import Producer
 from likes.posting.steps import Pause, Send, Steps
 
 ENTRIES_A_CALL = 250  # keeps the time one script holds Redis at about a millisecond
-MEMORY_SECONDS = 3600.0  # a producer silent for longer is forgotten by Redis
 UNSENT_PATIENCE_SECONDS = 1.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.01, 0.5
-
-Entry = tuple[bytes, int]  # member, delta
 
 # Counts the time a machine is suspended, which the monotonic clock of Linux does not.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -36,98 +31,6 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 def seconds_now() -> float:
     """Seconds on a clock that never goes back."""
     return time.clock_gettime(_CLOCK)
-
-
-class Producer:
-    """One writer, with at most one unanswered call a shard."""
-
-    def __init__(self) -> None:
-        self.id = secrets.token_urlsafe(12)
-        self.sequence = 0
-
-    def number(self) -> int:
-        """The sequence of its next call."""
-        self.sequence += 1
-        return self.sequence
-
-
-class Producers:
-    """Lends a producer to each call under way, so that calls in parallel never share one."""
-
-    def __init__(self) -> None:
-        self._idle: list[Producer] = []
-        _ALL.add(self)
-
-    @contextmanager
-    def one(self) -> Iterator[Producer]:
-        """A producer nobody else uses meanwhile."""
-        try:
-            producer = self._idle.pop()
-        except IndexError:
-            producer = Producer()
-        try:
-            yield producer
-        finally:
-            self._idle.append(producer)
-
-    def forget(self) -> None:
-        """Let go of all idle producers."""
-        self._idle = []
-
-
-_ALL: weakref.WeakSet[Producers] = weakref.WeakSet()
-
-
-def _forget_after_fork() -> None:
-    # A child with its parent's producers would number its likes as the parent does, and Redis would take them for
-    # resends.
-    for producers in _ALL:
-        producers.forget()
-
-
-os.register_at_fork(after_in_child=_forget_after_fork)
-
-
-class Part:
-    """The entries of an add that go to one shard in one call, and what became of them."""
-
-    def __init__(self, shard: int, sequence: int, entries: Sequence[Entry]) -> None:
-        self.shard = shard
-        self.sequence = sequence
-        self.entries = entries
-        self.epoch = ""
-        self.sent_at: float | None = None  # when it first went out without an answer
-        self.added: Added | None = None
-        self.error: LikesError | None = None
-        self.settled = False
-
-    @property
-    def unknown(self) -> bool:
-        """True if it may have been counted or not."""
-        return self.added is None and self.sent_at is not None
-
-    def pending(self, index: int) -> int:
-        """The pending delta of an entry after it was added."""
-        return self.added.pending[index] if self.added else 0
-
-    def is_too_old(self, now: float) -> bool:
-        """True once Redis may have forgotten its producer, so that it must not be sent again."""
-        return self.sent_at is not None and now - self.sent_at > MEMORY_SECONDS / 2
-
-    def hear(self, reply: Added | LikesError, sent_at: float) -> None:
-        """Take the reply to the last time it was sent."""
-        if isinstance(reply, Added):
-            if reply.done:
-                self.added, self.settled = reply, True
-            elif self.sent_at is not None:
-                self.error, self.settled = Unanswered("Redis was replaced before it answered"), True
-            else:
-                self.epoch = reply.epoch
-            return
-        self.error = reply
-        if isinstance(reply, Unanswered) and self.sent_at is None:
-            self.sent_at = sent_at
-        self.settled = not isinstance(reply, RedisUnavailable) and not self.unknown
 
 
 class Adder:

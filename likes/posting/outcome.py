@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from likes.errors import AddFailed, EntryRefused, OutcomeUnknown
 from likes.items import shorten
-from likes.posting.adder import Part
+from likes.posting.part import Part
 
 
 class Sent(NamedTuple):
