@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from weakref import WeakSet
 
-from sqlalchemy import URL, Connection, Engine, Pool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Pool, QueuePool, create_engine, event, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
@@ -18,7 +18,8 @@ from likes.errors import DatabaseRefused, DatabaseUnavailable, SchemaOutdated, S
 from likes.sql.dialects import DRIVERS, dialect_of
 from likes.sql.watchdog import watchdog
 
-_TIMEOUT = "likes_timeout"
+# Of an engine: seconds a transaction may take, and whether the engine is an application's own.
+TIMEOUT_OPTION, LENT_OPTION = "likes_timeout", "likes_lent"
 _GRACE_SECONDS = 1.0  # for the server to end a transaction by its own time-outs before its socket is shut
 
 
@@ -35,7 +36,7 @@ def open_engine(url: str, *, timeout: float, pool_size: int = 5) -> Engine:
         max_overflow=0,
         pool_timeout=timeout,
         hide_parameters=True,
-        execution_options={_TIMEOUT: timeout},
+        execution_options={TIMEOUT_OPTION: timeout},
         **dialect.engine_options(timeout),
     )
 
@@ -96,13 +97,18 @@ def writing(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def _transaction(engine: Engine, *, write: bool) -> Iterator[Connection]:
     dialect = dialect_of(engine)
-    timeout: float = engine.get_execution_options()[_TIMEOUT]
+    options = engine.get_execution_options()
+    timeout: float = options[TIMEOUT_OPTION]
     try:
         with engine.connect() as connection, _watched(connection, timeout), connection.begin():
-            dialect.begin(connection, write=write, timeout=timeout)
+            if LENT_OPTION in options:
+                dialect.begin_lent(connection, timeout=timeout)
+            else:
+                dialect.begin(connection, write=write, timeout=timeout)
             yield connection
     except PoolExhausted as error:
-        raise DatabaseUnavailable(f"{_place(engine.url)}: no connection was free within {timeout:g} s") from error
+        waited = engine.pool.timeout() if isinstance(engine.pool, QueuePool) else timeout
+        raise DatabaseUnavailable(f"{_place(engine.url)}: no connection was free within {waited:g} s") from error
     except DBAPIError as error:
         if dialect.is_missing_table(error):
             raise SchemaOutdated(f"{_place(engine.url)} lacks a table or a column; run `likes migrate`") from error

@@ -83,6 +83,9 @@ class Dialect(ABC):
     def begin(self, connection: Connection, *, write: bool, timeout: float) -> None:
         """Prepare a new transaction, one that may `write` or not; `timeout` in seconds."""
 
+    def begin_lent(self, connection: Connection, *, timeout: float) -> None:
+        """The same for one that only reads, on a connection of an application's own: nothing may outlast it."""
+
     def socket_to_watch(self, connection: Connection) -> int | None:
         """The file number of the connection's socket, if the driver may wait on it for ever."""
         return None

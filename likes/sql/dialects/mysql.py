@@ -85,6 +85,11 @@ class MySQL(Dialect):
         }
         return {"isolation_level": "READ COMMITTED", "connect_args": connect}
 
+    def socket_to_watch(self, connection: Connection) -> int | None:
+        raw: Any = connection.connection.dbapi_connection
+        # Engines of ours have a read time-out; PyMySQL has no public name for it, nor for the socket.
+        return None if raw._read_timeout else int(raw._sock.fileno())  # noqa: SLF001 (see above)
+
     @contextmanager
     def migrating(self, connection: Connection) -> Iterator[None]:
         # A lock of the session: every CREATE TABLE commits. A second at a time, within any time-out of a statement.
