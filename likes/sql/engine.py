@@ -30,15 +30,18 @@ def open_engine(url: str, *, timeout: float, pool_size: int = 5) -> Engine:
     """
     parsed = parse_url(url)
     dialect = dialect_of(parsed)
-    engine = create_engine(
-        parsed,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=timeout,
-        hide_parameters=True,
-        execution_options={TIMEOUT_OPTION: timeout},
-        **dialect.engine_options(timeout),
-    )
+    try:
+        engine = create_engine(
+            parsed,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=timeout,
+            hide_parameters=True,
+            execution_options={TIMEOUT_OPTION: timeout},
+            **dialect.engine_options(timeout),
+        )
+    except ValueError as error:  # of a parameter that is a number, such as sqlite's `timeout`
+        raise SettingsError(f"database URL {mask(url)!r}: {error}") from None
 
     @event.listens_for(engine, "connect")
     def set_up(connection: DBAPIConnection, _record: object) -> None:
@@ -67,7 +70,12 @@ def parse_url(url: str) -> URL:
         raise SettingsError(f"database URL {mask(url)!r}: in a password an at-sign is written %40, a slash %2F")
     if parsed.database in (None, "", ":memory:"):
         raise SettingsError(f"database URL {mask(url)!r} names no database or file")
-    return parsed.set(drivername=DRIVERS[parsed.drivername])
+    parsed = parsed.set(drivername=DRIVERS[parsed.drivername])
+    if unknown := dialect_of(parsed).unknown_parameters(parsed):
+        raise SettingsError(
+            f"database URL {mask(url)!r} has parameters its driver does not know: {', '.join(sorted(unknown))}"
+        )
+    return parsed
 
 
 def describe(url: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from inspect import signature
 from itertools import chain
 from math import ceil
 from typing import Any
@@ -73,6 +74,11 @@ class MySQL(Dialect):
 
     def place(self, url: URL) -> str:
         return f"{self.kind} at {url.query.get('unix_socket') or host_and_port(url, 3306)}"
+
+    def unknown_parameters(self, url: URL) -> set[str]:
+        import pymysql
+
+        return {*url.query} - {*signature(pymysql.connect).parameters, "ssl_capath", "ssl_cipher", "ssl_check_hostname"}
 
     def engine_options(self, timeout: float) -> dict[str, Any]:
         seconds = max(1, ceil(timeout))
