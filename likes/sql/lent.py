@@ -15,9 +15,9 @@ def lent_engine(engine: object, *, timeout: float) -> Engine:
     """`engine`, for `reading` only, whose transactions are to end within about `timeout` seconds.
 
     It shares its pool with the engine handed in, whose other users see no difference: nothing is set on a connection
-    that outlasts a transaction, and nothing listens for events. The isolation level is the application's, and may be
-    any, also none (autocommit): what belongs together is read in one statement. So are the time to wait for a free
-    connection, the time to connect, and what SQLite does while the file is locked.
+    that outlasts a transaction, and nothing listens for events. The isolation level stays as it is and may be any, also
+    none (autocommit): what belongs together is read in one statement. How long a free connection, a new one, or a
+    locked SQLite file is waited for is for the application to say.
 
     Raises InvalidInput for an engine that cannot be used.
     """
@@ -34,7 +34,7 @@ def lent_engine(engine: object, *, timeout: float) -> Engine:
 
 
 def _is_in_memory(url: URL) -> bool:
-    return url.database in _IN_MEMORY or "mode=memory" in f"mode={url.query.get('mode')} {url.database}"
+    return url.database in _IN_MEMORY or url.query.get("mode") == "memory" or "mode=memory" in url.database
 
 
 def _refused(what: str) -> InvalidInput:
