@@ -4,109 +4,83 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from likes.connect import Places
-from likes.counter import Counting
+from likes import by_shard
+from likes.counting import Counting
+from likes.handed_in import AsyncClient
 from likes.items import DEFAULT_COUNTER, check_count
 from likes.live.reading import LiveTotal, pending_deltas
 from likes.member import Entry, Member
-from likes.posting.outcome import Sent, raise_unless_counted
+from likes.posting.loop_turn import LoopTurns
+from likes.posting.part import Part
 from likes.posting.steps import Steps, run_async
 
 if TYPE_CHECKING:
-    from likes.buffer.links.link import AsyncLink
+    from likes.buffer.links.event_loop import EventLoopLink
 
 T = TypeVar("T")
 
-TURNS_AT_A_TIME = 32
-LARGEST_SUM = 2**43  # a thousand of them stay exact as a Lua number
 
+class AsyncLikeCounter(Counting[AsyncClient]):
+    """Counts likes in Redis, each exactly once, for a worker to move into SQL; and reads totals live. For asyncio.
 
-class Turn:
-    """The likes of one event-loop turn: summed by member, sent once, answered together."""
+    Make one for an event loop, when the application starts, and share it between all tasks of that loop: what they
+    count in one turn of it goes out together. It connects when first used; a forked child makes one of its own. SQL is
+    read in a thread. `await` its `close` before the loop ends, or use it as a context manager.
 
-    def __init__(self) -> None:
-        self.deltas: dict[Member, int] = {}
-        self.shards: dict[Member, int] = {}
-        self.sent: asyncio.Future[dict[Member, Sent]] = asyncio.get_running_loop().create_future()
+    Items and counters are those of LikeCounter, and each method raises what its namesake there does.
+    """
 
-    def takes(self, entries: Mapping[int, list[Entry]]) -> bool:
-        """True if every sum stays exact with these in it."""
-        return all(
-            abs(self.deltas.get(member, 0)) + abs(delta) <= LARGEST_SUM
-            for some in entries.values()
-            for member, delta in some
-        )
-
-    def put(self, entries: Mapping[int, list[Entry]]) -> None:
-        """Add the entries of each shard."""
-        for shard, some in entries.items():
-            for member, delta in some:
-                self.deltas[member] = self.deltas.get(member, 0) + delta
-                self.shards[member] = shard
-
-    def entries(self) -> dict[int, list[Entry]]:
-        """The sums of each shard."""
-        entries: dict[int, list[Entry]] = {}
-        for member, delta in self.deltas.items():
-            entries.setdefault(self.shards[member], []).append((member, delta))
-        return entries
-
-
-class AsyncLikeCounter(Counting):
-    """Counts likes in Redis, for a worker to move into SQL. For the tasks of one event loop."""
-
-    def _set_up(self, places: Places, prefix: str, shards: int) -> None:
-        super()._set_up(places, prefix, shards)
-        self._turn: Turn | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._link: AsyncLink | None = None
-        self._opening_link = asyncio.Lock()
-        self._slots = asyncio.Semaphore(TURNS_AT_A_TIME)
+    ASYNCHRONOUS = True
+    _link: EventLoopLink | None = None
+    _turns: LoopTurns | None = None
 
     async def like(self, item: str, count: int = 1, *, counter: str = DEFAULT_COUNTER) -> int:
-        """Count `count` more; the pending delta of the item after it. Raises what `LikeCounter.like` does."""
-        (sent,) = await self._send(self._entries({item: count}, counter))
+        """Count `count` more likes of an item: -2^31 to 2^31; fewer where it is negative.
+
+        Returns the item's pending delta after it, together with what other tasks counted in the same turn. A task that
+        is cancelled while it waits takes nothing back.
+        """
+        (sent,) = await self._of_this_loop().add(by_shard.one_entry(item, count, counter, self.shards))
         return sent.part.pending(sent.position)
 
     async def unlike(self, item: str, count: int = 1, *, counter: str = DEFAULT_COUNTER) -> int:
-        """Count `count` fewer; otherwise as `like`."""
+        """Count `count` fewer likes of an item; otherwise as `like`."""
         return await self.like(item, -check_count(count), counter=counter)
 
     async def add(self, deltas: Mapping[str, int], *, counter: str = DEFAULT_COUNTER) -> None:
-        """Count many, item -> count; exactly once each. Raises what `LikeCounter.add` does."""
-        await self._send(self._entries(deltas, counter))
+        """Count many: item -> count, each as in `like`."""
+        await self._of_this_loop().add(by_shard.entries(deltas, counter, self.shards))
 
     async def total(self, item: str, *, counter: str = DEFAULT_COUNTER) -> int:
-        """The live total: in the database, in flight and pending."""
+        """The live total of an item: in the database, in flight and pending; 0 if nobody ever liked it."""
         return (await self.live([item], counter=counter))[item].total
 
     async def totals(self, items: Iterable[str], *, counter: str = DEFAULT_COUNTER) -> dict[str, int]:
-        """The live total of each item."""
+        """Item -> its live total, read together, some hundred in a few round trips."""
         return {item: live.total for item, live in (await self.live(items, counter=counter)).items()}
 
     async def live(self, items: Iterable[str], *, counter: str = DEFAULT_COUNTER) -> dict[str, LiveTotal]:
-        """The live total of each item with its parts, each true at some moment during the call."""
-        wanted = list(items)
-        reads = self._members(wanted, counter)
+        """Item -> its live total with the parts of it, each true at some moment during the call."""
+        wanted = by_shard.several(items)
+        reads = by_shard.members(wanted, counter, self.shards)
         reader = await asyncio.to_thread(self._open_reader)
         found: dict[Member, LiveTotal] = {}
         for members in reads:
             found |= await self._run(reader.live(members))
-        return self._by_item(wanted, counter, found)
+        return by_shard.by_item(wanted, counter, found)
 
     async def pending(self, item: str, *, counter: str = DEFAULT_COUNTER) -> int:
-        """The pending delta of an item: counted in Redis, not yet handed off."""
-        (members,) = self._members([item], counter)
+        """The pending delta of an item: counted in Redis and not handed off yet; it may be negative."""
+        (members,) = by_shard.members([item], counter, self.shards)
         steps = pending_deltas(self.prefix, members)
-        return self._by_item([item], counter, await self._run(steps))[item]
+        return by_shard.by_item([item], counter, await self._run(steps))[item]
 
     async def close(self) -> None:
-        """Wait for what is being sent, then give up all connections."""
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
+        """Wait for what is being sent, then give up all connections but those of an engine handed in."""
+        if self._turns is not None:
+            await self._turns.finish()
         if self._link is not None:
             await self._link.close()
             self._link = None
@@ -118,53 +92,23 @@ class AsyncLikeCounter(Counting):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _send(self, entries: Mapping[int, list[Entry]]) -> list[Sent]:
-        """Put entries into this turn's round trip and wait until Redis has them; what became of each."""
-        turn = self._turn
-        if turn is None or not turn.takes(entries):
-            turn = self._turn = Turn()
-            self._tasks.add(task := asyncio.create_task(self._send_turn(turn)))
-            task.add_done_callback(partial(self._turn_over, turn))
-        turn.put(entries)
-        sent = await asyncio.shield(turn.sent)  # one caller given up must not take the others with it
-        mine = [sent[member]._replace(delta=delta) for some in entries.values() for member, delta in some]
-        raise_unless_counted(mine)
-        return mine
+    def _of_this_loop(self) -> LoopTurns:
+        if self._turns is None:
+            self._turns = LoopTurns(self._post)
+        return self._turns
 
-    async def _send_turn(self, turn: Turn) -> None:
-        # A task starts in the next turn of the loop: by then every call of this one has joined.
-        # While Redis is slow, later calls go on joining, instead of opening a connection a turn.
-        await self._slots.acquire()
-        if self._turn is turn:
-            self._turn = None
-        try:
-            with self._producers.one() as producer:
-                parts = await self._run(self._adder.add(producer, turn.entries(), wants_pending=True))
-        except Exception as error:  # noqa: BLE001 (handed to every caller)
-            turn.sent.set_exception(error)
-            turn.sent.exception()  # marks it as seen: every caller may have gone
-            return
-        finally:
-            self._slots.release()
-        turn.sent.set_result(
-            {
-                member: Sent(member, delta, part, index)
-                for part in parts
-                for index, (member, delta) in enumerate(part.entries)
-            }
-        )
-
-    def _turn_over(self, turn: Turn, task: asyncio.Task[None]) -> None:
-        # A task cancelled before it began has run none of its code.
-        self._tasks.discard(task)
-        if self._turn is turn:
-            self._turn = None
-        if not turn.sent.done():
-            turn.sent.cancel()
+    async def _post(self, entries: Mapping[int, list[Entry]]) -> list[Part]:
+        with self._producers.one() as producer:
+            return await self._run(self._adder.add(producer, entries, wants_pending=True))
 
     async def _run(self, steps: Steps[T]) -> T:
-        async with self._opening_link:
-            if self._link is None:
-                self._link = await asyncio.to_thread(self._places.open_async_link)
-            link = self._link
+        link = self._link
+        if link is None:
+            link = await asyncio.to_thread(self._open_link)
         return await run_async(steps, link)
+
+    def _open_link(self) -> EventLoopLink:
+        with self._opening:
+            if self._link is None:
+                self._link = self._redis.open_async_link()
+            return self._link

@@ -6,17 +6,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-import redis
-import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from likes.buffer.buffer import Buffer
-from likes.buffer.links.link import AsyncStandaloneLink, StandaloneLink
+from likes.buffer.links import pools
+from likes.buffer.links.blocking import BlockingLink
+from likes.buffer.links.event_loop import EventLoopLink
 from likes.config.folder import default_folder, prepare
 from likes.config.urls import name_of
 from likes.errors import SchemaOutdated
@@ -72,11 +68,10 @@ class Places:
         """What the database calls this Redis, so that it is not taken for another one."""
         return self.name or name_of(self.redis_url())
 
-    def open_link(self) -> StandaloneLink:
+    def open_link(self) -> BlockingLink:
         """A link to Redis that has not been used yet."""
         url = self.redis_url()
-        pool = redis.ConnectionPool.from_url(url, **_options(self.redis_timeout), retry=Retry(NoBackoff(), 0))
-        return StandaloneLink(pool, shown(url))
+        return BlockingLink(pools.pool_at(url, self.redis_timeout), shown(url))
 
     @contextmanager
     def open_buffer(self, namespace: str, batch_items: int = 250) -> Iterator[Buffer]:
@@ -84,13 +79,10 @@ class Places:
         with closing(self.open_link()) as link:
             yield Buffer(link, self.open_link, namespace, batch_items)
 
-    def open_async_link(self) -> AsyncStandaloneLink:
+    def open_async_link(self) -> EventLoopLink:
         """The same for asyncio."""
         url = self.redis_url()
-        pool = redis.asyncio.ConnectionPool.from_url(
-            url, **_options(self.redis_timeout), retry=AsyncRetry(NoBackoff(), 0)
-        )
-        return AsyncStandaloneLink(pool, shown(url))
+        return EventLoopLink(pools.async_pool_at(url, self.redis_timeout), shown(url))
 
     def open_database(self, pool_size: int = 5) -> Engine:
         """An engine for the database; the embedded one is brought to the head of its schema first."""
@@ -106,6 +98,10 @@ class Places:
             migrate(engine)
         return engine
 
+    def close_database(self, engine: Engine) -> None:
+        """Give up the connections of an engine that `open_database` gave."""
+        engine.dispose()
+
 
 def shown(redis_url: str) -> str:
     """Where Redis is, for messages: never a password."""
@@ -113,14 +109,3 @@ def shown(redis_url: str) -> str:
     if parts.scheme == "unix":
         return f"Redis at {unquote(parts.path)}"
     return f"Redis at {parts.hostname or 'localhost'}:{parts.port or 6379}"
-
-
-def _options(timeout: float) -> dict[str, Any]:
-    # No retries: what may be sent again carries a sequence number, and only our own code sends it.
-    return {
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        "protocol": 2,
-        "driver_info": None,
-        "health_check_interval": 0,
-    }

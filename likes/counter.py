@@ -2,186 +2,99 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Self, TypeVar
-from zlib import crc32
+from typing import TYPE_CHECKING, Self
 
-from likes.config.urls import check_redis_url, mask
-from likes.connect import Places
-from likes.errors import InvalidInput
-from likes.items import DEFAULT_COUNTER, MAX_SHARDS, NAMESPACE, check_count, check_counter, check_counts, encode_items
-from likes.live.reading import LiveTotal, Reader, pending_deltas
-from likes.member import Entry, Member, member_of, members_of
+from likes import by_shard
+from likes.counting import Counting
+from likes.handed_in import Client
+from likes.items import DEFAULT_COUNTER, check_count
+from likes.live.reading import LiveTotal, pending_deltas
+from likes.member import Member
 from likes.posting.outcome import all_counted, entries_of, raise_unless_counted
-from likes.posting.producer import Adder, Producers
 from likes.posting.steps import run
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-    from likes.buffer.links.link import Link
-    from likes.config.settings import Settings
-
-T = TypeVar("T")
-
-ITEMS_A_READ = 500
-RESEND_TIMEOUTS = 3  # for how many time-outs an unanswered call is sent again
+    from likes.buffer.links.blocking import BlockingLink
 
 
-class Counting:
-    """What LikeCounter and AsyncLikeCounter share: where the servers are, and which shard an item belongs to."""
+class LikeCounter(Counting[Client]):
+    """Counts likes in Redis, each exactly once, for a worker to move into SQL; and reads totals live.
 
-    def __init__(
-        self,
-        *,
-        redis_url: str | None = None,
-        database_url: str | None = None,
-        data_dir: Path | str | None = None,
-        prefix: str = "likes",
-        shards: int = 16,
-        redis_timeout: float = 5.0,
-        database_timeout: float = 10.0,
-    ) -> None:
-        """Nothing is connected before it is needed. Where a URL is missing, the embedded server in `data_dir` is used.
+    Make one for a process, when the application starts, and share it: any number of threads may use it. It connects
+    when first used, and works in a forked child, too, which gets connections of its own; only an engine handed in is
+    for the application to dispose of there, as SQLAlchemy says. `close` it when the application stops, or use it as a
+    context manager; nothing is lost without, as every like is in Redis when its call returns.
 
-        `prefix` and `shards` must be those of the worker. Time-outs are in seconds.
-        """
-        if redis_url is not None:
-            _require_usable(redis_url)
-        if type(shards) is not int or not 1 <= shards <= MAX_SHARDS:
-            raise InvalidInput(f"shards is {shards!r}; allowed: whole numbers, 1 to {MAX_SHARDS}")
-        if not isinstance(prefix, str) or not re.fullmatch(NAMESPACE, prefix):
-            raise InvalidInput(f"prefix is {prefix!r}; allowed: 1 to 64 of A-Z a-z 0-9 _ . : -")
-        places = Places(redis_url, database_url, Path(data_dir) if data_dir else None, redis_timeout, database_timeout)
-        self._set_up(places, prefix, shards)
+    Everywhere an item is text of 1 to 255 bytes in UTF-8 without control characters, and a counter says which count of
+    it is meant: 1 to 64 of `A-Z a-z 0-9 _ . -`.
+    """
 
-    @classmethod
-    def from_settings(cls, settings: Settings | None = None) -> Self:
-        """A counter for `settings`; without them, for what `LIKES_*` and `.env` say. Raises SettingsError."""
-        if settings is None:
-            from likes.config.settings import Settings
-
-            settings = Settings.load()
-        counter = cls.__new__(cls)
-        counter._set_up(Places.from_settings(settings), settings.prefix, settings.shards)  # noqa: SLF001 (its own)
-        return counter
-
-    def _set_up(self, places: Places, prefix: str, shards: int) -> None:
-        self.prefix = prefix
-        self.shards = shards
-        self._places = places
-        self._opening = Lock()
-        self._engine: Engine | None = None
-        self._reader: Reader | None = None
-        self._producers = Producers()
-        self._adder = Adder(prefix, patience=RESEND_TIMEOUTS * places.redis_timeout)
-
-    def _open_reader(self) -> Reader:
-        with self._opening:
-            if self._reader is None:
-                from likes.sql.totals import KnownTotals
-
-                self._engine = self._places.open_database()
-                self._reader = Reader(self.prefix, KnownTotals(self._engine, self.prefix))
-            return self._reader
-
-    def _close_database(self) -> None:
-        if self._engine is not None:
-            self._engine.dispose()
-        self._reader = self._engine = None
-
-    def _entries(self, deltas: Mapping[str, int], counter: str) -> dict[int, list[Entry]]:
-        """The entries of each shard; raises InvalidInput before anything is sent."""
-        check_counter(counter)
-        entries: dict[int, list[Entry]] = defaultdict(list)
-        if not isinstance(deltas, Mapping):
-            raise InvalidInput(f"add takes a mapping, item -> count, not {type(deltas).__name__}")
-        checked = dict(deltas)  # another thread may change theirs meanwhile
-        check_counts(checked.values())
-        items = encode_items(checked.keys())
-        members = members_of(items, counter.encode())
-        for item, member, count in zip(items, members, checked.values(), strict=True):
-            entries[crc32(item) % self.shards].append((member, count))
-        return entries
-
-    def _members(self, items: Iterable[str], counter: str) -> list[dict[int, list[Member]]]:
-        """The members of each shard, as many together as one read may ask for; all checked before the first."""
-        prefix = check_counter(counter).encode()
-        encoded = list(dict.fromkeys(encode_items([*items])))
-        reads: list[dict[int, list[Member]]] = []
-        for start in range(0, len(encoded), ITEMS_A_READ):
-            members: dict[int, list[Member]] = {}
-            for item in encoded[start : start + ITEMS_A_READ]:
-                members.setdefault(crc32(item) % self.shards, []).append(member_of(item, prefix))
-            reads.append(members)
-        return reads
-
-    def _by_item(self, items: Iterable[str], counter: str, found: Mapping[Member, T]) -> dict[str, T]:
-        return {item: found[member_of(item.encode(), counter.encode())] for item in items}
-
-
-class LikeCounter(Counting):
-    """Counts likes in Redis, for a worker to move into SQL. Safe to share between threads."""
-
-    def _set_up(self, places: Places, prefix: str, shards: int) -> None:
-        super()._set_up(places, prefix, shards)
-        self._link: Link | None = None
+    ASYNCHRONOUS = False
+    _link: BlockingLink | None = None
 
     def like(self, item: str, count: int = 1, *, counter: str = DEFAULT_COUNTER) -> int:
-        """Count `count` more; the pending delta of the item, in Redis, after it.
+        """Count `count` more likes of an item: -2^31 to 2^31; fewer where it is negative.
 
-        Raises InvalidInput, RedisUnavailable and RedisFull (not counted), EntryRefused, OutcomeUnknown.
+        Returns the item's pending delta after it: what Redis has counted and no worker has handed off, which is no
+        total and may be negative. Raises InvalidInput, RedisUnavailable, RedisRefused and RedisFull where nothing was
+        counted, EntryRefused where the delta would leave 64 bits, and OutcomeUnknown where Redis was lost meanwhile.
         """
-        entries = self._entries({item: count}, counter)
+        entries = by_shard.one_entry(item, count, counter, self.shards)
         with self._producers.one() as producer:
             (part,) = run(self._adder.add(producer, entries, wants_pending=True), self._open_link())
         raise_unless_counted(list(entries_of([part])))
         return part.pending(0)
 
     def unlike(self, item: str, count: int = 1, *, counter: str = DEFAULT_COUNTER) -> int:
-        """Count `count` fewer; otherwise as `like`."""
+        """Count `count` fewer likes of an item; otherwise as `like`."""
         return self.like(item, -check_count(count), counter=counter)
 
     def add(self, deltas: Mapping[str, int], *, counter: str = DEFAULT_COUNTER) -> None:
-        """Count many, item -> count, in one round trip; exactly once each.
+        """Count many: item -> count, each as in `like`, in one round trip for some thousand items.
 
-        Raises InvalidInput before anything is written; AddFailed (EntryRefused, OutcomeUnknown) with what
-        became of each item where not all were counted; RedisUnavailable or RedisFull where none was.
+        Raises InvalidInput before anything is sent; RedisUnavailable, RedisRefused or RedisFull where nothing was
+        counted; else AddFailed, or its EntryRefused or OutcomeUnknown, which say of each item what became of it.
         """
-        entries = self._entries(deltas, counter)
+        entries = by_shard.entries(deltas, counter, self.shards)
         with self._producers.one() as producer:
             parts = run(self._adder.add(producer, entries, wants_pending=False), self._open_link())
         if not all_counted(parts):
             raise_unless_counted(list(entries_of(parts)))
 
     def total(self, item: str, *, counter: str = DEFAULT_COUNTER) -> int:
-        """The live total: in the database, in flight and pending. Raises RedisUnavailable, DatabaseUnavailable."""
+        """The live total of an item: in the database, in flight and pending; 0 if nobody ever liked it.
+
+        Raises InvalidInput, RedisUnavailable, RedisRefused, DatabaseUnavailable, DatabaseRefused and SchemaOutdated.
+        """
         return self.live([item], counter=counter)[item].total
 
     def totals(self, items: Iterable[str], *, counter: str = DEFAULT_COUNTER) -> dict[str, int]:
-        """The live total of each item."""
+        """Item -> its live total, read together, some hundred in a few round trips. Raises what `total` does."""
         return {item: live.total for item, live in self.live(items, counter=counter).items()}
 
     def live(self, items: Iterable[str], *, counter: str = DEFAULT_COUNTER) -> dict[str, LiveTotal]:
-        """The live total of each item with its parts, each true at some moment during the call."""
-        wanted = list(items)
+        """Item -> its live total with the parts of it, each true at some moment during the call.
+
+        Raises what `total` does.
+        """
+        wanted = by_shard.several(items)
         found: dict[Member, LiveTotal] = {}
-        for members in self._members(wanted, counter):
+        for members in by_shard.members(wanted, counter, self.shards):
             found |= run(self._open_reader().live(members), self._open_link())
-        return self._by_item(wanted, counter, found)
+        return by_shard.by_item(wanted, counter, found)
 
     def pending(self, item: str, *, counter: str = DEFAULT_COUNTER) -> int:
-        """The pending delta of an item: counted in Redis, not yet handed off."""
-        (members,) = self._members([item], counter)
+        """The pending delta of an item: counted in Redis and not handed off yet; it may be negative.
+
+        Raises InvalidInput, RedisUnavailable and RedisRefused; the database is not asked.
+        """
+        (members,) = by_shard.members([item], counter, self.shards)
         steps = pending_deltas(self.prefix, members)
-        return self._by_item([item], counter, run(steps, self._open_link()))[item]
+        return by_shard.by_item([item], counter, run(steps, self._open_link()))[item]
 
     def close(self) -> None:
-        """Give up all connections; they are opened again when needed."""
+        """Give up all connections but those of an engine handed in; the next call opens them again."""
         if self._link is not None:
             self._link.close()
             self._link = None
@@ -193,15 +106,8 @@ class LikeCounter(Counting):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open_link(self) -> Link:
+    def _open_link(self) -> BlockingLink:
         with self._opening:
             if self._link is None:
-                self._link = self._places.open_link()
+                self._link = self._redis.open_link()
             return self._link
-
-
-def _require_usable(redis_url: str) -> None:
-    try:
-        check_redis_url(redis_url)
-    except ValueError as error:
-        raise InvalidInput(f"Redis URL {mask(redis_url)!r}: {error}") from None

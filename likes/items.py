@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from zlib import crc32
 
 from likes.errors import InvalidInput
@@ -81,8 +81,13 @@ def check_counts(counts: Collection[int]) -> None:
 
 
 def shard_of(item: bytes, shards: int) -> int:
-    """The shard of an item, given as UTF-8 bytes."""
+    """The shard of an item, given as UTF-8 bytes: 0 to `shards` - 1."""
     return crc32(item) % shards
+
+
+def shards_of(items: Iterable[bytes], shards: int) -> list[int]:
+    """The shard of each item, as `shard_of` has it; many are found sooner together."""
+    return [crc32(item) % shards for item in items]
 
 
 def shorten(text: str, width: int = 40) -> str:

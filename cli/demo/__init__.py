@@ -5,8 +5,8 @@
 
 `scene` tells what happens, in order; `play` sets it up and judges it. `source` is what really happened on YouTube,
 `client` a process that posts its share of it; `clients` and `worker` are the processes as the demo sees them, `stage`
-the folder they live in. `gauge` reads where the likes are, `screen` and `picture` show it. At the end `reckoning`
-compares the database with the source, and `report` shows what came out.
+the folder they live in. `gauge` reads where the likes are, `screen` shows it, as a `picture` or as `lines`. At the end
+`reckoning` compares the database with the source, and `report` shows what came out.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cli.demo.screen import TITLE, View
+from cli.demo.view import TITLE, View
 
 NEWS_SHOWN = 7
 WIDTH = 80

@@ -8,9 +8,9 @@ from functools import partial
 
 from cli.demo.clients import Clients
 from cli.demo.gauge import Gauge, InFlight
-from cli.demo.screen import Screen, View
 from cli.demo.source import Count, changes_between, last_counts
 from cli.demo.stage import Stage
+from cli.demo.view import Screen, View
 from cli.demo.worker import Moment, Worker
 from likes.errors import LikesError
 

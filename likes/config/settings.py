@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from likes.config.arguments import MAX_SECONDS, MIN_SECONDS
 from likes.config.folder import absolute, default_folder
 from likes.config.urls import check_database_url, check_redis_url, mask
 from likes.errors import SettingsError
@@ -42,7 +43,12 @@ def _check_folder(path: Path) -> Path:
     return absolute(path)
 
 
-Seconds = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False, description="0.001 to 86400 seconds")]
+Seconds = Annotated[
+    float,
+    Field(
+        ge=MIN_SECONDS, le=MAX_SECONDS, allow_inf_nan=False, description=f"{MIN_SECONDS:g} to {MAX_SECONDS:g} seconds"
+    ),
+]
 
 
 class Settings(BaseSettings):

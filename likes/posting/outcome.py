@@ -8,7 +8,7 @@ from typing import NamedTuple
 from likes.errors import AddFailed, EntryRefused, OutcomeUnknown
 from likes.items import shorten
 from likes.member import Member, named
-from likes.posting.producer import Part
+from likes.posting.part import Part
 
 
 class Sent(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from weakref import WeakSet
 
-from sqlalchemy import URL, Connection, Engine, Pool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Pool, QueuePool, create_engine, event, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
@@ -18,7 +18,8 @@ from likes.errors import DatabaseRefused, DatabaseUnavailable, SchemaOutdated, S
 from likes.sql.dialects import DRIVERS, dialect_of
 from likes.sql.watchdog import watchdog
 
-_TIMEOUT = "likes_timeout"
+# Of an engine: seconds a transaction may take, and whether the engine is an application's own.
+TIMEOUT_OPTION, LENT_OPTION = "likes_timeout", "likes_lent"
 _GRACE_SECONDS = 1.0  # for the server to end a transaction by its own time-outs before its socket is shut
 
 
@@ -29,15 +30,18 @@ def open_engine(url: str, *, timeout: float, pool_size: int = 5) -> Engine:
     """
     parsed = parse_url(url)
     dialect = dialect_of(parsed)
-    engine = create_engine(
-        parsed,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=timeout,
-        hide_parameters=True,
-        execution_options={_TIMEOUT: timeout},
-        **dialect.engine_options(timeout),
-    )
+    try:
+        engine = create_engine(
+            parsed,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=timeout,
+            hide_parameters=True,
+            execution_options={TIMEOUT_OPTION: timeout},
+            **dialect.engine_options(timeout),
+        )
+    except ValueError as error:  # of a parameter that is a number, such as sqlite's `timeout`
+        raise SettingsError(f"database URL {mask(url)!r}: {error}") from None
 
     @event.listens_for(engine, "connect")
     def set_up(connection: DBAPIConnection, _record: object) -> None:
@@ -66,7 +70,12 @@ def parse_url(url: str) -> URL:
         raise SettingsError(f"database URL {mask(url)!r}: in a password an at-sign is written %40, a slash %2F")
     if parsed.database in (None, "", ":memory:"):
         raise SettingsError(f"database URL {mask(url)!r} names no database or file")
-    return parsed.set(drivername=DRIVERS[parsed.drivername])
+    parsed = parsed.set(drivername=DRIVERS[parsed.drivername])
+    if unknown := dialect_of(parsed).unknown_parameters(parsed):
+        raise SettingsError(
+            f"database URL {mask(url)!r} has parameters its driver does not know: {', '.join(sorted(unknown))}"
+        )
+    return parsed
 
 
 def describe(url: str) -> str:
@@ -96,13 +105,18 @@ def writing(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def _transaction(engine: Engine, *, write: bool) -> Iterator[Connection]:
     dialect = dialect_of(engine)
-    timeout: float = engine.get_execution_options()[_TIMEOUT]
+    options = engine.get_execution_options()
+    timeout: float = options[TIMEOUT_OPTION]
     try:
         with engine.connect() as connection, _watched(connection, timeout), connection.begin():
-            dialect.begin(connection, write=write, timeout=timeout)
+            if LENT_OPTION in options:
+                dialect.begin_lent(connection, timeout=timeout)
+            else:
+                dialect.begin(connection, write=write, timeout=timeout)
             yield connection
     except PoolExhausted as error:
-        raise DatabaseUnavailable(f"{_place(engine.url)}: no connection was free within {timeout:g} s") from error
+        waited = engine.pool.timeout() if isinstance(engine.pool, QueuePool) else timeout
+        raise DatabaseUnavailable(f"{_place(engine.url)}: no connection was free within {waited:g} s") from error
     except DBAPIError as error:
         if dialect.is_missing_table(error):
             raise SchemaOutdated(f"{_place(engine.url)} lacks a table or a column; run `likes migrate`") from error

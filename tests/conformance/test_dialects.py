@@ -399,6 +399,9 @@ def test_a_url_is_described(url: str, described: str) -> None:
         "postgresql://me:s3cr@db",
         "sqlite://",
         "sqlite:///:memory:",
+        "mysql://me:s3cr@db/likes?pool=5",
+        "mariadb://me:s3cr@db/likes?read_timeout=long",
+        "sqlite:////likes.db?timeout=long",
     ],
 )
 def test_a_url_that_leads_nowhere_is_refused_without_its_password(url: str) -> None:

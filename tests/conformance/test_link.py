@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -13,7 +15,8 @@ from likes.batch import Place
 from likes.buffer import scripts
 from likes.buffer.calls import Call, command
 from likes.buffer.keys import epoch_keys
-from likes.buffer.links.link import AsyncStandaloneLink, StandaloneLink
+from likes.buffer.links.blocking import BlockingLink
+from likes.buffer.links.event_loop import EventLoopLink
 from likes.buffer.links.window import BYTES_UNDER_WAY
 from likes.member import member_of
 
@@ -46,7 +49,7 @@ def send(url: str, calls: Calls, watch: Watch) -> list[Any]:
             return super().read_response(*arguments, **options)
 
     pool = redis.ConnectionPool.from_url(url, connection_class=Watched)
-    link = StandaloneLink(pool, "here")
+    link = BlockingLink(pool, "here")
     link.send(calls[:1])  # opens the connection, which takes requests of its own
     watch.most = watch.under_way = 0
     replies = link.send(calls)
@@ -65,7 +68,7 @@ def send_async(url: str, calls: Calls, watch: Watch) -> list[Any]:
             return await super().read_response(*arguments, **options)
 
     async def work() -> list[Any]:
-        link = AsyncStandaloneLink(redis.asyncio.ConnectionPool.from_url(url, connection_class=Watched), "here")
+        link = EventLoopLink(redis.asyncio.ConnectionPool.from_url(url, connection_class=Watched), "here")
         await link.send(calls[:1])
         watch.most = watch.under_way = 0
         replies = await link.send(calls)
@@ -104,3 +107,38 @@ def test_nothing_is_sent_behind_a_hand_off_before_it_is_answered(
     watch = Watch()
     assert send(valkey_url, [hand_off, hand_off, command("ECHO", "a"), hand_off], watch) == [None, None, b"a", None]
     assert watch.most == 2  # the last two
+
+
+WAIT_FOR_EVER = command("BLPOP", "nothing is here", 0)
+
+
+class TimeIsUpError(Exception):
+    """Raised by the application itself, in the middle of a round trip."""
+
+
+def test_a_call_broken_off_by_a_signal_leaves_no_reply_behind(valkey_url: str) -> None:
+    def raise_it(*_: object) -> None:
+        raise TimeIsUpError
+
+    with closing(BlockingLink(redis.ConnectionPool.from_url(valkey_url), "here")) as link:
+        assert link.send([command("ECHO", "a")]) == [b"a"]
+        before = signal.signal(signal.SIGALRM, raise_it)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        try:
+            with pytest.raises(TimeIsUpError):
+                link.send([command("ECHO", "b"), WAIT_FOR_EVER])
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert link.send([command("ECHO", "c")]) == [b"c"]
+
+
+def test_a_call_given_up_by_its_task_leaves_no_reply_behind(valkey_url: str) -> None:
+    async def work() -> None:
+        link = EventLoopLink(redis.asyncio.ConnectionPool.from_url(valkey_url), "here")
+        assert await link.send([command("ECHO", "a")]) == [b"a"]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(link.send([command("ECHO", "b"), WAIT_FOR_EVER]), 0.1)
+        assert await link.send([command("ECHO", "c")]) == [b"c"]
+        await link.close()
+
+    asyncio.run(work())

@@ -16,8 +16,8 @@ from cli.demo import play
 from cli.demo.gauge import Figures
 from cli.demo.picture import Picture
 from cli.demo.reckoning import Difference, Reckoning
-from cli.demo.screen import View
 from cli.demo.source import changes_between, last_counts, read_counts
+from cli.demo.view import View
 
 
 @pytest.fixture

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import redis.asyncio
+from sqlalchemy import create_engine
+
 from likes import AsyncLikeCounter, LikeCounter, LiveTotal, OutcomeUnknown, Settings
 
 
@@ -15,6 +20,16 @@ def synchronous() -> None:
     with LikeCounter.from_settings(Settings.load(prefix="other")) as other:
         other.unlike("video:42")
     print(total, totals, live)
+
+
+def with_servers_of_its_own() -> None:
+    engine = create_engine("postgresql+psycopg://localhost/shop")
+    LikeCounter(redis=redis.Redis(), engine=engine, redis_timeout=1)
+    LikeCounter(redis=redis.ConnectionPool(), data_dir=Path("data"))
+    AsyncLikeCounter(redis=redis.asyncio.Redis(), engine=engine)
+    AsyncLikeCounter(redis=redis.asyncio.ConnectionPool())
+    LikeCounter(redis=redis.asyncio.Redis())  # type: ignore[arg-type]  # refused: a client for asyncio
+    AsyncLikeCounter(redis=redis.Redis())  # type: ignore[arg-type]  # refused: a client for threads
 
 
 async def asynchronous() -> None:

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likes.errors import InvalidInput, LikesError
-from likes.items import check_count, check_counter, check_counts, check_item, encode_item, encode_items, shard_of
+from likes.items import (
+    check_count,
+    check_counter,
+    check_counts,
+    check_item,
+    encode_item,
+    encode_items,
+    shard_of,
+    shards_of,
+)
 
 ORDINARY = ["a", "A", "{}", ":", "*", '"quoted"', "it's", "👍🏽", "x ", " x", "-1fzGnFwz9M", "\u00e9", "e\u0301"]
 LONGEST = ["a" * 255, "é" * 127]
@@ -99,3 +108,10 @@ def test_many_items_are_checked_as_each_is(items: list[str]) -> None:
 def test_many_counts_are_checked_as_each_is() -> None:
     check_counts([])
     check_counts([0, 1, -1, 2**31, -(2**31)])
+
+
+def test_many_are_sorted_into_the_shards_they_have_one_by_one() -> None:
+    items = [f"video:{n}".encode() for n in range(100)]
+    for shards in (1, 16, 1024):
+        assert shards_of(items, shards) == [shard_of(item, shards) for item in items]
+        assert all(0 <= shard < shards for shard in shards_of(items, shards))

@@ -1,6 +1,6 @@
 """How much may be under way on one connection.
 
-Redis carries out in one go what a connection has waiting, and the other clients wait meanwhile: so not too much of it.
+Redis runs all that one connection has queued before it serves another, and the others wait meanwhile: so not too much.
 """
 
 from __future__ import annotations

@@ -73,6 +73,10 @@ class Dialect(ABC):
     def place(self, url: URL) -> str:
         """The kind of database and where it is, such as `PostgreSQL at host:5432`; nothing secret."""
 
+    def unknown_parameters(self, url: URL) -> set[str]:
+        """Those of a URL's parameters that the driver would not take, nor say so in an error of its own."""
+        return set()
+
     @abstractmethod
     def engine_options(self, timeout: float) -> dict[str, Any]:
         """Arguments for `create_engine`; `timeout` in seconds."""
@@ -82,6 +86,9 @@ class Dialect(ABC):
 
     def begin(self, connection: Connection, *, write: bool, timeout: float) -> None:
         """Prepare a new transaction, one that may `write` or not; `timeout` in seconds."""
+
+    def begin_lent(self, connection: Connection, *, timeout: float) -> None:
+        """The same for one that only reads, on a connection of an application's own: nothing may outlast it."""
 
     def socket_to_watch(self, connection: Connection) -> int | None:
         """The file number of the connection's socket, if the driver may wait on it for ever."""

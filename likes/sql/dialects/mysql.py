@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from inspect import signature
 from itertools import chain
 from math import ceil
 from typing import Any
@@ -74,6 +75,11 @@ class MySQL(Dialect):
     def place(self, url: URL) -> str:
         return f"{self.kind} at {url.query.get('unix_socket') or host_and_port(url, 3306)}"
 
+    def unknown_parameters(self, url: URL) -> set[str]:
+        import pymysql
+
+        return {*url.query} - {*signature(pymysql.connect).parameters, "ssl_capath", "ssl_cipher", "ssl_check_hostname"}
+
     def engine_options(self, timeout: float) -> dict[str, Any]:
         seconds = max(1, ceil(timeout))
         connect = {
@@ -84,6 +90,11 @@ class MySQL(Dialect):
             "init_command": _SET_UP.format(seconds=seconds, timeout=timeout, ms=ceil(timeout * 1000)),
         }
         return {"isolation_level": "READ COMMITTED", "connect_args": connect}
+
+    def socket_to_watch(self, connection: Connection) -> int | None:
+        raw: Any = connection.connection.dbapi_connection
+        # Engines of ours have a read time-out; PyMySQL has no public name for it, nor for the socket.
+        return None if raw._read_timeout else int(raw._sock.fileno())  # noqa: SLF001 (see above)
 
     @contextmanager
     def migrating(self, connection: Connection) -> Iterator[None]:

@@ -71,6 +71,9 @@ class PostgreSQL(Dialect):
             {"ms": str(ceil(timeout * 1000))},
         )
 
+    def begin_lent(self, connection: Connection, *, timeout: float) -> None:
+        self.begin(connection, write=False, timeout=timeout)
+
     def socket_to_watch(self, connection: Connection) -> int | None:
         raw: Any = connection.connection.dbapi_connection
         return int(raw.fileno())

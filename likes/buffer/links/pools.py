@@ -1,0 +1,67 @@
+"""redis-py's connection pools as links need them: our time-outs, replies as they come, and never a retry.
+
+What may be sent again carries a sequence number, and only our own code sends it: a retry of redis-py's would count an
+INCRBY twice and lose what a GETDEL took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+# Of how another pool connects: what changes the meaning of a reply or a repetition, how long it takes, or belongs to
+# that pool itself. Where it leads, as whom, and by which kind of connection (TLS, a socket of one's own) is left.
+_NOT_TAKEN_OVER = {
+    *("retry", "retry_on_error", "retry_on_timeout", "health_check_interval"),
+    *("socket_timeout", "socket_connect_timeout"),
+    *("protocol", "legacy_responses", "decode_responses", "encoding", "encoding_errors"),
+    *("parser_class", "command_packer", "cache", "cache_config"),
+    *("driver_info", "lib_name", "lib_version"),
+    *("event_dispatcher", "himport_registry"),
+    *("maint_notifications_config", "maint_notifications_pool_handler", "oss_cluster_maint_notifications_handler"),
+    *("maintenance_state", "maintenance_notification_hash"),
+    *("orig_host_address", "orig_socket_timeout", "orig_socket_connect_timeout"),
+}
+
+
+def pool_at(url: str, timeout: float) -> redis.ConnectionPool:
+    """A pool for the server at `url`; `timeout` in seconds."""
+    return redis.ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), **_ours(timeout))
+
+
+def async_pool_at(url: str, timeout: float) -> redis.asyncio.ConnectionPool:
+    """The same for asyncio."""
+    return redis.asyncio.ConnectionPool.from_url(url, retry=AsyncRetry(NoBackoff(), 0), **_ours(timeout))
+
+
+def pool_like(pool: redis.ConnectionPool, timeout: float) -> redis.ConnectionPool:
+    """A pool for the server that `pool` leads to, with its credentials; `timeout` in seconds."""
+    options = taken_over(pool.connection_kwargs) | _ours(timeout)
+    return redis.ConnectionPool(pool.connection_class, retry=Retry(NoBackoff(), 0), **options)
+
+
+def async_pool_like(pool: redis.asyncio.ConnectionPool, timeout: float) -> redis.asyncio.ConnectionPool:
+    """The same for asyncio."""
+    options = taken_over(pool.connection_kwargs) | _ours(timeout)
+    return redis.asyncio.ConnectionPool(pool.connection_class, retry=AsyncRetry(NoBackoff(), 0), **options)
+
+
+def taken_over(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pool of ours connects with, of the `options` that another connects with."""
+    return {name: value for name, value in options.items() if name not in _NOT_TAKEN_OVER}
+
+
+def _ours(timeout: float) -> dict[str, Any]:
+    return {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "protocol": 2,
+        "driver_info": None,
+        "health_check_interval": 0,
+    }

@@ -1,0 +1,72 @@
+"""What is asked of a counter, checked and sorted by the shards it goes to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+from likes.errors import InvalidInput
+from likes.items import (
+    check_count,
+    check_counter,
+    check_counts,
+    encode_item,
+    encode_items,
+    shard_of,
+    shards_of,
+    shorten,
+)
+from likes.member import Entry, Member, member_of, members_of
+
+T = TypeVar("T")
+
+ITEMS_A_READ = 500
+
+
+def one_entry(item: str, count: int, counter: str, shards: int) -> dict[int, list[Entry]]:
+    """An entry, under its shard; raises InvalidInput."""
+    encoded = encode_item(item)
+    member = member_of(encoded, check_counter(counter).encode())
+    return {shard_of(encoded, shards): [(member, check_count(count))]}
+
+
+def entries(deltas: Mapping[str, int], counter: str, shards: int) -> dict[int, list[Entry]]:
+    """The entries of each shard; raises InvalidInput for any that is wrong."""
+    check_counter(counter)
+    if not isinstance(deltas, Mapping):
+        raise InvalidInput(f"add takes a mapping, item -> count, not {type(deltas).__name__}")
+    checked = dict(deltas)  # another thread may change theirs meanwhile
+    check_counts(checked.values())
+    encoded = encode_items(checked.keys())
+    each = zip(members_of(encoded, counter.encode()), checked.values(), strict=True)
+    sorted_out: dict[int, list[Entry]] = defaultdict(list)
+    for entry, shard in zip(each, shards_of(encoded, shards), strict=True):
+        sorted_out[shard].append(entry)
+    return sorted_out
+
+
+def members(items: list[str], counter: str, shards: int) -> list[dict[int, list[Member]]]:
+    """The members of each shard, as many together as one read asks for; raises InvalidInput for any that is wrong."""
+    check_counter(counter)
+    encoded = list(dict.fromkeys(encode_items(items)))
+    reads: list[dict[int, list[Member]]] = []
+    for start in range(0, len(encoded), ITEMS_A_READ):
+        some = encoded[start : start + ITEMS_A_READ]
+        read: dict[int, list[Member]] = defaultdict(list)
+        for member, shard in zip(members_of(some, counter.encode()), shards_of(some, shards), strict=True):
+            read[shard].append(member)
+        reads.append(read)
+    return reads
+
+
+def by_item(items: Iterable[str], counter: str, found: Mapping[Member, T]) -> dict[str, T]:
+    """Item -> what was found for its member."""
+    return {item: found[member_of(item.encode(), counter.encode())] for item in items}
+
+
+def several(items: Iterable[str]) -> list[str]:
+    """The items of which totals are asked for; raises InvalidInput for a lone item, whose letters would be taken."""
+    if isinstance(items, str | bytes) or not isinstance(items, Iterable):
+        raise InvalidInput(f"totals are read of several items, such as a list, not of {shorten(repr(items))}")
+    return list(items)

@@ -1,0 +1,119 @@
+"""What LikeCounter and AsyncLikeCounter share: how they are made, and where their servers are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar
+
+from likes.config.arguments import (
+    check_folder,
+    check_one_of,
+    check_prefix,
+    check_seconds,
+    check_shards,
+    check_url,
+)
+from likes.config.urls import check_database_url, check_redis_url
+from likes.connect import Places
+from likes.errors import InvalidInput
+from likes.handed_in import HandedDatabase, HandedRedis
+from likes.live.reading import Reader
+from likes.posting.adder import Adder
+from likes.posting.producer import Producers
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from likes.config.settings import Settings
+
+ClientT = TypeVar("ClientT")
+
+RESEND_TIMEOUTS = 3  # for how many time-outs an unanswered call is sent again
+
+
+class Counting(Generic[ClientT]):
+    """One Redis and one database, and how to reach them. `ClientT`: what may be handed in as `redis`."""
+
+    ASYNCHRONOUS: ClassVar[bool]
+
+    def __init__(
+        self,
+        *,
+        redis_url: str | None = None,
+        redis: ClientT | None = None,
+        database_url: str | None = None,
+        engine: Engine | None = None,
+        data_dir: Path | str | None = None,
+        prefix: str = "likes",
+        shards: int = 16,
+        redis_timeout: float = 5.0,
+        database_timeout: float = 10.0,
+    ) -> None:
+        """Nothing is connected before it is needed. Raises InvalidInput for a wrong argument.
+
+        redis_url: `redis://`, `rediss://` (TLS) or `unix://`. Or `redis`: a redis-py client or connection pool of a
+            single server. It is used for its address, credentials and TLS only: connections are the counter's own,
+            without the client's retries, which would count a like twice, and without its time-outs and decoding.
+        database_url: `postgresql://`, `mysql://`, `mariadb://` or `sqlite:///`; only reading totals needs it. Or
+            `engine`: a synchronous Engine of SQLAlchemy. Its pool is used, its settings stay, and it is not closed.
+        data_dir: the folder of the embedded Redis and SQLite, which stand in for what is not given; by default
+            `$XDG_DATA_HOME/likes` or `~/.local/share/likes`.
+        prefix: 1 to 64 of `A-Z a-z 0-9 _ . : -`, and `shards`: 1 to 1024; both must be those of the worker.
+        redis_timeout, database_timeout: 0.001 to 86400 seconds, for one answer of Redis and one transaction.
+        """
+        check_one_of("redis_url", redis_url, "redis", redis)
+        check_one_of("database_url", database_url, "engine", engine)
+        self.prefix = check_prefix(prefix)
+        self.shards = check_shards(shards)
+        places = Places(
+            redis=check_url("redis_url", redis_url, check_redis_url),
+            database=check_url("database_url", database_url, check_database_url),
+            data_dir=check_folder(data_dir),
+            redis_timeout=check_seconds("redis_timeout", redis_timeout),
+            database_timeout=check_seconds("database_timeout", database_timeout),
+        )
+        self._redis: Places | HandedRedis = places
+        self._database: Places | HandedDatabase = places
+        if redis is not None:
+            self._redis = HandedRedis(redis, asynchronous=self.ASYNCHRONOUS, timeout=places.redis_timeout)
+        if engine is not None:
+            self._database = HandedDatabase(engine, timeout=places.database_timeout)
+        self._opening = Lock()
+        self._engine: Engine | None = None
+        self._reader: Reader | None = None
+        self._producers = Producers()
+        self._adder = Adder(self.prefix, patience=RESEND_TIMEOUTS * places.redis_timeout)
+
+    @classmethod
+    def from_settings(cls, settings: Settings | None = None) -> Self:
+        """A counter for `settings`; without them, for what `LIKES_*` and `.env` say. Raises SettingsError."""
+        from likes.config.settings import Settings
+
+        if settings is None:
+            settings = Settings.load()
+        elif not isinstance(settings, Settings):
+            raise InvalidInput(f"settings are of type {type(settings).__name__}; pass a Settings, or nothing")
+        return cls(
+            redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None,
+            database_url=settings.database_url.get_secret_value() if settings.database_url else None,
+            data_dir=settings.data_dir,
+            prefix=settings.prefix,
+            shards=settings.shards,
+            redis_timeout=settings.redis_timeout,
+            database_timeout=settings.database_timeout,
+        )
+
+    def _open_reader(self) -> Reader:
+        with self._opening:
+            if self._reader is None:
+                from likes.sql.totals import KnownTotals
+
+                self._engine = self._database.open_database()
+                self._reader = Reader(self.prefix, KnownTotals(self._engine, self.prefix))
+            return self._reader
+
+    def _close_database(self) -> None:
+        if self._engine is not None:
+            self._database.close_database(self._engine)
+        self._reader = self._engine = None

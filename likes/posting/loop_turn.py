@@ -1,0 +1,97 @@
+"""The likes of one event-loop turn, put into one round trip."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+from likes.member import Entry, Member
+from likes.posting.outcome import Sent, entries_of, raise_unless_counted
+from likes.posting.part import Part
+
+TURNS_AT_A_TIME = 32
+LARGEST_SUM = 2**43  # a thousand of them stay exact as a Lua number
+
+
+class LoopTurn:
+    """The likes of one event-loop turn: summed by member, sent once, answered together."""
+
+    def __init__(self) -> None:
+        self.deltas: dict[Member, int] = {}
+        self.shards: dict[Member, int] = {}
+        self.sent: asyncio.Future[dict[Member, Sent]] = asyncio.get_running_loop().create_future()
+
+    def takes(self, entries: Mapping[int, list[Entry]]) -> bool:
+        """True if every sum stays exact with these in it."""
+        return all(
+            abs(self.deltas.get(member, 0)) + abs(delta) <= LARGEST_SUM
+            for some in entries.values()
+            for member, delta in some
+        )
+
+    def put(self, entries: Mapping[int, list[Entry]]) -> None:
+        """Add the entries of each shard."""
+        for shard, some in entries.items():
+            for member, delta in some:
+                self.deltas[member] = self.deltas.get(member, 0) + delta
+                self.shards[member] = shard
+
+    def entries(self) -> dict[int, list[Entry]]:
+        """The sums of each shard."""
+        entries: dict[int, list[Entry]] = {}
+        for member, delta in self.deltas.items():
+            entries.setdefault(self.shards[member], []).append((member, delta))
+        return entries
+
+
+class LoopTurns:
+    """Gathers what the tasks of one event loop add. `send` sends entries, by shard, and waits for answers."""
+
+    def __init__(self, send: Callable[[Mapping[int, list[Entry]]], Awaitable[list[Part]]]) -> None:
+        self._send = send
+        self._turn: LoopTurn | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(TURNS_AT_A_TIME)
+
+    async def add(self, entries: Mapping[int, list[Entry]]) -> list[Sent]:
+        """Put entries into this turn's round trip and wait until Redis has them; what became of each."""
+        turn = self._turn
+        if turn is None or not turn.takes(entries):
+            turn = self._turn = LoopTurn()
+            self._tasks.add(task := asyncio.create_task(self._send_turn(turn)))
+            task.add_done_callback(partial(self._turn_over, turn))
+        turn.put(entries)
+        sent = await asyncio.shield(turn.sent)  # one caller given up must not take the others with it
+        mine = [sent[member]._replace(delta=delta) for some in entries.values() for member, delta in some]
+        raise_unless_counted(mine)
+        return mine
+
+    async def finish(self) -> None:
+        """Wait for what is being sent."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    async def _send_turn(self, turn: LoopTurn) -> None:
+        # A task starts in the next turn of the loop: by then every call of this one has joined.
+        # While Redis is slow, later calls go on joining, instead of opening a connection a turn.
+        await self._slots.acquire()
+        if self._turn is turn:
+            self._turn = None
+        try:
+            parts = await self._send(turn.entries())
+        except Exception as error:  # noqa: BLE001 (handed to every caller)
+            turn.sent.set_exception(error)
+            turn.sent.exception()  # marks it as seen: every caller may have gone
+            return
+        finally:
+            self._slots.release()
+        turn.sent.set_result({sent.member: sent for sent in entries_of(parts)})
+
+    def _turn_over(self, turn: LoopTurn, task: asyncio.Task[None]) -> None:
+        # A task cancelled before it began has run none of its code.
+        self._tasks.discard(task)
+        if self._turn is turn:
+            self._turn = None
+        if not turn.sent.done():
+            turn.sent.cancel()
