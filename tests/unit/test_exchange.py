@@ -20,7 +20,7 @@ TIMEOUT = redis_errors.TimeoutError("Timeout reading from socket")
 
 
 def script_call(script: Any, *words: str) -> Call[Any]:
-    return script.call([], words, lambda reply: f"read {reply}")
+    return script.call(0, [], words, lambda reply: f"read {reply}")
 
 
 def load(script: Any) -> bytes:
