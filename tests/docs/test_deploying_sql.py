@@ -101,6 +101,7 @@ def test_the_worker_may_do_all_that_it_does(likes: Shell, admin: redis.Redis, ow
     assert likes("migrate").code == 0  # it may look whether there is something to do
 
 
+@pytest.mark.timeout(240)
 def test_the_worker_needs_every_right(likes: Shell, kind: Kind, admin: redis.Redis, owners: Engine) -> None:
     rights = list(each_right(kind.granting, "likes_worker"))
     assert len(rights) > 10

@@ -97,7 +97,7 @@ def test_the_python_runs(environment: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert (done.stdout, done.stderr) == ("3\n", "")
+    assert (done.stdout, done.stderr) == ("4\n", "")
 
 
 def test_the_make_targets_exist() -> None:
