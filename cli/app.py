@@ -70,21 +70,31 @@ def _show_version(wanted: bool) -> None:
 def likes(
     context: typer.Context,
     redis_url: Annotated[str | None, _setting("URL", "redis://, rediss:// (TLS) or unix://")] = None,
-    redis_name: Annotated[str | None, _setting("NAME", "what the database calls this Redis; else from its URL")] = None,
+    redis_name: Annotated[
+        str | None, _setting("NAME", "how the database knows this Redis; default: from its URL")
+    ] = None,
     database_url: Annotated[
         str | None, _setting("URL", "postgresql://, mysql://, mariadb:// or sqlite:///FILE")
     ] = None,
     data_dir: Annotated[str | None, _setting("FOLDER", "where the embedded Redis and SQLite live")] = None,
     prefix: Annotated[str | None, _setting("TEXT", "how all keys in Redis begin; default likes")] = None,
-    shards: Annotated[str | None, _setting("N", "slices of the items, the same for all clients; default 16")] = None,
+    shards: Annotated[
+        str | None, _setting("N", "slices the items are spread over, the same everywhere; default 16")
+    ] = None,
     interval: Annotated[str | None, _setting("SECONDS", "time between scheduled flushes; default 300")] = None,
-    flush_at_items: Annotated[str | None, _setting("N", "flush early when so many are pending; default 100000")] = None,
+    flush_at_items: Annotated[
+        str | None, _setting("N", "flush early when so many items are pending; default 100000")
+    ] = None,
     batch_items: Annotated[str | None, _setting("N", "items in a batch, at most; default 250")] = None,
-    flush_threads: Annotated[str | None, _setting("N", "threads of a flush; default 2")] = None,
+    flush_threads: Annotated[str | None, _setting("N", "threads that flush side by side; default 2")] = None,
     durability: Annotated[str | None, _setting("none", "what Redis confirms before a batch is applied")] = None,
-    lease_seconds: Annotated[str | None, _setting("SECONDS", "how long a worker may keep a shard; default 30")] = None,
-    redis_timeout: Annotated[str | None, _setting("SECONDS", "for an answer of Redis; default 5")] = None,
-    database_timeout: Annotated[str | None, _setting("SECONDS", "for a transaction; default 10")] = None,
+    lease_seconds: Annotated[
+        str | None, _setting("SECONDS", "how long a worker has a shard to itself; default 30")
+    ] = None,
+    redis_timeout: Annotated[
+        str | None, _setting("SECONDS", "how long to wait for an answer from Redis; default 5")
+    ] = None,
+    database_timeout: Annotated[str | None, _setting("SECONDS", "how long a transaction may take; default 10")] = None,
     ledger_retention_days: Annotated[str | None, _setting("DAYS", "how long the history is kept; default 30")] = None,
     log_format: Annotated[str | None, _setting("text|json", "how the worker logs; default text")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show more, tracebacks included.")] = False,

@@ -1,4 +1,4 @@
-"""Every command and every line of Python in the README, run as it stands."""
+"""Every command of the README and its first lines of Python, run as they stand; `test_snippets` runs the others."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[2] / "README.md"
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)
+from tests.snippets import README, block, blocks
 
 # What differs from run to run.
 VARIES = [(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "MOMENT"), (r"\d+\.\d+ s", "SECONDS"), (r" +", " ")]
@@ -21,8 +20,8 @@ VARIES = [(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "MOMENT"), (r"\d+\.\d+ s", "SECON
 def commands(language: str) -> list[tuple[str, list[str]]]:
     """The commands of all blocks in a language, each with the lines it prints."""
     found: list[tuple[str, list[str]]] = []
-    for name, text in BLOCKS:
-        for line in text.splitlines() if name == language else ():
+    for text in blocks(README, language):
+        for line in text.splitlines():
             if line.startswith("$ "):
                 found.append((line[2:], []))
             else:
@@ -94,15 +93,15 @@ def test_the_commands_print_what_the_readme_says(
 
 
 def test_the_python_runs(environment: dict[str, str], tmp_path: Path) -> None:
-    (program,) = [text for language, text in BLOCKS if language == "python"]
+    program = block(README, "python", "OutcomeUnknown")
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert (done.stdout, done.stderr) == ("3\n", "")
+    assert (done.stdout, done.stderr) == ("4\n", "")
 
 
 def test_the_make_targets_exist() -> None:
-    (text,) = [text for language, text in BLOCKS if language == "sh"]
+    text = block(README, "sh", "make ")
     makefile = (README.parent / "Makefile").read_text()
     for target in re.findall(r"^make (\w+)", text, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target

@@ -1,0 +1,53 @@
+"""All that the worker's user does to its two servers in a year, in some commands: ordinary days and accidents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+from sqlalchemy import Engine, update
+
+from likes.sql.engine import writing
+from likes.sql.tables import batches
+from tests.shell import Ran, Shell
+
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
+CODES = [*[0] * 5, 1, 3, *[0] * 6]  # an audit finds the entry that is no number, a flush sets it aside
+
+
+def a_year(likes: Shell, admin: redis.Redis, engine: Engine) -> Iterator[Ran]:
+    """How each command ended; `likes` has one shard, `admin` and `engine` do what happens to the servers."""
+    yield likes("post", "--file", "-", stdin=b"video:1\nvideo:2\nvideo:3\nvideo:4\nvideo:5\n")
+    yield likes("flush", batch_items=1)  # so many batches that the ledger has rows which may be pruned
+    _make_old(engine)
+    yield likes("post", "--file", "-", stdin=b"a\nb\nlost\nodd\n")
+    epoch = _epoch(admin)
+    admin.lrem(f"{{likes:0}}:{epoch}:pending", 1, "likes:lost")
+    admin.delete(f"{{likes:0}}:{epoch}:delta:likes:odd")
+    admin.rpush(f"{{likes:0}}:{epoch}:delta:likes:odd", "no number")
+    admin.sadd("{likes:0}:epochs", "0123456789abcdef")  # one that was left behind
+    for words in (
+        ["get", "a", "lost"],
+        ["status"],
+        ["audit", "--repair"],
+        ["flush"],
+        ["history"],
+        ["totals"],
+        ["adopt"],
+    ):
+        yield likes(*words)
+    admin.flushall()
+    yield likes("unlike", "a")
+    yield likes("flush")
+    yield likes("audit")
+
+
+def _epoch(admin: Any) -> str:
+    return bytes(admin.get("{likes:0}:epoch") or b"").decode()
+
+
+def _make_old(engine: Engine) -> None:
+    with writing(engine) as connection:
+        connection.execute(update(batches).values(applied_at=LONG_AGO))

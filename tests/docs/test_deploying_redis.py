@@ -1,0 +1,127 @@
+"""docs/deploying.md: the rights in Redis are enough for all there is to do, and none of them is too many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from sqlalchemy import Engine
+
+from likes import LikeCounter, LikesError
+from likes.sql.schema import url_of
+from tests.docs.everyday import CODES, a_year
+from tests.running_worker import RunningWorker
+from tests.shell import Shell
+from tests.snippets import DOCS, block
+
+NAMES = ("likes_app", "likes_worker")
+
+
+def rules_of(name: str) -> list[str]:
+    """The rules of a user as the page has them."""
+    return block(DOCS / "deploying.md", "text", f"user {name} ").split()[2:]
+
+
+def url_for(redis_url: str, name: str) -> str:
+    return redis_url.replace("://", f"://{name}:change-me@")
+
+
+def rights(name: str) -> list[str]:
+    return [rule for rule in rules_of(name) if rule.startswith("+")]
+
+
+@pytest.fixture
+def admin(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url) as client:
+        for name in NAMES:
+            set_user(client, name, rules_of(name))
+        yield client
+        client.acl_deluser(*NAMES)
+
+
+def set_user(admin: redis.Redis, name: str, rules: list[str]) -> None:
+    admin.execute_command("ACL", "SETUSER", name, "reset", *rules)
+    admin.acl_log_reset()
+
+
+def forget_everything(admin: redis.Redis) -> None:
+    admin.flushall()
+    admin.script_flush()
+
+
+def denied(admin: redis.Redis) -> Any:
+    """What was asked for and not allowed."""
+    return admin.acl_log()
+
+
+@pytest.fixture
+def likes(tmp_path: Path, redis_url: str, sqlite_engine: Engine) -> Shell:
+    worker = url_for(redis_url, "likes_worker")
+    return Shell(tmp_path, redis_url=worker, database_url=url_of(sqlite_engine), shards=1)
+
+
+def test_the_worker_may_do_all_that_it_does(likes: Shell, admin: redis.Redis, sqlite_engine: Engine) -> None:
+    ran = list(a_year(likes, admin, sqlite_engine))
+    assert [each.code for each in ran] == CODES, ran
+    with RunningWorker(likes, flush_at_items=10) as worker:
+        worker.wait_for("started")
+        assert likes("post", "--file", "-", stdin=b"".join(b"%d\n" % i for i in range(20))).code == 0
+        worker.wait_for("flushed")
+        assert worker.stop() == 0
+    assert denied(admin) == []
+    checked = likes("check", "--json")
+    assert checked.code == 0, checked
+    warnings = [finding["name"] for finding in checked.json["findings"] if finding["level"] == "warning"]
+    assert warnings == ["persistence"]
+    assert [entry["object"] for entry in denied(admin)] == ["config|get"]
+
+
+@pytest.mark.parametrize("redis_url", ["valkey"], indirect=True)
+def test_the_worker_needs_every_right(likes: Shell, admin: redis.Redis, sqlite_engine: Engine) -> None:
+    for right in rights("likes_worker"):
+        forget_everything(admin)
+        set_user(admin, "likes_worker", [rule for rule in rules_of("likes_worker") if rule != right])
+        assert any(denied(admin) for _ in a_year(likes, admin, sqlite_engine)), right
+
+
+def use_as_an_application_does(counter: LikeCounter) -> None:
+    for _ in range(2):  # the first one begins the shard
+        assert counter.like("video:42") > 0
+    counter.add({"video:42": -1, "video:7": 3})
+    assert counter.total("video:42") == 1
+    assert counter.pending("video:7") == 3
+
+
+@pytest.fixture
+def counter(redis_url: str, sqlite_engine: Engine) -> Iterator[LikeCounter]:
+    app = url_for(redis_url, "likes_app")
+    with LikeCounter(redis_url=app, database_url=url_of(sqlite_engine), shards=1) as counter:
+        yield counter
+
+
+def test_an_application_may_do_all_that_it_does(counter: LikeCounter, admin: redis.Redis) -> None:
+    use_as_an_application_does(counter)
+    assert denied(admin) == []
+
+
+def test_an_application_needs_every_right(counter: LikeCounter, admin: redis.Redis) -> None:
+    for right in rights("likes_app"):
+        counter.close()
+        forget_everything(admin)
+        set_user(admin, "likes_app", [rule for rule in rules_of("likes_app") if rule != right])
+        with suppress(LikesError):
+            use_as_an_application_does(counter)
+        assert denied(admin), right
+
+
+def test_an_application_moves_nothing(counter: LikeCounter, admin: redis.Redis, redis_url: str) -> None:
+    counter.like("video:42")
+    epoch = admin.get("{likes:0}:epoch").decode()
+    with redis.Redis.from_url(url_for(redis_url, "likes_app"), protocol=2) as app:
+        for forbidden in (["GETDEL", f"{{likes:0}}:{epoch}:delta:likes:video:42"], ["FLUSHALL"], ["GET", "elsewhere"]):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                app.execute_command(*forbidden)
