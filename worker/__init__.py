@@ -12,12 +12,13 @@ A worker that dies leaves a shard in one of them, and the next flush goes on fro
     after the commit (or its reply)   a batch in flight, in the ledger      acknowledges it
     after the acknowledgement         nothing                               nothing
 
-The shards of one thread go side by side: each hands off some batches in a row, one transaction applies them all. Where
-one of them is not as expected the transaction leaves no trace, and each batch goes in alone, in its order.
+The shards of one thread go side by side: each hands off a row of batches, one transaction applies them all, then they
+are acknowledged. Where one of them is not as expected the transaction leaves no trace, and the rules look at each batch
+alone, under the lock of its shard's cursor.
 
-A batch is applied only where the shard's cursor stands just before it (same epoch, number one less, nonce of the batch
-it names), and the cursor moves in the transaction that adds to the totals. So two workers, a stalled one that wakes up,
-or a repeated transaction apply it once. The lease only saves them the work of trying.
+A batch is applied only where it follows the shard's cursor (same epoch, number one more, and it names the nonce of the
+batch before it), and the cursor moves in the transaction that adds to the totals. So two workers, a stalled one that
+wakes up, or a repeated transaction apply it once. The lease only saves them the work of trying.
 
 What Redis or SQL may do, and how it is noticed:
 
@@ -28,7 +29,12 @@ What Redis or SQL may do, and how it is noticed:
     a batch of a retired epoch                              set aside as dead letters
 
 Each is recorded as an incident with the window in which likes may have been lost. Before any of them, the cursor's row
-is locked and the master asked anew, with a write. Modules: `flush` is the main path, `shard_flush` what it does for a
-shard, `decisions` the rules as pure functions, `recovery` what is done about the list above; `run`, `loop`, `rounds`,
-`schedule` and `lease` the process around it; `status` and `audit` look at it.
+is locked and the master asked anew, with a write.
+
+    flush               the main path: hand off, apply, acknowledge, in this order
+    shard_flush         where one shard stands in it, and what is put right before
+    decisions           the rules, as pure functions
+    recovery            what is done about the list above
+    run, loop, rounds   the process around it: its signals, when it flushes, its leases
+    schedule, trouble, housekeeping, events             what these ask, and what they say
 """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-def check_database(places: Places, prefix: str, shards: int) -> Iterator[Finding]:
+def check_database(places: Places, namespace: str, shards: int) -> Iterator[Finding]:
     """What is found in the database; one error if it cannot be reached."""
     try:
         engine = places.open_database()
@@ -24,7 +24,7 @@ def check_database(places: Places, prefix: str, shards: int) -> Iterator[Finding
         at_head = _schema(engine)
         yield at_head
         if at_head.level is not Level.ERROR:
-            yield from _cursors(engine, prefix, shards, places.redis_name())
+            yield from _cursors(engine, namespace, shards, places.redis_name())
     except LikesError as error:
         yield Finding(Level.ERROR, "database", str(error), "start it, or correct LIKES_DATABASE_URL and its password")
 
@@ -49,8 +49,8 @@ def _schema(engine: Engine) -> Finding:
     return Finding(Level.OK, "schema", f"at revision {there}{', ahead of this version' if there > head else ''}")
 
 
-def _cursors(engine: Engine, prefix: str, shards: int, redis_name: str) -> Iterator[Finding]:
-    known = Ledger(engine, prefix, worker="").cursors()
+def _cursors(engine: Engine, namespace: str, shards: int, redis_name: str) -> Iterator[Finding]:
+    known = Ledger(engine, namespace, worker="").cursors()
     if not known:
         yield Finding(Level.OK, "first flush", "nothing was flushed yet under this prefix")
         return

@@ -15,10 +15,10 @@ OLDEST = (6, 2)  # GETDEL
 CLOCK_SECONDS = 5.0
 
 
-def check_redis(places: Places, prefix: str) -> Iterator[Finding]:
+def check_redis(places: Places, namespace: str) -> Iterator[Finding]:
     """What a server says of itself; one error if it cannot be reached."""
     try:
-        with places.open_buffer(prefix) as buffer:
+        with places.open_buffer(namespace) as buffer:
             yield from _look_at(buffer)
     except LikesError as error:
         yield Finding(Level.ERROR, "redis", str(error), "start it, or correct LIKES_REDIS_URL and its password")
