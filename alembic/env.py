@@ -8,9 +8,9 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection
 
-from likes.sql.engine import parse_url
 from likes.sql.schema import VERSION_TABLE, alone
 from likes.sql.tables import metadata
+from likes.sql.urls import parse_url
 
 
 def ours(name: str | None, kind: str, parents: Any) -> bool:

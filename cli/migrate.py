@@ -22,7 +22,7 @@ def migrate(
     """
     from likes.connect import Places
     from likes.sql import schema
-    from likes.sql.engine import describe
+    from likes.sql.urls import describe
 
     places = Places.from_settings(settings_of(context))
     if sql:

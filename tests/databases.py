@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 from sqlalchemy import NullPool, create_engine, delete, inspect
 
-from likes.sql.engine import open_engine, parse_url
+from likes.sql.engine import open_engine
 from likes.sql.schema import VERSION_TABLE, migrate
 from likes.sql.tables import metadata
+from likes.sql.urls import parse_url
 from tests.servers import MariaDB, PostgreSQL
 
 _TABLES = {VERSION_TABLE, *metadata.tables}

@@ -18,8 +18,8 @@ from likes.counted import Counted
 from likes.sql.cursors import Cursor
 from likes.sql.engine import open_engine, reading, writing
 from likes.sql.ledger import Ledger
-from likes.sql.schema import url_of
 from likes.sql.tables import batches, dead_letters, incidents, metadata, retired_epochs, totals
+from likes.sql.urls import url_of
 from worker.flush import Flusher
 
 RedisCopy = dict[bytes, bytes]

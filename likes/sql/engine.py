@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from weakref import WeakSet
 
-from sqlalchemy import URL, Connection, Engine, Pool, QueuePool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Pool, QueuePool, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from likes.config.urls import mask
 from likes.errors import DatabaseRefused, DatabaseUnavailable, SchemaOutdated, SettingsError
-from likes.sql.dialects import DRIVERS, dialect_of
+from likes.sql.dialects import dialect_of
+from likes.sql.urls import parse_url, place
 from likes.sql.watchdog import watchdog
 
 # Of an engine: seconds a transaction may take, and whether the engine is an application's own.
@@ -57,32 +58,6 @@ def open_engine(url: str, *, timeout: float, pool_size: int = 5) -> Engine:
     return engine
 
 
-def parse_url(url: str) -> URL:
-    """`url` with the name of our driver; raise SettingsError, which shows no password, if it cannot be used."""
-    allowed = ", ".join(f"{scheme}://…" for scheme in DRIVERS if "+" not in scheme)
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        raise SettingsError(f"database URL {mask(url)!r} cannot be read; allowed: {allowed}") from None
-    if parsed.drivername not in DRIVERS:
-        raise SettingsError(f"database URL {mask(url)!r} is of another kind; allowed: {allowed}")
-    if parsed.host and "@" in parsed.host + (parsed.database or ""):
-        raise SettingsError(f"database URL {mask(url)!r}: in a password an at-sign is written %40, a slash %2F")
-    if parsed.database in (None, "", ":memory:"):
-        raise SettingsError(f"database URL {mask(url)!r} names no database or file")
-    parsed = parsed.set(drivername=DRIVERS[parsed.drivername])
-    if unknown := dialect_of(parsed).unknown_parameters(parsed):
-        raise SettingsError(
-            f"database URL {mask(url)!r} has parameters its driver does not know: {', '.join(sorted(unknown))}"
-        )
-    return parsed
-
-
-def describe(url: str) -> str:
-    """The kind of database and where it is, such as `PostgreSQL at host:5432`; nothing secret."""
-    return _place(parse_url(url))
-
-
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads. Any failure that may pass raises DatabaseUnavailable, as nobody repeats a read."""
@@ -116,15 +91,15 @@ def _transaction(engine: Engine, *, write: bool) -> Iterator[Connection]:
             yield connection
     except PoolExhausted as error:
         waited = engine.pool.timeout() if isinstance(engine.pool, QueuePool) else timeout
-        raise DatabaseUnavailable(f"{_place(engine.url)}: no connection was free within {waited:g} s") from error
+        raise DatabaseUnavailable(f"{place(engine.url)}: no connection was free within {waited:g} s") from error
     except DBAPIError as error:
         if dialect.is_missing_table(error):
-            raise SchemaOutdated(f"{_place(engine.url)} lacks a table or a column; run `likes migrate`") from error
+            raise SchemaOutdated(f"{place(engine.url)} lacks a table or a column; run `likes migrate`") from error
         if dialect.is_away(error) or (not write and dialect.is_transient(error)):
-            raise DatabaseUnavailable(f"{_place(engine.url)}: {_reason(error, engine.url)}") from error
+            raise DatabaseUnavailable(f"{place(engine.url)}: {_reason(error, engine.url)}") from error
         if dialect.is_transient(error) or dialect.is_bad_data(error) or isinstance(error, IntegrityError):
             raise
-        raise DatabaseRefused(f"{_place(engine.url)}: {_reason(error, engine.url)}") from error
+        raise DatabaseRefused(f"{place(engine.url)}: {_reason(error, engine.url)}") from error
 
 
 @contextmanager
@@ -140,14 +115,10 @@ def _watched(connection: Connection, timeout: float) -> Iterator[None]:
         except DBAPIError as error:
             if not watch.expired:
                 raise
-            place = _place(connection.engine.url)
-            raise DatabaseUnavailable(f"{place} did not finish a transaction within {timeout:g} s") from error
+            where = place(connection.engine.url)
+            raise DatabaseUnavailable(f"{where} did not finish a transaction within {timeout:g} s") from error
     if watch.expired:  # just too late: the transaction is through, the connection is not to be used again
         connection.invalidate()
-
-
-def _place(url: URL) -> str:
-    return dialect_of(url).place(url)
 
 
 def _reason(error: DBAPIError, url: URL) -> str:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from likes.sql.dialects import dialect_of
-from likes.sql.engine import describe, reading
-from likes.sql.schema import url_of
+from likes.sql.engine import reading
+from likes.sql.urls import describe, url_of
 
 
 class Version(NamedTuple):

@@ -19,13 +19,13 @@ from likes.errors import LikesError
 from likes.sql import cursors, incidents
 from likes.sql.cursors import Cursor
 from likes.sql.dialects import dialect_of
-from likes.sql.engine import describe, reading
+from likes.sql.engine import reading
 from likes.sql.incidents import Kind
 from likes.sql.locked_shard import LockedShard
 from likes.sql.moves import move_cursors
 from likes.sql.rows import is_recorded, write_rows
-from likes.sql.schema import url_of
 from likes.sql.transaction import transact
+from likes.sql.urls import describe, url_of
 
 BYTES_A_TRANSACTION = 2**19  # a packet of MySQL's takes that, however much of it has to be escaped
 

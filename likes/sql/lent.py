@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import URL, Engine
+from sqlalchemy import Engine
 
 from likes.errors import InvalidInput
-from likes.sql.dialects import DRIVERS
+from likes.sql.dialects import DRIVERS, dialect_of
 from likes.sql.engine import LENT_OPTION, TIMEOUT_OPTION
-
-_IN_MEMORY = (None, "", ":memory:")
 
 
 def lent_engine(engine: object, *, timeout: float) -> Engine:
@@ -28,13 +26,9 @@ def lent_engine(engine: object, *, timeout: float) -> Engine:
         raise _refused(f"is one for asyncio ({driver})")
     if driver not in DRIVERS.values():
         raise _refused(f"is one of {driver}")
-    if engine.dialect.name == "sqlite" and _is_in_memory(engine.url):
-        raise _refused("is one of SQLite in memory, which no worker could write to")
+    if dialect_of(engine).is_in_memory(engine.url):
+        raise _refused("is one of a database in memory, which no worker could write to")
     return engine.execution_options(**{TIMEOUT_OPTION: timeout, LENT_OPTION: True})
-
-
-def _is_in_memory(url: URL) -> bool:
-    return url.database in _IN_MEMORY or url.query.get("mode") == "memory" or "mode=memory" in url.database
 
 
 def _refused(what: str) -> InvalidInput:

@@ -18,7 +18,8 @@ from sqlalchemy import Connection, Engine, text
 from likes.errors import SchemaOutdated
 from likes.installation import COMMAND
 from likes.sql.dialects import dialect_of
-from likes.sql.engine import describe, open_engine, parse_url, reading, writing
+from likes.sql.engine import open_engine, reading, writing
+from likes.sql.urls import describe, parse_url, url_of
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -81,11 +82,6 @@ def alone(url: str) -> Iterator[Connection]:
             yield connection
     finally:
         engine.dispose()
-
-
-def url_of(engine: Engine) -> str:
-    """The URL of an engine, password included: not to be shown."""
-    return engine.url.render_as_string(hide_password=False)
 
 
 def _config(output: StringIO | None = None) -> Config:

@@ -23,9 +23,10 @@ from sqlalchemy.exc import DBAPIError
 from likes.deltas import MAX_DELTA, MIN_DELTA, Delta, Deltas
 from likes.errors import DatabaseUnavailable, SchemaOutdated, SettingsError
 from likes.sql.dialects import dialect_of
-from likes.sql.engine import describe, open_engine, reading, writing
+from likes.sql.engine import open_engine, reading, writing
 from likes.sql.schema import migrate
 from likes.sql.tables import batches, incidents, totals
+from likes.sql.urls import describe
 
 NOW = datetime(2026, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
 SECRET = "s3cr%40t"

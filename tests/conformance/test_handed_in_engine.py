@@ -11,8 +11,9 @@ from sqlalchemy import Engine, NullPool, create_engine, event, text
 
 from likes import AsyncLikeCounter, DatabaseUnavailable, InvalidInput, LikeCounter
 from likes.errors import SchemaOutdated
-from likes.sql.engine import parse_url, reading
+from likes.sql.engine import reading
 from likes.sql.lent import lent_engine
+from likes.sql.urls import parse_url
 from tests.databases import Shelf
 from tests.rig import Rig
 from tests.servers import MariaDB
@@ -140,8 +141,8 @@ def test_a_server_that_is_frozen_is_broken_off_from_without_a_time_out_of_the_dr
     ("engine", "said"),
     [
         ("sqlite:////likes.db", "is of type str"),
-        (create_engine("sqlite://"), "SQLite in memory"),
-        (create_engine("sqlite:///file:likes?mode=memory&uri=true", poolclass=NullPool), "SQLite in memory"),
+        (create_engine("sqlite://"), "in memory"),
+        (create_engine("sqlite:///file:likes?mode=memory&uri=true", poolclass=NullPool), "in memory"),
         (create_engine("postgresql+psycopg_async://u:s3cret@h/d"), "asyncio"),
         (create_engine("mysql+mysqldb://u:s3cret@h/d", module=__import__("pymysql")), r"mysql\+mysqldb"),
     ],

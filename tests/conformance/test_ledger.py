@@ -18,10 +18,10 @@ from likes.errors import DatabaseUnavailable, LikesError, SchemaOutdated
 from likes.sql import cursors
 from likes.sql.engine import open_engine, writing
 from likes.sql.ledger import Ledger
-from likes.sql.schema import url_of
 from likes.sql.tables import batches, dead_letters, totals
 from likes.sql.tables import cursors as cursor_table
 from likes.sql.transaction import ATTEMPTS, transact
+from likes.sql.urls import url_of
 from tests.ledgers import (
     SEALED_AT,
     SHARD,

@@ -16,10 +16,10 @@ from likes.deltas import MAX_DELTA
 from likes.sql import cursors
 from likes.sql.engine import open_engine, reading, writing
 from likes.sql.ledger import Ledger
-from likes.sql.schema import url_of
 from likes.sql.tables import batches
 from likes.sql.tables import cursors as cursor_table
 from likes.sql.transaction import transact
+from likes.sql.urls import url_of
 from tests.ledgers import OTHER_SHARD, SHARD, all_totals, batch, cursor, everything, new_ledger, rows, start_total
 from tests.waiting import wait_until
 

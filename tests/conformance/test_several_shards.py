@@ -17,8 +17,8 @@ from likes.errors import DatabaseBusy, DatabaseUnavailable, LikesError, RedisRef
 from likes.items import shard_of
 from likes.sql import cursors
 from likes.sql.engine import open_engine, writing
-from likes.sql.schema import url_of
 from likes.sql.tables import batches
+from likes.sql.urls import url_of
 from tests.rig import Rig
 from tests.seams import TappedLink, tap_statements
 from tests.stepping import SteppedWorker

@@ -12,7 +12,7 @@ from alembic.config import Config
 from sqlalchemy import Engine, text
 
 from likes.sql.engine import reading, writing
-from likes.sql.schema import url_of
+from likes.sql.urls import url_of
 from tests.servers import find_program
 from tests.snippets import DOCS, block, blocks
 
@@ -45,7 +45,7 @@ def test_the_unit_is_one(tmp_path: Path) -> None:
 ENVIRONMENT = """
 from alembic import context
 from sqlalchemy import Column, Integer, MetaData, Table, create_engine
-from likes.sql.engine import parse_url
+from likes.sql.urls import parse_url
 
 metadata = MetaData()
 Table("videos", metadata, Column("id", Integer, primary_key=True))

@@ -12,7 +12,7 @@ import redis
 from sqlalchemy import Engine
 
 from likes import LikeCounter, LikesError
-from likes.sql.schema import url_of
+from likes.sql.urls import url_of
 from tests.docs.everyday import CODES, a_year
 from tests.running_worker import RunningWorker
 from tests.shell import Shell

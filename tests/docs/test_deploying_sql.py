@@ -12,8 +12,9 @@ import redis
 from sqlalchemy import Engine, NullPool, create_engine, delete, text
 
 from likes import LikeCounter
-from likes.sql.engine import open_engine, parse_url, writing
+from likes.sql.engine import open_engine, writing
 from likes.sql.tables import metadata
+from likes.sql.urls import parse_url
 from tests.docs.everyday import CODES, a_year
 from tests.servers import PASSWORD, MariaDB, PostgreSQL
 from tests.shell import Ran, Shell

@@ -11,8 +11,8 @@ from sqlalchemy import Engine, text
 
 from likes.sql.engine import writing
 from likes.sql.incidents import Kind
-from likes.sql.schema import url_of
 from likes.sql.tables import dead_letters
+from likes.sql.urls import url_of
 from tests.rig import Rig
 from tests.servers import RedisServer
 from tests.shell import Shell

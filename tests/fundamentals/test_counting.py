@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from likes import AsyncLikeCounter, EntryRefused, InvalidInput, LikeCounter
-from likes.sql.schema import url_of
+from likes.sql.urls import url_of
 from tests.rig import Rig
 
 

@@ -16,8 +16,8 @@ from likes.posting.producer import MEMORY_SECONDS
 from likes.sql import retention
 from likes.sql.engine import writing
 from likes.sql.retention import prune_ledger
-from likes.sql.schema import url_of
 from likes.sql.tables import batches
+from likes.sql.urls import url_of
 from tests.rig import Rig
 from tests.stepping import SteppedWorker
 from worker.housekeeping import EVERY_SECONDS, Housekeeping

@@ -21,7 +21,8 @@ from likes import RedisFull, embedded
 from likes.buffer.leases import Leases
 from likes.reports.audit import audit
 from likes.sql.engine import open_engine
-from likes.sql.schema import migrate, url_of
+from likes.sql.schema import migrate
+from likes.sql.urls import url_of
 from tests.rig import Rig
 from tests.running_worker import RunningWorker
 from tests.servers import PostgreSQL, RedisServer

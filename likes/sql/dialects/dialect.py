@@ -73,6 +73,10 @@ class Dialect(ABC):
     def place(self, url: URL) -> str:
         """The kind of database and where it is, such as `PostgreSQL at host:5432`; nothing secret."""
 
+    def is_in_memory(self, url: URL) -> bool:
+        """Only this process can reach the database of this URL."""
+        return False
+
     def unknown_parameters(self, url: URL) -> set[str]:
         """Those of a URL's parameters that the driver would not take, nor say so in an error of its own."""
         return set()

@@ -63,6 +63,10 @@ class SQLite(Dialect):
     def place(self, url: URL) -> str:
         return f"SQLite at {url.database}"
 
+    def is_in_memory(self, url: URL) -> bool:
+        name = url.database or ":memory:"
+        return name == ":memory:" or url.query.get("mode") == "memory" or "mode=memory" in name
+
     def engine_options(self, timeout: float) -> dict[str, Any]:
         # No isolation level: the module then begins no transaction by itself, and `begin` does.
         return {"connect_args": {"timeout": timeout, "isolation_level": None}}
