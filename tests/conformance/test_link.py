@@ -1,9 +1,13 @@
-"""What a link promises: replies in order, and never so much under way that other clients have to wait for long."""
+"""What a link promises: replies in order, each its call's, and never so much under way that others wait for long."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,6 +18,8 @@ from likes.buffer.keys import epoch_keys
 from likes.buffer.links.link import AsyncStandaloneLink, StandaloneLink
 from likes.buffer.links.window import BYTES_UNDER_WAY
 from likes.buffer.scripts import Call, command
+from likes.connect import Places
+from tests.waiting import wait_until
 
 Calls = Sequence[Call[Any]]
 
@@ -105,3 +111,65 @@ def test_nothing_is_sent_behind_a_hand_off_before_it_is_answered(
     watch = Watch()
     assert send(valkey_url, [hand_off, hand_off, command("ECHO", "a"), hand_off], watch) == [None, None, b"a", None]
     assert watch.most == 2  # the last two
+
+
+# A round trip that is broken off leaves no reply behind, which the next call would take for its own.
+
+ANSWERED_LATE = command("BLPOP", "nothing", 2)  # after the next call was sent
+
+
+@pytest.fixture
+def is_waited_for(valkey_url: str) -> Iterator[Callable[[], None]]:
+    """Returns once a connection waits for the late answer."""
+    with redis.Redis.from_url(valkey_url) as admin:
+        yield lambda: wait_until(lambda: any(client["cmd"] == "blpop" for client in admin.client_list()))
+
+
+class SoftTimeLimit(Exception):
+    """What an application's own signal handler raises."""
+
+
+@contextmanager
+def interrupted_after(condition: Callable[[], None]) -> Iterator[None]:
+    """A signal handler raises SoftTimeLimit within the block, once `condition` has returned."""
+
+    def limit(*_: object) -> None:
+        raise SoftTimeLimit
+
+    def interrupt() -> None:
+        condition()
+        os.kill(os.getpid(), signal.SIGALRM)
+
+    before = signal.signal(signal.SIGALRM, limit)
+    interrupting = Thread(target=interrupt)
+    interrupting.start()
+    try:
+        yield
+    finally:
+        interrupting.join()
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_round_trip_broken_off_by_a_signal_leaves_no_reply_behind(
+    valkey_url: str, is_waited_for: Callable[[], None]
+) -> None:
+    with closing(Places(valkey_url, None, None, 5, 5).open_link()) as link:
+        with pytest.raises(SoftTimeLimit), interrupted_after(is_waited_for):
+            link.send([ANSWERED_LATE])
+        assert link.send([command("ECHO", "mine")]) == [b"mine"]
+
+
+def test_a_round_trip_broken_off_by_a_cancelled_task_leaves_no_reply_behind(
+    valkey_url: str, is_waited_for: Callable[[], None]
+) -> None:
+    async def main() -> None:
+        link = Places(valkey_url, None, None, 5, 5).open_async_link()
+        task = asyncio.create_task(link.send([ANSWERED_LATE]))
+        await asyncio.to_thread(is_waited_for)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await link.send([command("ECHO", "mine")]) == [b"mine"]
+        await link.close()
+
+    asyncio.run(main())
