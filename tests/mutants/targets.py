@@ -1,0 +1,49 @@
+"""Which files are mutated, and which tests have to notice: the cheapest come first, as the first failure ends a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.mutants.target import Target
+
+BUFFER = "tests/conformance/test_buffer.py"
+LINK = "tests/conformance/test_link.py"
+LEDGER = "tests/conformance/test_ledger.py"
+TOGETHER = "tests/conformance/test_ledger_together.py"
+RULES = "tests/conformance/test_rules.py"
+SEVERAL_SHARDS = "tests/conformance/test_several_shards.py"
+CHANGING_SERVERS = "tests/conformance/test_servers_that_change.py"
+TWO_WORKERS = "tests/conformance/test_two_workers.py"
+RESENDS = "tests/conformance/test_resends.py"
+STRANGERS = "tests/conformance/test_strangers.py"
+LIVE_TOTALS = "tests/conformance/test_live_totals.py"
+HOUSEKEEPING = "tests/integration/test_housekeeping.py"
+AUDIT = "tests/integration/test_audit.py"
+ADOPTING = "tests/integration/test_cli_servers.py"
+COUNTING = "tests/fundamentals/test_counting.py"
+DECISIONS = "tests/property/test_decisions.py"
+EXACTLY_ONCE = "tests/property/test_exactly_once.py"
+PRODUCER = "tests/unit/test_producer.py"
+REFUSALS = "tests/unit/test_refusals.py"
+WINDOW = "tests/unit/test_window.py"
+
+TARGETS: Sequence[Target] = (
+    Target("likes/buffer/lua/add.lua", (BUFFER, RESENDS)),
+    Target("likes/buffer/lua/hand_off.lua", (BUFFER, RULES)),
+    Target("likes/buffer/lua/acknowledge.lua", (BUFFER, LIVE_TOTALS)),
+    Target("likes/buffer/lua/begin_epoch.lua", (BUFFER,)),
+    Target("likes/buffer/lua/confirm.lua", (BUFFER,)),
+    Target("likes/buffer/lua/drop_epoch.lua", (BUFFER,)),
+    Target("likes/buffer/lua/lease.lua", (BUFFER,)),
+    Target("likes/buffer/lua/live.lua", (BUFFER, LIVE_TOTALS)),
+    Target("likes/buffer/lua/prune_producers.lua", (BUFFER, HOUSEKEEPING)),
+    Target("likes/buffer/lua/repair.lua", (BUFFER, AUDIT)),
+    Target("likes/sql/cursors.py", (LEDGER, RULES, CHANGING_SERVERS, ADOPTING, AUDIT)),
+    Target("likes/sql/chains.py", (TOGETHER, RULES, SEVERAL_SHARDS)),
+    Target("likes/sql/ledger.py", (TOGETHER, LEDGER, RULES, SEVERAL_SHARDS)),
+    Target("likes/posting/producer.py", (PRODUCER, COUNTING, RESENDS)),
+    Target("likes/live/reading.py", (COUNTING, LIVE_TOTALS)),
+    Target("likes/buffer/links/*.py", (WINDOW, REFUSALS, LINK, BUFFER, RESENDS)),
+    Target("worker/decisions.py", (DECISIONS, RULES, EXACTLY_ONCE, TWO_WORKERS)),
+    Target("worker/recovery.py", (RULES, CHANGING_SERVERS, STRANGERS, EXACTLY_ONCE)),
+)
