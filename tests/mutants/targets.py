@@ -8,6 +8,7 @@ from tests.mutants.target import Target
 
 BUFFER = "tests/conformance/test_buffer.py"
 LINK = "tests/conformance/test_link.py"
+CURSORS = "tests/conformance/test_cursors.py"
 LEDGER = "tests/conformance/test_ledger.py"
 TOGETHER = "tests/conformance/test_ledger_together.py"
 RULES = "tests/conformance/test_rules.py"
@@ -19,11 +20,11 @@ STRANGERS = "tests/conformance/test_strangers.py"
 LIVE_TOTALS = "tests/conformance/test_live_totals.py"
 HOUSEKEEPING = "tests/integration/test_housekeeping.py"
 AUDIT = "tests/integration/test_audit.py"
-ADOPTING = "tests/integration/test_cli_servers.py"
 COUNTING = "tests/fundamentals/test_counting.py"
 DECISIONS = "tests/property/test_decisions.py"
 EXACTLY_ONCE = "tests/property/test_exactly_once.py"
 PRODUCER = "tests/unit/test_producer.py"
+READING = "tests/unit/test_reading.py"
 REFUSALS = "tests/unit/test_refusals.py"
 WINDOW = "tests/unit/test_window.py"
 
@@ -38,11 +39,11 @@ TARGETS: Sequence[Target] = (
     Target("likes/buffer/lua/live.lua", (BUFFER, LIVE_TOTALS)),
     Target("likes/buffer/lua/prune_producers.lua", (BUFFER, HOUSEKEEPING)),
     Target("likes/buffer/lua/repair.lua", (BUFFER, AUDIT)),
-    Target("likes/sql/cursors.py", (LEDGER, RULES, CHANGING_SERVERS, ADOPTING, AUDIT)),
+    Target("likes/sql/cursors.py", (CURSORS, RULES)),
     Target("likes/sql/chains.py", (TOGETHER, RULES, SEVERAL_SHARDS)),
     Target("likes/sql/ledger.py", (TOGETHER, LEDGER, RULES, SEVERAL_SHARDS)),
     Target("likes/posting/producer.py", (PRODUCER, COUNTING, RESENDS)),
-    Target("likes/live/reading.py", (COUNTING, LIVE_TOTALS)),
+    Target("likes/live/reading.py", (READING, COUNTING, LIVE_TOTALS)),
     Target("likes/buffer/links/*.py", (WINDOW, REFUSALS, LINK, BUFFER, RESENDS)),
     Target("worker/decisions.py", (DECISIONS, RULES, EXACTLY_ONCE, TWO_WORKERS)),
     Target("worker/recovery.py", (RULES, CHANGING_SERVERS, STRANGERS, EXACTLY_ONCE)),
