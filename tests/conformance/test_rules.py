@@ -350,6 +350,19 @@ def test_an_epoch_given_up_is_not_adopted_by_a_worker_that_read_it_before(rig: R
     assert rig.set_aside() == {"a": 5}
 
 
+def test_an_epoch_that_another_worker_adopted_meanwhile_is_not_adopted_again(rig: Rig) -> None:
+    """The cursor would begin anew, and the next batch would seem to be one that SQL has lost."""
+    rig.flush()
+    rig.likes.like("a", 5)
+    read, epoch = rig.cursor(), rig.epoch()
+    rig.flush()
+    before = rig.cursor()
+    assert (before.epoch, before.seq) == (epoch, 1)
+    rig.worker.recovery.adopt(read, epoch)
+    assert rig.cursor() == before
+    assert_nothing_happened(rig)
+
+
 # Redis was emptied or replaced.
 
 

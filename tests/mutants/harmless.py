@@ -22,4 +22,35 @@ class Harmless:
         return (self.path, self.old, self.new) == (mutant.path, mutant.old, mutant.new)
 
 
-HARMLESS: Sequence[Harmless] = ()
+HARMLESS: Sequence[Harmless] = (
+    Harmless(
+        "likes/buffer/lua/add.lua",
+        "redis.pcall('HSET', KEYS[2], 'accepted', sum < 0 and '-9223372036854775808' or '9223372036854775807')",
+        "redis.pcall('HSET', KEYS[2], 'accepted', sum <= 0 and '-9223372036854775808' or '9223372036854775807')",
+        "Adding 0 overflows nothing.",
+    ),
+    Harmless(
+        "likes/buffer/lua/add.lua",
+        "if #refused > 0 then redis.call('HSET', KEYS[4], ARGV[2], cmsgpack.pack(sequence, now, refused)) end",
+        "if #refused >= 0 then redis.call('HSET', KEYS[4], ARGV[2], cmsgpack.pack(sequence, now, refused)) end",
+        "With nothing refused it writes once more what stands there.",
+    ),
+    Harmless(
+        "likes/buffer/lua/hand_off.lua",
+        "elseif #text <= 12 then sum = sum + tonumber(text)",
+        "elseif #text < 12 then sum = sum + tonumber(text)",
+        "Both ways of adding a number of 12 digits are exact.",
+    ),
+    Harmless(
+        "likes/buffer/lua/prune_producers.lua",
+        "if at < oldest then forgotten = forgotten + redis.call('HDEL', KEYS[1], ARGV[i]) end",
+        "if at <= oldest then forgotten = forgotten + redis.call('HDEL', KEYS[1], ARGV[i]) end",
+        "A millisecond more or less of an hour.",
+    ),
+    Harmless(
+        "likes/live/reading.py",
+        "if then and (then.epoch, then.acked) == (now.epoch, now.acked) and in_flight is not None:",
+        "if then and (then.acked,) == (now.acked,) and in_flight is not None:",
+        "The second look asks for the epoch that the first one found, and one that finds another is left out.",
+    ),
+)
