@@ -107,8 +107,8 @@ class Reader:
     def _fetch(self, parts: Mapping[int, LiveParts]) -> Steps[dict[int, dict[int, Mapping[Member, int]]]]:
         """The deltas in flight of each shard, by seq; a shard one of whose batches is gone is left out."""
         flights = [Flight(shard, part.epoch, *id_) for shard, part in parts.items() for id_ in part.in_flight]
-        wanted = [flight for flight in flights if self._seen.get(flight) is None]
-        fetched: dict[Flight, Mapping[Member, int]] = {}
+        known = {flight: deltas for flight in flights if (deltas := self._seen.get(flight)) is not None}
+        wanted = [flight for flight in flights if flight not in known]
         if wanted:
             keys = [epoch_keys(self.prefix, flight.shard, flight.epoch).batch(flight.seq) for flight in wanted]
             replies: list[Any] = yield Send([command("GET", key) for key in keys])
@@ -117,15 +117,14 @@ class Reader:
                     raise payload
                 batch = Batch.unpack(payload) if payload else None
                 if batch and batch.id.nonce == flight.nonce:
-                    fetched[flight] = {member_of(d.item.encode(), d.counter.encode()): d.delta for d in batch.deltas}
-                    self._seen.put(flight, fetched[flight])
+                    known[flight] = {member_of(d.item.encode(), d.counter.encode()): d.delta for d in batch.deltas}
+                    self._seen.put(flight, known[flight])
         found: dict[int, dict[int, Mapping[Member, int]]] = {shard: {} for shard in parts}
         for flight in flights:
-            deltas = fetched.get(flight) or self._seen.get(flight)
-            if deltas is None:
+            if flight not in known:
                 found.pop(flight.shard, None)
             elif flight.shard in found:
-                found[flight.shard][flight.seq] = deltas
+                found[flight.shard][flight.seq] = known[flight]
         return found
 
 

@@ -31,7 +31,8 @@ class Answers:
     """Reads the live total of `a` in shard 0, given answers one by one; `asked` is what it wants next."""
 
     def __init__(self) -> None:
-        self._steps: Reading = Reader("likes", lambda members, shards: Known({}, {})).live({0: [A]})
+        self.reader = Reader("likes", lambda members, shards: Known({}, {}))
+        self._steps: Reading = self.reader.live({0: [A]})
         self.asked = next(self._steps)
         self.total: LiveTotal | None = None
 
@@ -115,6 +116,18 @@ def test_of_several_batches_one_that_is_gone_starts_the_read_again(answers: Answ
     answers.look(parts)
     answers.fetch(None)
     assert answers.total is None
+
+
+def test_more_batches_in_flight_than_are_remembered_count_all_the_same(answers: Answers) -> None:
+    answers.reader._seen = SeenBatches(most=1)
+    parts = in_flight((1, "x"), (2, "y"), (3, "z"))
+    answers.look(parts)
+    answers.fetch(batch(1, "x", a=1), batch(2, "y", a=2), batch(3, "z", a=3))
+    answers.look(parts)
+    answers.query()
+    answers.look(parts)
+    answers.fetch(batch(1, "x", a=1), batch(2, "y", a=2))
+    assert answers.total == LiveTotal(6 + 7, 0, 6, 7)
 
 
 def test_a_batch_acknowledged_between_the_looks_starts_the_read_again(answers: Answers) -> None:
