@@ -15,15 +15,18 @@ from pathlib import Path
 from time import monotonic
 from typing import Self
 
+import pytest
+
 from tests.mutants.mutant import Mutant
 
 _LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "dist", "build")
+_NONE_FAILED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 _WHERE = "import likes, worker; print(likes.__file__, worker.__file__, sep='\\n')"
 
 
 @dataclass(frozen=True)
 class Ran:
-    """How a run of tests ended. `passed` is False, too, when it was cut short after its time limit."""
+    """How a run of tests ended. `passed`: none failed, and it was not cut short after its time limit."""
 
     passed: bool
     seconds: float
@@ -81,7 +84,7 @@ class PrivateCopy:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)  # its servers notice and end
                 output, _ = process.communicate()
-        return Ran(process.returncode == 0, monotonic() - began, output.decode(errors="replace"))
+        return Ran(process.returncode in _NONE_FAILED, monotonic() - began, output.decode(errors="replace"))
 
     @property
     def _environment(self) -> dict[str, str]:
