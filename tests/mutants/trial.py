@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -41,7 +42,7 @@ class Trials:
         self._open = ExitStack()
         self._copies: SimpleQueue[PrivateCopy] = SimpleQueue()
         self._limits: dict[tuple[str, ...], float] = {}
-        self._measuring = Lock()
+        self._measuring: defaultdict[tuple[str, ...], Lock] = defaultdict(Lock)
 
     def __enter__(self) -> Self:
         for _ in range(self._jobs):
@@ -76,7 +77,7 @@ class Trials:
 
     def _limit(self, options: tuple[str, ...]) -> float:
         """How long these tests may take; measured once, on the code as it is."""
-        with self._measuring:
+        with self._measuring[options]:
             if options not in self._limits:
                 with self._a_copy() as copy:
                     ran = copy.run(options, NO_LIMIT_SECONDS)
