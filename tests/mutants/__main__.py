@@ -23,7 +23,9 @@ def main() -> int:
     """Try what the command line names."""
     arguments = _arguments()
     try:
-        report = try_all(CHECKOUT, TARGETS, HARMLESS, chosen=arguments.names, jobs=arguments.jobs)
+        report = try_all(
+            CHECKOUT, TARGETS, HARMLESS, chosen=arguments.names, jobs=arguments.jobs, quick=arguments.quick
+        )
     except (LookupError, TestsFail) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -32,9 +34,15 @@ def main() -> int:
 
 
 def try_all(
-    root: Path, targets: Sequence[Target], harmless: Sequence[Harmless], *, chosen: Sequence[str], jobs: int
+    root: Path,
+    targets: Sequence[Target],
+    harmless: Sequence[Harmless],
+    *,
+    chosen: Sequence[str],
+    jobs: int,
+    quick: bool = False,
 ) -> Report:
-    """Try the mutants of `targets` whose path has one of `chosen` in it, `jobs` at once.
+    """Try the mutants of `targets` whose path has one of `chosen` in it, `jobs` at once; if `quick`, on SQLite only.
 
     Raises LookupError for names and targets that mean no file, TestsFail if tests fail without any mutant.
     """
@@ -44,7 +52,7 @@ def try_all(
         if not any(word in path for path in paths):
             raise LookupError(f"no target has {word} in its path; there are: {', '.join(sorted(paths))}")
     known = [one for one in harmless if not chosen or any(word in one.path for word in chosen)]
-    with Trials(root, jobs) as trials:
+    with Trials(root, jobs, quick=quick) as trials:
         survivors = trials.survivors(mutants, _Progress(len(mutants)).after_each)
     return Report(len(mutants), survivors, known)
 
@@ -71,6 +79,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="parts of the paths of the files to mutate; else all")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="so many at once")
+    parser.add_argument(
+        "--quick", action="store_true", help="on Valkey and SQLite only; some survive that others notice"
+    )
     return parser.parse_args()
 
 

@@ -34,11 +34,12 @@ class TestsFail(Exception):
 
 
 class Trials:
-    """Tries mutants of the project at `root` in `jobs` copies."""
+    """Tries mutants of the project at `root` in `jobs` copies; if `quick`, with the quick tests only."""
 
-    def __init__(self, root: Path, jobs: int) -> None:
+    def __init__(self, root: Path, jobs: int, *, quick: bool = False) -> None:
         self._root = root
         self._jobs = jobs
+        self._rounds = (QUICK,) if quick else (QUICK, REST)
         self._open = ExitStack()
         self._copies: SimpleQueue[PrivateCopy] = SimpleQueue()
         self._limits: dict[tuple[str, ...], float] = {}
@@ -58,7 +59,7 @@ class Trials:
         """Those of `mutants` that no test notices. `after_each` is told each mutant, and whether it survived."""
 
         def survives(tested: Tested) -> bool:
-            survived = all(self._survives(tested.mutant, (*ALWAYS, *some, *tested.tests)) for some in (QUICK, REST))
+            survived = all(self._survives(tested.mutant, (*ALWAYS, *some, *tested.tests)) for some in self._rounds)
             after_each(tested.mutant, survived)
             return survived
 
