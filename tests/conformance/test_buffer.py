@@ -327,6 +327,20 @@ def test_a_delta_of_another_type_is_sealed_as_a_dump_and_out_of_the_way(shard: S
     assert shard.add({"a": 7}, sequence=2).pending == (7,)
 
 
+def test_a_hand_off_that_may_not_take_deltas_says_so_and_does_nothing(shard: Shard) -> None:
+    """No delta is a misfit because of that: a Redis before 6.2 knows no GETDEL at all."""
+    shard.add({"a": 1, "b": 2}, sequence=1)
+    before = shard.everything()
+    shard.redis.execute_command("ACL", "SETUSER", "default", "-getdel")
+    try:
+        with pytest.raises(RedisRefused, match="(?i)permission|can't run this command"):
+            shard.hand_off("a", "b")
+    finally:
+        shard.redis.execute_command("ACL", "SETUSER", "default", "+getdel")
+    assert shard.everything() == before
+    assert sealed(shard.hand_off("a", "b")) == {"a": 1, "b": 2}
+
+
 # acknowledge
 
 

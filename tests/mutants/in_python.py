@@ -33,7 +33,7 @@ class _Module:
     def __init__(self, path: str, source: str) -> None:
         self.path = path
         self.source = source
-        self._lines = source.splitlines(keepends=True)
+        self._lines = [f"{line}\n" for line in source.split("\n")]
         self._starts = [0]
         for line in self._lines:
             self._starts.append(self._starts[-1] + len(line))
