@@ -350,6 +350,27 @@ def test_an_epoch_given_up_is_not_adopted_by_a_worker_that_read_it_before(rig: R
     assert rig.set_aside() == {"a": 5}
 
 
+def test_an_epoch_that_sql_has_never_seen_and_redis_has_left_is_set_aside(rig: Rig) -> None:
+    rig.likes.like("a", 5)
+    left = rig.epoch()
+    rig.redis.delete("{likes:0}:epoch")
+    rig.likes.like("b", 2)
+    rig.flush()
+    assert rig.totals() == {"b": 2}
+    assert rig.set_aside() == {"a": 5}
+    assert rig.retired()[left].reason == "left behind"
+    assert rig.epochs() == {rig.epoch()} != {left}
+
+
+def test_an_epoch_that_redis_points_at_again_is_not_retired_as_left_behind(rig: Rig) -> None:
+    rig.flush()
+    rig.likes.like("a", 5)
+    rig.worker.recovery.retire(0, rig.epoch())  # by a worker that saw another one current
+    assert rig.retired() == {}
+    rig.flush()
+    assert rig.totals() == {"a": 5}
+
+
 def test_an_epoch_that_another_worker_adopted_meanwhile_is_not_adopted_again(rig: Rig) -> None:
     """The cursor would begin anew, and the next batch would seem to be one that SQL has lost."""
     rig.flush()
