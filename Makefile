@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test demo bench clean
+.PHONY: help install lint test mutants demo bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -27,6 +27,9 @@ lint: install  ## style, types and the direction of imports
 
 test: lint  ## lint, then all tests on real servers, which they start themselves
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+mutants: install  ## break the code in small ways: a test must notice each (ARGS=hand_off: those of one file)
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 demo: install  ## the main job on real data: replay, kill, reconcile
 	$(BIN)/likes demo $(ARGS)

@@ -98,8 +98,8 @@ class Reader:
     def _fetch(self, standings: Sequence[Standing]) -> Steps[dict[int, dict[int, Mapping[Member, int]]]]:
         """The deltas in flight of each shard, by seq; a shard one of whose batches is gone is left out."""
         flying = [batch for standing in standings for batch in standing.in_flight]
-        wanted = [batch for batch in flying if self._seen.get(batch) is None]
-        fetched: dict[BatchId, Mapping[Member, int]] = {}
+        known = {batch: deltas for batch in flying if (deltas := self._seen.get(batch)) is not None}
+        wanted = [batch for batch in flying if batch not in known]
         if wanted:
             keys = [epoch_keys(self.namespace, batch.shard, batch.epoch).batch(batch.seq) for batch in wanted]
             replies: list[Any] = yield Send(
@@ -110,15 +110,14 @@ class Reader:
                     raise payload
                 batch = Batch.unpack(payload) if payload else None
                 if batch and batch.id == batch_id:
-                    fetched[batch_id] = {member_of(d.item.encode(), d.counter.encode()): d.delta for d in batch.deltas}
-                    self._seen.put(batch_id, fetched[batch_id])
+                    known[batch_id] = {member_of(d.item.encode(), d.counter.encode()): d.delta for d in batch.deltas}
+                    self._seen.put(batch_id, known[batch_id])
         found: dict[int, dict[int, Mapping[Member, int]]] = {standing.shard: {} for standing in standings}
         for batch_id in flying:
-            deltas = fetched.get(batch_id) or self._seen.get(batch_id)
-            if deltas is None:
+            if batch_id not in known:
                 found.pop(batch_id.shard, None)
             elif batch_id.shard in found:
-                found[batch_id.shard][batch_id.seq] = deltas
+                found[batch_id.shard][batch_id.seq] = known[batch_id]
         return found
 
 

@@ -166,6 +166,17 @@ def test_a_member_is_pushed_once_when_its_delta_begins(shard: Shard) -> None:
     assert shard.pending() == ["a", "b"]
 
 
+def test_what_is_pending_is_as_old_as_its_oldest_member(shard: Shard) -> None:
+    shard.add({"a": 1}, sequence=1)
+    shard.redis.hset(shard.keys.state, "pending_since", 5)
+    shard.add({"a": 1, "b": 1}, sequence=2)
+    assert shard.state()["pending_since"] == "5"
+    shard.redis.delete(shard.keys.pending)
+    shard.redis.hdel(shard.keys.state, "pending_since")
+    shard.add({"a": 1}, sequence=3)  # its delta is there, so nothing is pushed
+    assert "pending_since" not in shard.state()
+
+
 def test_deltas_past_the_numbers_of_lua_stay_exact(shard: Shard) -> None:
     shard.redis.set(shard.delta("a"), 2**62)
     shard.redis.rpush(shard.keys.pending, "likes:a", "likes:b")
@@ -174,13 +185,15 @@ def test_deltas_past_the_numbers_of_lua_stay_exact(shard: Shard) -> None:
     assert shard.state()["sealed"] == str(2**62 + 2**54 + 4)
 
 
-def test_the_sums_stop_at_64_bits(shard: Shard) -> None:
-    shard.redis.hset(shard.keys.state, mapping={"accepted": 2**63 - 2, "sealed": -(2**63) + 2})
-    shard.add({"a": 5}, sequence=1)
-    assert shard.state()["accepted"] == str(2**63 - 1)
-    shard.redis.set(shard.delta("a"), -(2**60))
+@pytest.mark.parametrize(("limit", "sign"), [(2**63 - 1, 1), (-(2**63), -1)])
+@pytest.mark.parametrize("size", [5, 2**60])
+def test_the_sums_stop_at_64_bits(shard: Shard, limit: int, sign: int, size: int) -> None:
+    nearly = limit - 2 * sign
+    shard.redis.hset(shard.keys.state, mapping={"accepted": nearly, "sealed": nearly})
+    shard.add({"a": sign * size}, sequence=1)
+    assert shard.state()["accepted"] == str(limit)
     shard.hand_off("a")
-    assert shard.state()["sealed"] == str(-(2**63))
+    assert shard.state()["sealed"] == str(limit)
 
 
 def test_a_full_redis_refuses_an_add_whole_and_a_flush_makes_room(shard: Shard) -> None:
@@ -319,6 +332,20 @@ def test_a_delta_of_another_type_is_sealed_as_a_dump_and_out_of_the_way(shard: S
         assert raw.smembers("restored") == {b"x", b"y"}
         raw.delete("restored")
     assert shard.add({"a": 7}, sequence=2).pending == (7,)
+
+
+def test_a_hand_off_that_may_not_take_deltas_says_so_and_does_nothing(shard: Shard) -> None:
+    """No delta is a misfit because of that: a Redis before 6.2 knows no GETDEL at all."""
+    shard.add({"a": 1, "b": 2}, sequence=1)
+    before = shard.everything()
+    shard.redis.execute_command("ACL", "SETUSER", "default", "-getdel")
+    try:
+        with pytest.raises(RedisRefused, match="(?i)permission|can't run this command"):
+            shard.hand_off("a", "b")
+    finally:
+        shard.redis.execute_command("ACL", "SETUSER", "default", "+getdel")
+    assert shard.everything() == before
+    assert sealed(shard.hand_off("a", "b")) == {"a": 1, "b": 2}
 
 
 # acknowledge
@@ -467,6 +494,15 @@ def test_repair_pushes_deltas_that_no_flush_would_find(shard: Shard) -> None:
     assert shard.call(scripts.repair(shard.keys, now=NOW, members=members("a", "b", "none"))) == 2
     assert shard.call(scripts.repair(shard.keys, now=NOW, members=members("a"))) == 1
     assert sealed(shard.hand_off("a", "b", "a")) == {"a": 1, "b": 2}
+
+
+def test_what_repair_pushed_is_pending_since_then_unless_something_was_before(shard: Shard) -> None:
+    shard.redis.set(shard.delta("a"), 1)
+    assert shard.call(scripts.repair(shard.keys, now=NOW, members=[b"likes:none"])) == 0
+    assert "pending_since" not in shard.state()
+    for now in (NOW, NOW + 1):
+        assert shard.call(scripts.repair(shard.keys, now=now, members=[b"likes:a"])) == 1
+        assert shard.state()["pending_since"] == str(NOW)
 
 
 # All of them.

@@ -11,7 +11,7 @@ import threading
 import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from time import monotonic
@@ -298,6 +298,15 @@ def test_a_wrong_password_is_unavailable_and_not_shown(engine: Engine) -> None:
     with pytest.raises(DatabaseUnavailable) as caught, reading(open_engine(wrong, timeout=5)):
         pass
     assert "s3cr" not in str(caught.value)
+
+
+def test_every_connection_to_a_file_waits_until_a_commit_is_on_disk(sqlite_engine: Engine) -> None:
+    """Else a power cut takes back batches that Redis was told to forget."""
+    full = 2
+    with ExitStack() as open_at_once:
+        connections = [open_at_once.enter_context(sqlite_engine.connect()) for _ in range(3)]
+        assert [one.exec_driver_sql("PRAGMA synchronous").scalar() for one in connections] == [full] * 3
+        assert [one.exec_driver_sql("PRAGMA journal_mode").scalar() for one in connections] == ["wal"] * 3
 
 
 def test_a_file_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
-"""What a link promises: replies in order, and never so much under way that other clients have to wait for long."""
+"""What a link promises: replies in order, each its call's, and never so much under way that others wait for long."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -18,7 +20,9 @@ from likes.buffer.keys import epoch_keys
 from likes.buffer.links.blocking import BlockingLink
 from likes.buffer.links.event_loop import EventLoopLink
 from likes.buffer.links.window import BYTES_UNDER_WAY
+from likes.connect import Places
 from likes.member import member_of
+from tests.waiting import wait_until
 
 Calls = Sequence[Call[Any]]
 
@@ -109,36 +113,63 @@ def test_nothing_is_sent_behind_a_hand_off_before_it_is_answered(
     assert watch.most == 2  # the last two
 
 
-WAIT_FOR_EVER = command("BLPOP", "nothing is here", 0)
+# A round trip that is broken off leaves no reply behind, which the next call would take for its own.
+
+ANSWERED_LATE = command("BLPOP", "nothing", 2)  # after the next call was sent
 
 
-class TimeIsUpError(Exception):
-    """Raised by the application itself, in the middle of a round trip."""
+@pytest.fixture
+def is_waited_for(valkey_url: str) -> Iterator[Callable[[], None]]:
+    """Returns once a connection waits for the late answer."""
+    with redis.Redis.from_url(valkey_url) as admin:
+        yield lambda: wait_until(lambda: any(client["cmd"] == "blpop" for client in admin.client_list()))
 
 
-def test_a_call_broken_off_by_a_signal_leaves_no_reply_behind(valkey_url: str) -> None:
-    def raise_it(*_: object) -> None:
-        raise TimeIsUpError
-
-    with closing(BlockingLink(redis.ConnectionPool.from_url(valkey_url), "here")) as link:
-        assert link.send([command("ECHO", "a")]) == [b"a"]
-        before = signal.signal(signal.SIGALRM, raise_it)
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
-        try:
-            with pytest.raises(TimeIsUpError):
-                link.send([command("ECHO", "b"), WAIT_FOR_EVER])
-        finally:
-            signal.signal(signal.SIGALRM, before)
-        assert link.send([command("ECHO", "c")]) == [b"c"]
+class SoftTimeLimit(Exception):
+    """What an application's own signal handler raises."""
 
 
-def test_a_call_given_up_by_its_task_leaves_no_reply_behind(valkey_url: str) -> None:
-    async def work() -> None:
-        link = EventLoopLink(redis.asyncio.ConnectionPool.from_url(valkey_url), "here")
-        assert await link.send([command("ECHO", "a")]) == [b"a"]
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(link.send([command("ECHO", "b"), WAIT_FOR_EVER]), 0.1)
-        assert await link.send([command("ECHO", "c")]) == [b"c"]
+@contextmanager
+def interrupted_after(condition: Callable[[], None]) -> Iterator[None]:
+    """A signal handler raises SoftTimeLimit within the block, once `condition` has returned."""
+
+    def limit(*_: object) -> None:
+        raise SoftTimeLimit
+
+    def interrupt() -> None:
+        condition()
+        os.kill(os.getpid(), signal.SIGALRM)
+
+    before = signal.signal(signal.SIGALRM, limit)
+    interrupting = Thread(target=interrupt)
+    interrupting.start()
+    try:
+        yield
+    finally:
+        interrupting.join()
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_round_trip_broken_off_by_a_signal_leaves_no_reply_behind(
+    valkey_url: str, is_waited_for: Callable[[], None]
+) -> None:
+    with closing(Places(valkey_url, None, None, 5, 5).open_link()) as link:
+        with pytest.raises(SoftTimeLimit), interrupted_after(is_waited_for):
+            link.send([ANSWERED_LATE])
+        assert link.send([command("ECHO", "mine")]) == [b"mine"]
+
+
+def test_a_round_trip_broken_off_by_a_cancelled_task_leaves_no_reply_behind(
+    valkey_url: str, is_waited_for: Callable[[], None]
+) -> None:
+    async def main() -> None:
+        link = Places(valkey_url, None, None, 5, 5).open_async_link()
+        task = asyncio.create_task(link.send([ANSWERED_LATE]))
+        await asyncio.to_thread(is_waited_for)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await link.send([command("ECHO", "mine")]) == [b"mine"]
         await link.close()
 
-    asyncio.run(work())
+    asyncio.run(main())

@@ -149,6 +149,21 @@ def test_an_epoch_left_behind_is_dropped_and_its_sums_are_kept(rig: Rig) -> None
     assert (retired.seq, retired.applied_delta, retired.accepted, retired.sealed) == (2, 21, 11, 11)
 
 
+def test_the_sums_of_an_epoch_are_kept_before_its_keys_are_dropped(rig: Rig) -> None:
+    rig.likes.like("a", 5)
+    copy = rig.copy_redis()
+    rig.flush()
+    old = rig.epoch()
+    rig.restore_redis(copy)
+    with SteppedWorker(rig) as dying:
+        dying.go_until("drop_epoch")
+    assert old in rig.epochs()
+    assert (rig.retired()[old].accepted, rig.retired()[old].sealed) == (5, 5)
+    rig.flush()
+    assert rig.epochs() == {rig.epoch()}
+    assert (rig.retired()[old].accepted, rig.retired()[old].sealed) == (5, 5)
+
+
 def test_a_batch_that_comes_back_with_a_restored_redis_is_recognised(rig: Rig) -> None:
     rig.likes.like("a", 5)
     die_after_hand_off(rig)
@@ -311,6 +326,62 @@ def test_a_batch_held_while_its_epoch_was_given_up_is_set_aside(rig: Rig) -> Non
     assert rig.set_aside() == {"b": 2}
     rig.flush()
     assert rig.totals() == {"a": 5, "c": 1}
+
+
+def test_an_epoch_given_up_is_not_adopted_by_a_worker_that_read_it_before(rig: Rig) -> None:
+    rig.flush()
+    rig.likes.like("a", 5)
+    read, epoch = rig.cursor(), rig.epoch()  # all that a slow worker knows when it is about to adopt the epoch
+    copy = rig.copy_redis()
+    rig.flush()
+    assert rig.totals() == {"a": 5}
+    rig.restore_redis(copy)
+    with SteppedWorker(rig) as dying:
+        dying.go_until("begin_epoch")
+    assert epoch in rig.retired()
+    assert (rig.epoch(), rig.cursor().epoch) == (epoch, read.epoch)
+
+    rig.worker.recovery.adopt(read, epoch)
+    assert rig.cursor().epoch is None
+    rig.flush()
+    rig.likes.like("a", 2)
+    rig.flush()
+    assert rig.totals() == {"a": 7}
+    assert rig.set_aside() == {"a": 5}
+
+
+def test_an_epoch_that_sql_has_never_seen_and_redis_has_left_is_set_aside(rig: Rig) -> None:
+    rig.likes.like("a", 5)
+    left = rig.epoch()
+    rig.redis.delete("{likes:0}:epoch")
+    rig.likes.like("b", 2)
+    rig.flush()
+    assert rig.totals() == {"b": 2}
+    assert rig.set_aside() == {"a": 5}
+    assert rig.retired()[left].reason == "left behind"
+    assert rig.epochs() == {rig.epoch()} != {left}
+
+
+def test_an_epoch_that_redis_points_at_again_is_not_retired_as_left_behind(rig: Rig) -> None:
+    rig.flush()
+    rig.likes.like("a", 5)
+    rig.worker.recovery.retire(0, rig.epoch())  # by a worker that saw another one current
+    assert rig.retired() == {}
+    rig.flush()
+    assert rig.totals() == {"a": 5}
+
+
+def test_an_epoch_that_another_worker_adopted_meanwhile_is_not_adopted_again(rig: Rig) -> None:
+    """The cursor would begin anew, and the next batch would seem to be one that SQL has lost."""
+    rig.flush()
+    rig.likes.like("a", 5)
+    read, epoch = rig.cursor(), rig.epoch()
+    rig.flush()
+    before = rig.cursor()
+    assert (before.epoch, before.seq) == (epoch, 1)
+    rig.worker.recovery.adopt(read, epoch)
+    assert rig.cursor() == before
+    assert_nothing_happened(rig)
 
 
 # Redis was emptied or replaced.

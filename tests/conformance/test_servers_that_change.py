@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -201,6 +202,25 @@ def test_a_first_replica_that_joins_is_no_incident(
     rig.flush()
     assert rig.totals() == times(2)
     assert rig.kinds() == []
+
+
+def test_a_server_is_another_one_when_either_of_its_ids_is(valkey_url: str, sqlite_engine: Engine) -> None:
+    with Rig(valkey_url, sqlite_engine) as rig:
+        rig.flush()
+        recovery, server = rig.worker.recovery, rig.worker.buffer.server()
+        a_replica_joined = replace(server, replid="second")
+        recovery.note_server([rig.cursor()], a_replica_joined)
+        assert rig.kinds() == []
+        assert (rig.cursor().replid, rig.cursor().run_id) == ("second", server.run_id)
+
+        promoted = replace(server, run_id="another", replid="third", replid_before="second")
+        recovery.note_server([rig.cursor()], promoted)
+        assert rig.kinds() == ["redis_failed_over"]
+        recovery.note_server([rig.cursor()], promoted)
+        assert len(rig.incidents()) == 1
+
+        recovery.note_server([rig.cursor()], replace(promoted, run_id="one more"))
+        assert rig.kinds() == ["redis_failed_over", "redis_restarted"]
 
 
 def follow(replica: Rig, master: RedisServer) -> None:

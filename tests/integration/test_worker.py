@@ -90,13 +90,31 @@ def test_it_flushes_at_once_and_then_on_the_interval(rig: Rig, tmp_path: Path) -
     assert_in_order(rig)
 
 
-def test_it_flushes_early_when_enough_is_pending(one_rig: Rig, tmp_path: Path) -> None:
+def wait_for_looks(rig: Rig, times: int) -> None:
+    """Wait until the worker has looked so many more times; each look asks every shard how long its list is."""
+
+    def lengths_asked_for() -> int:
+        return int(rig.redis.info("commandstats").get("cmdstat_llen", {"calls": 0})["calls"])
+
+    enough = lengths_asked_for() + times * rig.shards
+    wait_until(lambda: lengths_asked_for() >= enough)
+
+
+def pending_items(rig: Rig) -> int:
+    return sum(view.pending for shard in range(rig.shards) for view in rig.views(shard).values())
+
+
+def test_it_flushes_early_when_enough_is_pending_and_not_before(one_rig: Rig, tmp_path: Path) -> None:
+    one_rig.likes.add(ITEMS)
+    one_rig.flush()
     with RunningWorker(shell_for(one_rig, tmp_path, interval=3600, flush_at_items=100)) as worker:
-        wait_until(one_rig.worker.ledger.cursors)
-        one_rig.likes.add({f"item {n}": 1 for n in range(99)})
+        wait_for_looks(one_rig, 1)  # the flush at its start
+        one_rig.likes.add({f"new {n}": 1 for n in range(99)})
+        wait_for_looks(one_rig, 4)  # it learns the epochs, counts, would flush, and counts again
+        assert pending_items(one_rig) == 99
         one_rig.likes.like("the hundredth")
-        worker.wait_for("flushed")
-        wait_until(lambda: len(one_rig.totals()) == 100)
+        assert worker.wait_for("flushed")["items"] == 100
+        wait_until(lambda: len(one_rig.totals()) == len(ITEMS) + 100)
 
 
 def test_shards_that_were_more_once_are_flushed_too(one_rig: Rig, tmp_path: Path) -> None:

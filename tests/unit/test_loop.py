@@ -25,6 +25,7 @@ class FakeRounds:
         self.flushes = 0
         self.last_flushes = 0
         self.pending = 0
+        self.looks = 0
 
     def flush(self) -> bool:
         self.flushes += 1
@@ -37,6 +38,7 @@ class FakeRounds:
         self.last_flushes += 1
 
     def pending_items(self) -> int:
+        self.looks += 1
         return self.pending
 
 
@@ -78,10 +80,13 @@ def test_a_wall_clock_set_back_does_not_stop_it(monkeypatch: pytest.MonkeyPatch)
         wait_until(lambda: rounds.flushes >= 3)
 
 
-def test_it_flushes_early_when_too_much_is_pending() -> None:
+def test_it_flushes_early_when_too_much_is_pending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "LOOK_SECONDS", 0.01)
     rounds = FakeRounds()
+    rounds.pending = 9
     with running(make(rounds, flush_at_items=10)):
-        wait_until(lambda: rounds.flushes == 1)
+        wait_until(lambda: rounds.looks > 3)
+        assert rounds.flushes == 1  # the first, which is due at once
         rounds.pending = 10
         wait_until(lambda: rounds.flushes == 2)
 

@@ -1,0 +1,152 @@
+"""Cursors and retired epochs, on every database: each function touches the namespace, shard and epoch it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.exc import DBAPIError
+
+from likes.errors import LikesError
+from likes.sql import cursors
+from likes.sql.cursors import Cursor
+from likes.sql.engine import open_engine, reading, writing
+from likes.sql.schema import url_of
+from likes.sql.tables import retired_epochs
+
+NOW = datetime(2026, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
+SHARDS = {"likes": [0, 1], "views": [0, 1, 2]}
+
+
+@pytest.fixture
+def claimed(engine: Engine) -> Engine:
+    """A database with the cursors of two namespaces."""
+    with writing(engine) as connection:
+        for namespace, shards in SHARDS.items():
+            cursors.claim(connection, namespace, shards, "here", NOW)
+    return engine
+
+
+def everything(engine: Engine) -> dict[tuple[str, int], Cursor]:
+    with reading(engine) as connection:
+        return {
+            (namespace, shard): cursor
+            for namespace in SHARDS
+            for shard, cursor in cursors.read_all(connection, namespace).items()
+        }
+
+
+def changed(engine: Engine, change: Callable[[Connection], Any]) -> dict[tuple[str, int], Cursor]:
+    """The cursors that a change made different."""
+    before = everything(engine)
+    with writing(engine) as connection:
+        change(connection)
+    return {key: cursor for key, cursor in everything(engine).items() if cursor != before.get(key)}
+
+
+def test_a_claim_gives_a_cursor_only_to_shards_without_one(claimed: Engine) -> None:
+    assert {key: cursor.shard for key, cursor in everything(claimed).items()} == {
+        (namespace, shard): shard for namespace, shards in SHARDS.items() for shard in shards
+    }
+    fresh = changed(claimed, lambda connection: cursors.claim(connection, "likes", [1, 2], "there", NOW))
+    assert fresh == {("likes", 2): Cursor(2, None, 0, "", 0, "there", "", "", NOW)}
+
+
+def test_one_cursor_is_locked_and_moved(claimed: Engine) -> None:
+    def move(connection: Connection) -> None:
+        cursor = cursors.lock(connection, "likes", 1)
+        assert cursor.shard == 1
+        cursors.move(connection, "likes", cursor._replace(epoch="e", seq=3, nonce="n", applied_delta=4), NOW)
+
+    moved = changed(claimed, move)
+    assert moved == {("likes", 1): Cursor(1, "e", 3, "n", 4, "here", "", "", NOW)}
+    with writing(claimed) as connection:
+        assert cursors.lock(connection, "likes", 1).seq == 3
+        assert cursors.lock(connection, "views", 1).seq == 0
+        with pytest.raises(LikesError, match="shard 2 has lost its cursor"):
+            cursors.lock(connection, "likes", 2)
+
+
+@contextmanager
+def impatient(engine: Engine) -> Iterator[Engine]:
+    """The same database, on which nothing is waited for long."""
+    other = open_engine(url_of(engine), timeout=0.3)
+    yield other
+    other.dispose()
+
+
+@pytest.mark.parametrize("shard", [0, 1])
+def test_all_cursors_of_a_namespace_are_locked_together(claimed: Engine, shard: int) -> None:
+    with writing(claimed) as connection, impatient(claimed) as other:
+        cursors.lock_all(connection, "likes")
+        with pytest.raises(DBAPIError), writing(other) as too_late:
+            cursors.lock(too_late, "likes", shard)
+        if claimed.dialect.name != "sqlite":  # which has one lock for everything
+            with writing(other) as meanwhile:
+                assert cursors.lock(meanwhile, "views", shard).shard == shard
+
+
+def test_an_epoch_is_retired_once_and_where_it_stood_is_kept(claimed: Engine) -> None:
+    def retire(connection: Connection) -> None:
+        cursor = cursors.lock(connection, "likes", 0)._replace(epoch="mine", seq=3, nonce="n", applied_delta=4)
+        cursors.move(connection, "likes", cursor, NOW)
+        assert cursors.retire(connection, "likes", cursor, "another", "left behind", NOW) == cursor
+        after = cursors.retire(connection, "likes", cursor, "mine", "went back", NOW)
+        assert after == cursor._replace(epoch=None, seq=0, nonce="", applied_delta=0)
+        assert cursors.retire(connection, "likes", after, "mine", "again", NOW) == after
+
+    retired_before = changed(claimed, retire)
+    assert retired_before == {}  # it had no epoch before
+    with reading(claimed) as connection:
+        rows = connection.execute(select(retired_epochs).order_by(retired_epochs.c.epoch)).all()
+        assert [(row.namespace, row.shard, row.epoch, row.seq, row.nonce, row.applied_delta) for row in rows] == [
+            ("likes", 0, "another", 0, "", 0),
+            ("likes", 0, "mine", 3, "n", 4),
+        ]
+        assert [row.reason for row in rows] == ["left behind", "went back"]
+        assert cursors.retired(connection, "likes", 0) == {"another", "mine"}
+        assert cursors.is_retired(connection, "likes", 0, "mine")
+        assert not cursors.is_retired(connection, "likes", 0, "fresh")
+        assert cursors.retired(connection, "likes", 1) == cursors.retired(connection, "views", 0) == frozenset()
+
+
+def test_the_books_of_one_retired_epoch_are_closed(claimed: Engine) -> None:
+    epochs = [("likes", 0, "a"), ("likes", 0, "b"), ("likes", 1, "a"), ("views", 0, "a")]
+    with writing(claimed) as connection:
+        for namespace, shard, epoch in epochs:
+            cursors.retire(connection, namespace, cursors.lock(connection, namespace, shard), epoch, "gone", NOW)
+        cursors.close_books(connection, "likes", 0, "a", accepted=7, sealed=5)
+    with reading(claimed) as connection:
+        rows = connection.execute(select(retired_epochs)).all()
+    assert {(row.namespace, row.shard, row.epoch): (row.accepted, row.sealed) for row in rows} == {
+        key: (7, 5) if key == epochs[0] else (None, None) for key in epochs
+    }
+
+
+def test_a_namespace_is_taken_over_by_another_redis(claimed: Engine) -> None:
+    def take_over(connection: Connection) -> None:
+        cursors.claim(connection, "likes", [2], "there", NOW)
+        assert cursors.take_over(connection, "likes", "there") == 2
+        assert cursors.take_over(connection, "likes", "there") == 0
+
+    taken = changed(claimed, take_over)
+    assert taken.keys() == {("likes", 0), ("likes", 1), ("likes", 2)}
+    assert {cursor.redis_name for cursor in taken.values()} == {"there"}
+
+
+def test_the_server_that_answers_is_noted(claimed: Engine) -> None:
+    def note(replid: str, run_id: str, times: int) -> Callable[[Connection], None]:
+        def work(connection: Connection) -> None:
+            assert cursors.note_server(connection, "likes", replid, run_id) == times
+
+        return work
+
+    for replid, run_id in (("first", "one"), ("second", "one"), ("second", "two")):
+        noted = changed(claimed, note(replid, run_id, 2))
+        assert noted.keys() == {("likes", 0), ("likes", 1)}
+        assert {(cursor.replid, cursor.run_id) for cursor in noted.values()} == {(replid, run_id)}
+        assert changed(claimed, note(replid, run_id, 0)) == {}

@@ -1,0 +1,62 @@
+"""Mutants that no test can notice, or that make no difference to anybody, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.mutants.mutant import Mutant
+
+
+@dataclass(frozen=True)
+class Harmless:
+    """The mutants of `path` that make `new` of the line `old`, as the report shows them, and why that is all right."""
+
+    path: str
+    old: str
+    new: str
+    why: str
+
+    def is_about(self, mutant: Mutant) -> bool:
+        """True if it means this mutant."""
+        return (self.path, self.old, self.new) == (mutant.path, mutant.old, mutant.new)
+
+
+HARMLESS: Sequence[Harmless] = (
+    Harmless(
+        "likes/buffer/lua/add.lua",
+        "redis.pcall('HSET', KEYS[2], 'accepted', sum < 0 and '-9223372036854775808' or '9223372036854775807')",
+        "redis.pcall('HSET', KEYS[2], 'accepted', sum <= 0 and '-9223372036854775808' or '9223372036854775807')",
+        "Adding 0 overflows nothing.",
+    ),
+    Harmless(
+        "likes/buffer/lua/add.lua",
+        "if #refused > 0 then redis.call('HSET', KEYS[4], ARGV[2], cmsgpack.pack(sequence, now, refused)) end",
+        "if #refused >= 0 then redis.call('HSET', KEYS[4], ARGV[2], cmsgpack.pack(sequence, now, refused)) end",
+        "With nothing refused it writes once more what stands there.",
+    ),
+    Harmless(
+        "likes/buffer/lua/hand_off.lua",
+        "elseif #text <= 12 then sum = sum + tonumber(text)",
+        "elseif #text < 12 then sum = sum + tonumber(text)",
+        "Both ways of adding a number of 12 digits are exact.",
+    ),
+    Harmless(
+        "likes/buffer/lua/prune_producers.lua",
+        "if at < oldest then forgotten = forgotten + redis.call('HDEL', KEYS[1], ARGV[i]) end",
+        "if at <= oldest then forgotten = forgotten + redis.call('HDEL', KEYS[1], ARGV[i]) end",
+        "A millisecond more or less of an hour.",
+    ),
+    Harmless(
+        "likes/live/reading.py",
+        "return (then.epoch, then.acked) == (now.epoch, now.acked)",
+        "return (then.acked,) == (now.acked,)",
+        "The second look asks for the epoch that the first one found, and one that finds another is left out.",
+    ),
+    Harmless(
+        "worker/decisions.py",
+        "first = [epoch for epoch in (cursor.epoch, view.current) if epoch and epoch in view.epochs]",
+        "first = [epoch for epoch in (cursor.epoch, view.current) if epoch in view.epochs]",
+        "No epoch is None or empty, so neither is among those seen; it is said for the type's sake.",
+    ),
+)

@@ -1,0 +1,61 @@
+"""Which files are mutated, and which tests have to notice: the cheapest come first, as the first failure ends a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.mutants.target import Target
+
+BUFFER = "tests/conformance/test_buffer.py"
+LINK = "tests/conformance/test_link.py"
+CURSORS = "tests/conformance/test_cursors.py"
+LEDGER = "tests/conformance/test_ledger.py"
+TOGETHER = "tests/conformance/test_ledger_together.py"
+RULES = "tests/conformance/test_rules.py"
+SEVERAL_SHARDS = "tests/conformance/test_several_shards.py"
+CHANGING_SERVERS = "tests/conformance/test_servers_that_change.py"
+TWO_WORKERS = "tests/conformance/test_two_workers.py"
+RESENDS = "tests/conformance/test_resends.py"
+STRANGERS = "tests/conformance/test_strangers.py"
+LIVE_TOTALS = "tests/conformance/test_live_totals.py"
+HOUSEKEEPING = "tests/integration/test_housekeeping.py"
+AUDIT = "tests/integration/test_audit.py"
+COUNTING = "tests/fundamentals/test_counting.py"
+DECISIONS = "tests/property/test_decisions.py"
+EVERY_CALL = "tests/crash/test_every_call.py"
+EXACTLY_ONCE = "tests/property/test_exactly_once.py"
+ADDER = "tests/unit/test_adder.py"
+EXCHANGE = "tests/unit/test_exchange.py"
+READING = "tests/unit/test_reading.py"
+REFUSALS = "tests/unit/test_refusals.py"
+WINDOW = "tests/unit/test_window.py"
+
+TARGETS: Sequence[Target] = (
+    Target("likes/buffer/lua/add.lua", (BUFFER, RESENDS)),
+    Target("likes/buffer/lua/hand_off.lua", (BUFFER, RULES)),
+    Target("likes/buffer/lua/acknowledge.lua", (BUFFER, LIVE_TOTALS)),
+    Target("likes/buffer/lua/begin_epoch.lua", (BUFFER,)),
+    Target("likes/buffer/lua/confirm.lua", (BUFFER,)),
+    Target("likes/buffer/lua/drop_epoch.lua", (BUFFER,)),
+    Target("likes/buffer/lua/lease.lua", (BUFFER,)),
+    Target("likes/buffer/lua/live.lua", (BUFFER, LIVE_TOTALS)),
+    Target("likes/buffer/lua/prune_producers.lua", (BUFFER, HOUSEKEEPING)),
+    Target("likes/buffer/lua/repair.lua", (BUFFER, AUDIT)),
+    Target("likes/buffer/turn.py", (SEVERAL_SHARDS, TWO_WORKERS, RULES)),
+    Target("likes/buffer/buffer.py", (SEVERAL_SHARDS, RULES, TWO_WORKERS)),
+    Target("likes/buffer/links/*.py", (EXCHANGE, WINDOW, REFUSALS, LINK, BUFFER, RESENDS)),
+    Target("likes/chain.py", (TOGETHER, LEDGER, SEVERAL_SHARDS)),
+    Target("likes/sql/cursors.py", (CURSORS, RULES)),
+    Target("likes/sql/moves.py", (TOGETHER, LEDGER)),
+    Target("likes/sql/ledger.py", (TOGETHER, LEDGER, RULES, SEVERAL_SHARDS)),
+    Target("likes/sql/rows.py", (LEDGER, TOGETHER, RULES)),
+    Target("likes/sql/locked_shard.py", (LEDGER, RULES, STRANGERS)),
+    Target("likes/posting/adder.py", (ADDER, COUNTING, RESENDS)),
+    Target("likes/posting/part.py", (ADDER, COUNTING, RESENDS)),
+    Target("likes/posting/producer.py", (ADDER, COUNTING, RESENDS)),
+    Target("likes/live/reading.py", (READING, COUNTING, LIVE_TOTALS)),
+    Target("worker/decisions.py", (DECISIONS, RULES, EXACTLY_ONCE, TWO_WORKERS)),
+    Target("worker/recovery.py", (RULES, CHANGING_SERVERS, STRANGERS, EXACTLY_ONCE)),
+    Target("worker/flush.py", (SEVERAL_SHARDS, RULES, COUNTING, EVERY_CALL)),
+    Target("worker/shard_flush.py", (RULES, SEVERAL_SHARDS, TWO_WORKERS, STRANGERS)),
+)
