@@ -28,6 +28,7 @@ ADDER = "tests/unit/test_adder.py"
 EXCHANGE = "tests/unit/test_exchange.py"
 READING = "tests/unit/test_reading.py"
 REFUSALS = "tests/unit/test_refusals.py"
+TURN = "tests/unit/test_turn.py"
 WINDOW = "tests/unit/test_window.py"
 
 TARGETS: Sequence[Target] = (
@@ -41,7 +42,7 @@ TARGETS: Sequence[Target] = (
     Target("likes/buffer/lua/live.lua", (BUFFER, LIVE_TOTALS)),
     Target("likes/buffer/lua/prune_producers.lua", (BUFFER, HOUSEKEEPING)),
     Target("likes/buffer/lua/repair.lua", (BUFFER, AUDIT)),
-    Target("likes/buffer/turn.py", (SEVERAL_SHARDS, TWO_WORKERS, RULES)),
+    Target("likes/buffer/turn.py", (TURN, SEVERAL_SHARDS, TWO_WORKERS, RULES)),
     Target("likes/buffer/buffer.py", (SEVERAL_SHARDS, RULES, TWO_WORKERS)),
     Target("likes/buffer/links/*.py", (EXCHANGE, WINDOW, REFUSALS, LINK, BUFFER, RESENDS)),
     Target("likes/chain.py", (TOGETHER, LEDGER, SEVERAL_SHARDS)),
