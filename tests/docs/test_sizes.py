@@ -12,7 +12,6 @@ from sqlalchemy import Engine, text
 
 from likes import LikeCounter
 from likes.sql.engine import open_engine, reading
-from tests.databases import Shelf
 from tests.servers import RedisServer
 from tests.shell import Shell
 from tests.snippets import DOCS
@@ -48,17 +47,17 @@ def url_of(client: redis.Redis) -> str:
     return f"redis://127.0.0.1:{client.connection_pool.connection_kwargs['port']}/0"
 
 
-def test_bytes_in_the_database(tmp_path: Path, valkey_url: str, postgres_shelf: Shelf) -> None:
-    with postgres_shelf.lent() as database_url:
-        likes = Shell(tmp_path, redis_url=valkey_url, database_url=database_url)
-        with LikeCounter(redis_url=valkey_url, database_url=database_url) as counter:
-            for start in range(0, len(ITEMS), A_CALL):
-                counter.add(dict.fromkeys(ITEMS[start : start + A_CALL], 1))
-        engine = open_engine(database_url, timeout=10)
-        before = sizes(engine)
-        assert likes("flush", "--json").json["items"] == len(ITEMS)
-        after = sizes(engine)
-        engine.dispose()
+def test_bytes_in_the_database(tmp_path: Path, valkey_url: str, postgres_url: str) -> None:
+    likes = Shell(tmp_path, redis_url=valkey_url, database_url=postgres_url)
+    likes("migrate")  # a new database: rows would go where others were
+    with LikeCounter(redis_url=valkey_url) as counter:
+        for start in range(0, len(ITEMS), A_CALL):
+            counter.add(dict.fromkeys(ITEMS[start : start + A_CALL], 1))
+    engine = open_engine(postgres_url, timeout=10)
+    before = sizes(engine)
+    assert likes("flush", "--json").json["items"] == len(ITEMS)
+    after = sizes(engine)
+    engine.dispose()
     totals, ledger = ((after[table] - before[table]) / len(ITEMS) for table in ("likes_totals", "likes_batches"))
     assert totals == pytest.approx(told("PostgreSQL, an item in `likes_totals`, with its index"), rel=0.15)
     assert ledger == pytest.approx(told("PostgreSQL, an item flushed, in the ledger"), rel=0.3)
