@@ -67,8 +67,8 @@ class Turn:
                 now=time.time_ns() // 1_000_000,
                 head=self.head[first : first + batch_items],
                 in_flight=len(calls),
-                next_head=min(left, items_in_a_row) if is_last and left > 0 else 0,
-                pending_since=self.started if is_last and left <= 0 else None,
+                next_head=min(left, items_in_a_row) if is_last else 0,
+                pending_since=self.started if is_last and not left else None,
             )
             calls.append(call)
             after = after._replace(seq=after.seq + 1, nonce=nonce)
@@ -98,5 +98,5 @@ class Turn:
 
     @property
     def is_over(self) -> bool:
-        """True if nothing is left of what was pending at the start."""
-        return self.left <= 0 or not self.head
+        """True if nothing is left of what was pending at the start; known once a row was handed off."""
+        return not self.head
