@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, delete, event, select, text
 from sqlalchemy.exc import DBAPIError
 
-from likes.batch import Batch
+from likes.batch import Batch, BatchId
 from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA
 from likes.errors import DatabaseUnavailable, LikesError, SchemaOutdated
@@ -23,6 +23,7 @@ from likes.sql.tables import cursors as cursor_table
 from likes.sql.transaction import ATTEMPTS, transact
 from likes.sql.urls import url_of
 from tests.ledgers import (
+    OTHER_SHARD,
     SEALED_AT,
     SHARD,
     all_totals,
@@ -118,6 +119,35 @@ def test_namespaces_and_shards_have_cursors_of_their_own(ledger: Ledger, apply: 
     europe.claim([SHARD], "redis")
     assert apply(europe, batch(1, ("a", 1))) is None
     assert apply(ledger, batch(1, ("a", 1)))
+
+
+def test_a_cursor_of_another_namespace_at_the_same_place_stays(ledger: Ledger, apply: Apply) -> None:
+    europe = Ledger(ledger.engine, "europe", "w")
+    europe.claim([SHARD], "redis")
+    with writing(ledger.engine) as connection:
+        here = cursors.lock(connection, "europe", SHARD)
+        cursors.move(connection, "europe", here._replace(epoch="e"), datetime.now(UTC))
+    assert apply(ledger, batch(1, ("a", 1)))
+    assert (cursor(ledger).seq, cursor(europe).seq) == (1, 0)
+
+
+def test_a_number_is_not_skipped_on_the_right_nonce(ledger: Ledger, apply: Apply) -> None:
+    assert apply(ledger, batch(2, ("a", 1), previous="")) is None
+    assert all_totals(ledger) == {}
+
+
+def test_only_the_very_batch_is_recorded(ledger: Ledger, apply: Apply) -> None:
+    assert apply(ledger, batch(1, ("a", 1)))
+    counted = BatchId(SHARD, "e", 1, "n1")
+    assert ledger.has(counted)
+    assert not Ledger(ledger.engine, "europe", "w").has(counted)
+    for other in [
+        counted._replace(shard=OTHER_SHARD),
+        counted._replace(epoch="f"),
+        counted._replace(seq=2),
+        counted._replace(nonce="n2"),
+    ]:
+        assert not ledger.has(other)
 
 
 def test_items_are_told_apart_byte_by_byte(ledger: Ledger, apply: Apply) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, event, select
 from likes.batch import Batch
 from likes.chain import Chain
 from likes.counted import Counted
-from likes.deltas import MAX_DELTA
+from likes.deltas import MAX_DELTA, MIN_DELTA
 from likes.sql import cursors
 from likes.sql.engine import open_engine, reading, writing
 from likes.sql.ledger import Ledger
@@ -78,9 +78,18 @@ def test_an_item_in_two_shards_is_counted_for_both(ledger: Ledger) -> None:
     assert all_totals(ledger) == {"a": 2, "b": 11}
 
 
-def test_an_item_whose_deltas_leave_64_bits_together_is_left_to_each_alone(ledger: Ledger) -> None:
-    both = [batch(1, ("a", MAX_DELTA)), batch(1, ("a", 1), shard=OTHER_SHARD)]
+@pytest.mark.parametrize(("largest", "one_more"), [(MAX_DELTA, 1), (MIN_DELTA, -1)])
+def test_an_item_whose_deltas_leave_64_bits_together_is_left_to_each_alone(
+    ledger: Ledger, largest: int, one_more: int
+) -> None:
+    both = [batch(1, ("a", largest)), batch(1, ("a", one_more), shard=OTHER_SHARD)]
     assert not apply_together(ledger, *both)
+
+
+@pytest.mark.parametrize("largest", [MAX_DELTA, MIN_DELTA])
+def test_the_largest_deltas_go_with_the_others(ledger: Ledger, largest: int) -> None:
+    both = [batch(1, ("a", largest)), batch(1, ("b", 1), shard=OTHER_SHARD)]
+    assert apply_together(ledger, *both).keys() == {SHARD, OTHER_SHARD}
 
 
 NOT_ALL: dict[str, Callable[[], Batch]] = {
