@@ -20,8 +20,11 @@ from likes.buffer.keys import epoch_keys
 from likes.buffer.links.blocking import BlockingLink
 from likes.buffer.links.event_loop import EventLoopLink
 from likes.buffer.links.window import BYTES_UNDER_WAY
+from likes.buffer.refusals import NotSent
 from likes.connect import Places
+from likes.errors import RedisRefused
 from likes.member import member_of
+from tests.servers import free_port
 from tests.waiting import wait_until
 
 Calls = Sequence[Call[Any]]
@@ -111,6 +114,38 @@ def test_nothing_is_sent_behind_a_hand_off_before_it_is_answered(
     watch = Watch()
     assert send(valkey_url, [hand_off, hand_off, command("ECHO", "a"), hand_off], watch) == [None, None, b"a", None]
     assert watch.most == 2  # the last two
+
+
+# What is not answered as asked.
+
+
+def ask_with_threads(url: str, calls: Calls) -> list[Any]:
+    with closing(Places(url, None, None, 5, 5).open_link()) as link:
+        return link.send(calls)
+
+
+def ask_with_asyncio(url: str, calls: Calls) -> list[Any]:
+    async def work() -> list[Any]:
+        link = Places(url, None, None, 5, 5).open_async_link()
+        try:
+            return await link.send(calls)
+        finally:
+            await link.close()
+
+    return asyncio.run(work())
+
+
+@pytest.mark.parametrize("ask", [ask_with_threads, ask_with_asyncio])
+def test_an_error_is_the_answer_to_its_call_alone(valkey_url: str, ask: Callable[[str, Calls], list[Any]]) -> None:
+    refused, answered = ask(valkey_url, [command("NONSENSE"), command("ECHO", "mine")])
+    assert isinstance(refused, RedisRefused)
+    assert answered == b"mine"
+
+
+@pytest.mark.parametrize("ask", [ask_with_threads, ask_with_asyncio])
+def test_without_a_server_nothing_was_sent(ask: Callable[[str, Calls], list[Any]]) -> None:
+    replies = ask(f"redis://127.0.0.1:{free_port()}", [command("PING"), command("PING")])
+    assert [type(reply) for reply in replies] == [NotSent, NotSent]
 
 
 # A round trip that is broken off leaves no reply behind, which the next call would take for its own.
