@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,6 +30,9 @@ class TappedLink:
             names = " ".join(dict.fromkeys(map(name, some)))  # each once
             replies += self.around(names, partial(self.link.send, some))
         return replies
+
+    def by_node(self, shards: Collection[int]) -> Sequence[Collection[int]]:
+        return self.link.by_node(shards)
 
     def close(self) -> None:
         self.link.close()

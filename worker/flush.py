@@ -67,7 +67,7 @@ class Flusher:
         cursors = self.ledger.cursors()
         self._require_own(cursors)  # before claiming any: rows under our name would stop the owner's workers
         if any(shard not in cursors for shard in shards):
-            self.buffer.server()  # a name that leads nowhere, by a typing error, must not be the one written down
+            self.buffer.ping()  # a name that leads nowhere, by a typing error, must not be the one written down
             self.ledger.claim(shards, self.redis_name)
             cursors = self.ledger.cursors()
             self._require_own(cursors)
@@ -141,7 +141,8 @@ class Flush:
     def _look_at(self, shards: Collection[int]) -> list[ShardFlush]:
         cursors = self._flusher.claim(shards)  # SQL before Redis: else "Redis went back" could be a false alarm
         views = self._buffer.look({shard: cursors[shard].epoch for shard in shards})
-        self._flusher.recovery.note_server(cursors.values(), self._buffer.server())
+        for server, its_shards in self._buffer.servers(cursors):
+            self._flusher.recovery.note_server([cursors[shard] for shard in its_shards], server)
         started = time.time_ns() // 1_000_000
         return [
             ShardFlush(self._flusher.recovery, cursors[shard], views[shard], started, self._stopped, self._count)

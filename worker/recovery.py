@@ -98,21 +98,22 @@ class Recovery:
         self.ledger.locked(batch.shard, work)
 
     def note_server(self, known: Collection[Cursor], server: Server) -> None:
-        """Record one incident when another server, or the same after a restart, answers now."""
+        """Record one incident when another server than these cursors know, or the same after a restart, answers now."""
         others = [cursor for cursor in known if (cursor.run_id, cursor.replid) != (server.run_id, server.replid)]
         if not others:
             return
         # A replication id alone also changes when a first replica joins.
+        shards = [cursor.shard for cursor in known]
         lost_memory = [cursor for cursor in others if cursor.run_id not in ("", server.run_id)]
         if not lost_memory:
-            self.ledger.note_server(server.run_id, server.replid)
+            self.ledger.note_server(shards, server.run_id, server.replid)
             return
         failed_over = server.replid_before in {cursor.replid for cursor in lost_memory}
         kind = Kind.REDIS_FAILED_OVER if failed_over else Kind.REDIS_RESTARTED
         what = "a replica was promoted" if failed_over else "Redis was restarted or replaced"
         detail = f"{what}: increments it had not copied or written to disk are lost without a trace"
         since = min(cursor.updated_at for cursor in lost_memory)
-        self.ledger.note_server(server.run_id, server.replid, incident=(kind, detail), since=since)
+        self.ledger.note_server(shards, server.run_id, server.replid, incident=(kind, detail), since=since)
 
     def _skip_what_is_gone(self, shard: LockedShard, batch: Batch, redis: Standing) -> None:
         later = self.buffer.in_flight(one for one in redis.in_flight if one.seq > batch.id.seq)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -118,11 +118,13 @@ class Buffer:
         assert isinstance(standing, Standing)  # noqa: S101 (narrows a reply's type)
         return standing
 
-    def server(self) -> Server:
-        """Which server answers."""
-        info = b"".join(ask(self.link, [command("INFO", "server"), command("INFO", "replication")]))
-        fields = dict(line.decode().partition(":")[::2] for line in info.splitlines())
-        return Server(fields.get("run_id", ""), fields.get("master_replid", ""), fields.get("master_replid2", ""))
+    def servers(self, shards: Collection[int]) -> list[tuple[Server, Collection[int]]]:
+        """Which servers answer for these shards, each with those that it has."""
+        groups = self.link.by_node(shards)
+        sections = ("server", "replication")
+        calls = [command("INFO", section, shard=min(group)) for group in groups for section in sections]
+        replies = ask(self.link, calls)
+        return [(_read_server(b"".join(replies[2 * i : 2 * i + 2])), group) for i, group in enumerate(groups)]
 
     def now(self) -> float:
         """Redis's clock, in seconds since 1970."""
@@ -131,6 +133,11 @@ class Buffer:
 
     def _keys(self, turn: Turn) -> EpochKeys:
         return epoch_keys(self.namespace, turn.shard, turn.epoch)
+
+
+def _read_server(info: bytes) -> Server:
+    fields = dict(line.decode().partition(":")[::2] for line in info.splitlines())
+    return Server(fields.get("run_id", ""), fields.get("master_replid", ""), fields.get("master_replid2", ""))
 
 
 def _unpack(payload: bytes, keys: EpochKeys, seq: int) -> Batch:

@@ -166,10 +166,12 @@ def take_over(connection: Connection, namespace: str, redis_name: str) -> int:
     ).rowcount
 
 
-def note_server(connection: Connection, namespace: str, replid: str, run_id: str) -> int:
-    """Remember which server answers now; how many cursors knew another one."""
+def note_server(connection: Connection, namespace: str, shards: Collection[int], replid: str, run_id: str) -> int:
+    """Remember which server answers for these shards now; how many of their cursors knew another one."""
     lock_all(connection, namespace)
     other = or_(cursors.c.replid != replid, cursors.c.run_id != run_id)
     return connection.execute(
-        update(cursors).where(cursors.c.namespace == namespace, other).values(replid=replid, run_id=run_id)
+        update(cursors)
+        .where(cursors.c.namespace == namespace, cursors.c.shard.in_(shards), other)
+        .values(replid=replid, run_id=run_id)
     ).rowcount

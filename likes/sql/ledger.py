@@ -123,12 +123,18 @@ class Ledger:
         transact(self.engine, lambda connection: close(connection, self.namespace, shard, epoch))
 
     def note_server(
-        self, run_id: str, replid: str, *, incident: tuple[Kind, str] | None = None, since: datetime | None = None
+        self,
+        shards: Collection[int],
+        run_id: str,
+        replid: str,
+        *,
+        incident: tuple[Kind, str] | None = None,
+        since: datetime | None = None,
     ) -> None:
-        """Remember which server answers now. `incident`: what that means, if nobody has noted it before."""
+        """Remember which server answers for `shards` now. `incident`: what that means, if nobody noted it before."""
 
         def work(connection: Connection) -> None:
-            if cursors.note_server(connection, self.namespace, replid, run_id) and incident:
+            if cursors.note_server(connection, self.namespace, shards, replid, run_id) and incident:
                 now = datetime.now(UTC)
                 incidents.record(connection, self.namespace, *incident, now=now, exposed_from=since)
 

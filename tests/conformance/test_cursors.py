@@ -141,7 +141,7 @@ def test_a_namespace_is_taken_over_by_another_redis(claimed: Engine) -> None:
 def test_the_server_that_answers_is_noted(claimed: Engine) -> None:
     def note(replid: str, run_id: str, times: int) -> Callable[[Connection], None]:
         def work(connection: Connection) -> None:
-            assert cursors.note_server(connection, "likes", replid, run_id) == times
+            assert cursors.note_server(connection, "likes", [0, 1], replid, run_id) == times
 
         return work
 
@@ -150,3 +150,5 @@ def test_the_server_that_answers_is_noted(claimed: Engine) -> None:
         assert noted.keys() == {("likes", 0), ("likes", 1)}
         assert {(cursor.replid, cursor.run_id) for cursor in noted.values()} == {(replid, run_id)}
         assert changed(claimed, note(replid, run_id, 0)) == {}
+    of_one_node = changed(claimed, lambda connection: cursors.note_server(connection, "likes", [1], "third", "three"))
+    assert of_one_node.keys() == {("likes", 1)}

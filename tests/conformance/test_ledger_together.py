@@ -164,7 +164,7 @@ def test_a_lock_held_by_another_is_waited_for_once(ledger: Ledger) -> None:
 
 
 def note_server(connection: Connection) -> int:
-    return cursors.note_server(connection, "likes", "replid", "run id")
+    return cursors.note_server(connection, "likes", [SHARD, OTHER_SHARD], "replid", "run id")
 
 
 def take_over(connection: Connection) -> int:

@@ -207,7 +207,7 @@ def test_a_first_replica_that_joins_is_no_incident(
 def test_a_server_is_another_one_when_either_of_its_ids_is(valkey_url: str, sqlite_engine: Engine) -> None:
     with Rig(valkey_url, sqlite_engine) as rig:
         rig.flush()
-        recovery, server = rig.worker.recovery, rig.worker.buffer.server()
+        recovery, ((server, _),) = rig.worker.recovery, rig.worker.buffer.servers([0])
         a_replica_joined = replace(server, replid="second")
         recovery.note_server([rig.cursor()], a_replica_joined)
         assert rig.kinds() == []

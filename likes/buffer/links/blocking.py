@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from redis import ConnectionPool
@@ -40,6 +40,10 @@ class BlockingLink:
                 connection.disconnect()
             self._pool.release(connection)
         return exchange.replies()
+
+    def by_node(self, shards: Collection[int]) -> Sequence[Collection[int]]:
+        """All shards: there is one node."""
+        return [shards] if shards else []
 
     def close(self) -> None:
         """Give up all connections."""

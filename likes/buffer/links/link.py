@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from likes.buffer.calls import Call
@@ -19,6 +19,10 @@ class Link(Protocol):
 
     def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         """A reply for each call, read by it, or the LikesError that stands in its place."""
+        ...
+
+    def by_node(self, shards: Collection[int]) -> Sequence[Collection[int]]:
+        """The shards in groups, one for each node that has some of them."""
         ...
 
     def close(self) -> None:
