@@ -19,7 +19,7 @@ class Backlog:
         self._epochs = dict.fromkeys(shards, "")
 
     def items(self) -> int:
-        """Pending items, in one round trip. A shard whose epoch is news counts from the next time on."""
+        """How many items are pending, in one round trip. A shard whose epoch has changed counts as empty this time."""
         calls: list[Call[Any]] = []
         for shard, epoch in self._epochs.items():
             keys = epoch_keys(self._buffer.namespace, shard, epoch)

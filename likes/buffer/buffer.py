@@ -23,7 +23,10 @@ BATCHES_IN_A_ROW = 4  # so many of an epoch are in flight at most
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Which server answers: the id of its process, its replication id, and the one it had before it was promoted."""
+    """Which server answers: `run_id` is of its process, `replid` of its replication.
+
+    replid_before: of the replication it was in before it was promoted, zeros if there was none.
+    """
 
     run_id: str
     replid: str
@@ -31,7 +34,11 @@ class Server:
 
 
 class Buffer:
-    """One Redis, seen by a worker. `open_fresh` opens a link that has not been used, to the master asked anew."""
+    """One Redis, seen by a worker.
+
+    open_fresh: opens a link that has not been used, to the master asked for anew.
+    batch_items: how many items a batch has at most.
+    """
 
     def __init__(self, link: Link, open_fresh: Callable[[], Link], namespace: str, batch_items: int) -> None:
         self.link = link
@@ -46,15 +53,15 @@ class Buffer:
 
     @property
     def items_in_a_row(self) -> int:
-        """How many items of a shard are handed off together: several batches, while these are 1,000 at most."""
+        """How many items of a shard are handed off together at most: four batches, fewer beyond 1,000 items."""
         return self.batch_items * max(1, min(BATCHES_IN_A_ROW, 1000 // self.batch_items))
 
     def ping(self) -> None:
-        """Raise Unavailable if nobody answers."""
+        """Raise Unavailable if Redis does not answer."""
         ask(self.link, [command("PING")])
 
     def look(self, expected: Mapping[int, str | None]) -> dict[int, ShardView]:
-        """How each shard stands, in one round trip where Redis holds just the `expected` epoch. Raises Unavailable."""
+        """Where each shard stands; one round trip if each has just its `expected` epoch. Raises Unavailable."""
         return look(self.link, self.namespace, expected)
 
     def shards_in_use(self) -> list[int]:
@@ -64,8 +71,9 @@ class Buffer:
         return [each.shard for each, there in zip(keys, found, strict=True) if there]
 
     def hand_off(self, turns: Sequence[Turn]) -> list[Chain]:
-        """Seal a row of batches in each shard: those that are known whole. The others' turns have an error, if not
-        just nothing was pending; what was sealed of them all the same is in flight.
+        """Seal a row of batches in each shard; returns the rows that are known whole.
+
+        A turn without one has an error, or had nothing pending. What was sealed of it all the same is in flight.
         """
         if unseen := [turn for turn in turns if not turn.head]:
             heads = self.link.send([turn.look_at_head(self._keys(turn), self.items_in_a_row) for turn in unseen])
@@ -78,7 +86,7 @@ class Buffer:
         return [turn.sealed for turn in turns if turn.sealed]
 
     def acknowledge(self, turns: Sequence[Turn]) -> None:
-        """Drop the rows sealed last, which SQL has; harmless when repeated. Where it failed the turn has an error."""
+        """Drop the rows sealed last, which SQL has; harmless when repeated. Where that fails, the turn has an error."""
         ids = [[batch.id for batch in turn.sealed.batches] if turn.sealed else [] for turn in turns]
         calls = [self._acknowledge(batch) for row in ids for batch in row]
         replies = iter(self.link.send(calls) if calls else ())
@@ -93,7 +101,7 @@ class Buffer:
         return scripts.acknowledge(epoch_keys(self.namespace, batch.shard, batch.epoch), batch)
 
     def in_flight(self, ids: Iterable[BatchId]) -> Iterator[tuple[BatchId, Batch | None]]:
-        """Batches in flight, one by one; None for one that is gone: acknowledged by another, most likely."""
+        """The batches in flight, one by one; None for one that is gone: another worker acknowledged it, most likely."""
         for batch_id in ids:
             keys = epoch_keys(self.namespace, batch_id.shard, batch_id.epoch)
             (payload,) = ask(self.link, [command("GET", keys.batch(batch_id.seq), shard=batch_id.shard)])
@@ -101,7 +109,7 @@ class Buffer:
             yield batch_id, batch if batch and batch.id == batch_id else None
 
     def begin_epoch(self, shard: int, old: str) -> str:
-        """Point at a fresh epoch if `old` ("" for none) is still current; the one current now."""
+        """Point at a fresh epoch if `old` ("" for none) is still current; returns the one that is current now."""
         begin = scripts.begin_epoch(shard_keys(self.namespace, shard), old=old, fresh=fresh_epoch())
         (current,) = ask(self.link, [begin])
         return str(current)
@@ -112,7 +120,7 @@ class Buffer:
         return bool(dropped)
 
     def confirm(self, shard: int, epoch: str) -> Standing:
-        """Where a shard stands under `epoch`, by a write over a fresh connection: only a master passes that."""
+        """Where a shard stands under `epoch`, with a write over a fresh connection: only a master accepts that."""
         with closing(self._open_fresh()) as link:
             (standing,) = ask(link, [scripts.confirm(epoch_keys(self.namespace, shard, epoch))])
         assert isinstance(standing, Standing)  # noqa: S101 (narrows a reply's type)

@@ -42,7 +42,7 @@ class Call(Generic[T]):
 
 
 def command(*words: Word, shard: int | None = None) -> Call[Any]:
-    """A plain command, its reply as it comes."""
+    """A plain command; its reply is left as it comes."""
     return Call(words, _as_it_comes, shard)
 
 

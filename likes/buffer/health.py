@@ -1,4 +1,4 @@
-"""What a server says of itself, for who wants to know whether it is set up as it should be."""
+"""What a Redis server says of itself, to find out whether it is set up as it should be."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def appendfsync(buffer: Buffer) -> str | None:
 
 
 def try_script(buffer: Buffer) -> None:
-    """Run a script that writes nothing but needs to be allowed to. Raises RedisRefused if it is not."""
+    """Run a script that changes nothing but needs the right to write. Raises RedisRefused if that is missing."""
     ask(buffer.link, [confirm(epoch_keys(buffer.namespace, 0, "check"))])

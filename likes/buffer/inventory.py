@@ -1,6 +1,6 @@
 """What Redis really holds of a shard, key by key: the other side of an audit's comparisons.
 
-A shard changes while it is read. So its state is read before and after: what the state says did not happen in between
+A shard changes while it is read. So its state is read before and after: what it shows not to have happened in between
 cannot have falsified the reading.
 """
 
@@ -31,8 +31,8 @@ class Inventory(NamedTuple):
     in_flight: sum of the deltas of each batch in flight, by number; None for one whose content is gone.
     pending: sum of the delta keys.
     missing: members with a delta, but without an entry among the pending.
-    no_numbers: members whose delta is no number.
-    is_still, is_steady: nothing at all was done meanwhile; only likes were added meanwhile.
+    no_numbers: members whose delta is not a whole number of 64 bits.
+    is_still: nothing changed while it was read. is_steady: nothing did but likes that were added.
     """
 
     standing: Standing
@@ -67,7 +67,7 @@ def find_deltas(buffer: Buffer, shard: int, epoch: str) -> list[Member]:
 
 
 def put_among_pending(buffer: Buffer, shard: int, epoch: str, members: Sequence[Member]) -> int:
-    """Push members whose delta is there to the pending ones again, so that a flush finds them; how many."""
+    """Push those members that have a delta to the pending ones again, so that a flush finds them; returns how many."""
     keys, now = epoch_keys(buffer.namespace, shard, epoch), time.time_ns() // 1_000_000
     return sum(sum(ask(buffer.link, [repair(keys, now=now, members=chunk)])) for chunk in _chunks(members))
 

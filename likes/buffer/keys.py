@@ -1,4 +1,4 @@
-"""Every Redis key, and nowhere else.
+"""All Redis keys are made here, and nowhere else.
 
 The braces make a Redis Cluster hash tag: all keys of one shard live on one node, so that one script may touch them.
 The epoch in a key's name keeps what a Redis remembers from before it went back apart from what is current.
@@ -40,15 +40,15 @@ class EpochKeys(ShardKeys):
         assert len(self.deltas) == len(self.pending) - 1  # noqa: S101 (of constants)
 
     def batch(self, seq: int) -> bytes:
-        """The sealed batch number `seq`."""
+        """The key of the sealed batch number `seq`."""
         return b"%sbatch:%d" % (self.under, seq)
 
     def delta(self, member: Member) -> bytes:
-        """The pending delta of a member."""
+        """The key of a member's pending delta."""
         return self.deltas + member
 
     def of(self, members: Iterable[Member]) -> list[bytes]:
-        """The pending delta of each of many."""
+        """The keys of many members' pending deltas."""
         deltas = self.deltas
         return [deltas + member for member in members]
 

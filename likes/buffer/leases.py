@@ -51,7 +51,7 @@ class Leases:
         return granted
 
     def keep(self) -> None:
-        """Make the leases last, if a third of their time is gone."""
+        """Renew the leases, once a third of their time has passed."""
         with self._lock:
             if time.monotonic() - self._kept_at < self._seconds / 3:
                 return

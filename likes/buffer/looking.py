@@ -1,4 +1,4 @@
-"""How the shards stand, as a worker sees them before it does anything: in one round trip, if all is as expected."""
+"""Where the shards stand, as a worker sees it before it does anything: in one round trip, if all is as expected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from likes.errors import LikesError, RedisRefused, Unavailable
 
 
 def look(link: Link, namespace: str, expected: Mapping[int, str | None]) -> dict[int, ShardView]:
-    """How each shard stands, in one round trip where Redis holds just the `expected` epoch. Raises Unavailable."""
+    """Where each shard stands; one round trip if each has just its `expected` epoch. Raises Unavailable."""
     calls = {shard: _look_at(namespace, shard, epoch) for shard, epoch in expected.items()}
     replies = iter(link.send([call for some in calls.values() for call in some]))
     return {

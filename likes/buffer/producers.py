@@ -14,7 +14,7 @@ CHUNK = 1000
 
 
 def forget_producers(buffer: Buffer, shards: Collection[int], *, age: float) -> int:
-    """Forget producers that have been silent for `age` seconds under their shard's current epoch; how many."""
+    """Forget producers silent for `age` seconds under the current epoch of their shard; returns how many."""
     pointers = [command("GET", shard_keys(buffer.namespace, shard).pointer, shard=shard) for shard in shards]
     forgotten = 0
     for shard, epoch in zip(shards, ask(buffer.link, pointers), strict=True):

@@ -8,12 +8,12 @@ from redis import exceptions as redis_errors
 
 from likes.errors import LikesError, RedisFull, RedisRefused, RedisUnavailable
 
-# Errors that are answers: the connection is in step, and what was asked was not done.
+# Errors that are answers: the connection is still usable, and the call was not carried out.
 ANSWERS = (redis_errors.ResponseError, redis_errors.BusyLoadingError, redis_errors.AuthenticationError)
 _KIND = re.compile(r"(?:^|-)([A-Z]{3,})\b")
 _NOT_NOW = ("LOADING", "MASTERDOWN", "READONLY", "BUSY", "CLUSTERDOWN", "TRYAGAIN", "NOSCRIPT", "NOREPLICAS")
 _NOT_ALLOWED = ("NOAUTH", "WRONGPASS", "NOPERM", "MISCONF")
-# The same where redis-py knows the word, as it takes it off the text then.
+# The same for words that redis-py knows: it takes them off the text.
 _NOT_NOW_ERRORS = (
     redis_errors.BusyLoadingError,
     redis_errors.MasterDownError,
@@ -34,19 +34,19 @@ class Unanswered(RedisUnavailable):
 
 
 def no_connection(error: redis_errors.RedisError, where: str) -> LikesError:
-    """What it means that there is no connection."""
+    """The error for a call that found no connection, and so was not sent."""
     if isinstance(error, ANSWERS):
         return refusal(error, where)
     return NotSent(f"{where} cannot be reached: {_reason(error)}")
 
 
 def no_reply(error: redis_errors.RedisError, where: str) -> LikesError:
-    """What it means that a connection broke, or no reply came in time."""
+    """The error for a call that was sent when the connection broke, or no reply came in time."""
     return Unanswered(f"{where} did not answer: {_reason(error)}")
 
 
 def refusal(error: redis_errors.RedisError, where: str) -> LikesError:
-    """What an answer means that is an error."""
+    """The LikesError for an answer that is an error."""
     text = _reason(error)
     kind = _KIND.search(text)  # Redis 6.2 wraps what a script ran into: "ERR Error running script …: -OOM …"
     word = kind[1] if kind else ""

@@ -1,6 +1,6 @@
 """The Lua scripts and how to call them: each function's signature is the contract of one `.lua` file.
 
-It builds a `Call`, a value that a link sends. So the same calls serve threads and asyncio.
+Each builds a `Call`, a value that a link sends. So the same calls serve threads and asyncio.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ REPAIR = Script("repair")
 
 
 class Added(NamedTuple):
-    """What became of an add. `refused`: index of the entry -> reason; `pending`: delta of each entry, if wanted."""
+    """What became of an add; unless `done` it did nothing, as another `epoch` is current, or none ("").
+
+    refused: index of the entry -> reason. pending: the pending delta of each entry after it, if wanted.
+    """
 
     epoch: str
     done: bool
@@ -56,7 +59,7 @@ def _read_added(reply: list[Any]) -> Added:
 
 
 class HandedOff(NamedTuple):
-    """A batch just sealed, and the members pending after it."""
+    """A batch just sealed, and the next head of what is pending, if it was asked for."""
 
     batch: Batch
     next_head: tuple[Member, ...]
@@ -73,8 +76,8 @@ def hand_off(
     next_head: int,
     pending_since: int | None,
 ) -> Call[HandedOff | None]:
-    """Seal the members at the head of pending as the next batch `after` the last one, on top of `in_flight` handed off
-    just before it; None when anything was not as it was read.
+    """Seal the members at the head of pending as the next batch `after` the last one, while only the `in_flight`
+    batches handed off before it in its row are in flight. None, with nothing done, if anything is not as it was read.
     """
     names = [keys.state, keys.pending, keys.in_flight, keys.batch(after.seq + 1), *keys.of(head)]
     since = "" if pending_since is None else pending_since
@@ -104,7 +107,7 @@ def drop_epoch(keys: EpochKeys) -> Call[bool]:
 
 
 def confirm(keys: EpochKeys) -> Call[Standing]:
-    """Read where the shard stands, together with a write, which only a master takes."""
+    """Read where the shard stands, together with a write, which only a master accepts."""
     names = (keys.pointer, keys.state, keys.pending, keys.in_flight)
     return CONFIRM.call(keys.shard, names, FIELDS, partial(_read_confirmed, keys))
 
@@ -125,9 +128,9 @@ def prune_producers(keys: EpochKeys, *, age: int, producers: Sequence[bytes]) ->
 
 
 class Live(NamedTuple):
-    """What Redis adds to SQL totals at one moment: where the shard stands, and the pending delta of each member.
+    """What Redis has to add to SQL's totals at one moment: where the shard stands, and each member's pending delta.
 
-    Nothing of it is known where the epoch asked for is not the one that is `standing.current`.
+    Nothing of it was read where the epoch asked for is not the one that is `standing.current`.
     """
 
     standing: Standing
@@ -140,7 +143,7 @@ class Live(NamedTuple):
 
 
 def live(keys: EpochKeys, members: Sequence[Member]) -> Call[Live]:
-    """Read pending deltas and what is in flight, in one moment."""
+    """Read pending deltas and what is in flight, at one moment."""
     names = [keys.pointer, keys.state, keys.pending, keys.in_flight, *keys.of(members)]
     return LIVE.call(keys.shard, names, (keys.epoch, *FIELDS), partial(_read_live, keys))
 
@@ -153,7 +156,7 @@ def _read_live(keys: EpochKeys, reply: list[Any]) -> Live:
 
 
 def _whole(text: bytes | None) -> int:
-    """A pending delta; what no client of ours wrote counts nothing, and a flush sets it aside."""
+    """A pending delta; what is no number (no client of ours wrote it) counts as 0, and a flush sets it aside."""
     try:
         return int(text or 0)
     except ValueError:
@@ -161,5 +164,5 @@ def _whole(text: bytes | None) -> int:
 
 
 def repair(keys: EpochKeys, *, now: int, members: Sequence[Member]) -> Call[int]:
-    """Push those of `members` that have a delta to pending again; how many were pushed."""
+    """Push those of `members` that have a delta to pending again; returns how many."""
     return REPAIR.call(keys.shard, (keys.state, keys.pending, *keys.of(members)), (now,), int)

@@ -42,8 +42,8 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class ShardView:
-    """What Redis holds of one shard, epoch by epoch. `current`: the one pointed at, "" for none; `error`: why it cannot
-    be told.
+    """What Redis holds of one shard, epoch by epoch. `current`: the one pointed at, "" for none; `error`: why it could
+    not be read.
     """
 
     shard: int
@@ -79,7 +79,7 @@ def _read_id(keys: EpochKeys, entry: bytes) -> BatchId:
 
 
 def reads(keys: EpochKeys) -> list[Call[Any]]:
-    """What to ask for the last three arguments of `read_standing`, which are the replies."""
+    """The calls whose replies are the last three arguments of `read_standing`."""
     return [
         command("HMGET", keys.state, *FIELDS, shard=keys.shard),
         command("LLEN", keys.pending, shard=keys.shard),

@@ -18,17 +18,17 @@ from likes.member import Member
 
 
 class Overtaken(LikesError):
-    """A hand-off found the shard not as it was read: another worker is at it, or Redis went back. Nothing was done."""
+    """A hand-off did nothing: the shard is not as it was read, as another worker flushes it or Redis went back."""
 
 
 class Turn:
     """Where the shard stands, and how much is left to hand off.
 
-    started: milliseconds since 1970 after which began whatever stays pending.
+    started: when the flush began, in milliseconds since 1970; what stays pending after it is younger.
     place: the end of the chain.
     left: how many entries are still to be handed off; head: the next of them, () before they are known.
     sealed: the row handed off last; None if there was none, or it is not known whole.
-    error: why it is not, or why that row is not acknowledged.
+    error: why that is so, or why that row could not be acknowledged.
     """
 
     def __init__(self, standing: Standing, *, started: int) -> None:
@@ -42,11 +42,11 @@ class Turn:
         self.error: LikesError | None = None
 
     def look_at_head(self, keys: EpochKeys, items: int) -> Call[Any]:
-        """Asks for the first `items` that are pending."""
+        """The call that asks for the first `items` that are pending."""
         return command("LRANGE", keys.pending, 0, min(self.left, items) - 1, shard=self.shard)
 
     def see_head(self, head: list[Member] | LikesError) -> None:
-        """Take the reply to that."""
+        """Take the reply to `look_at_head`."""
         if isinstance(head, LikesError):
             self.error = head
         else:
@@ -75,7 +75,7 @@ class Turn:
         return calls
 
     def take(self, replies: Sequence[HandedOff | LikesError | None]) -> None:
-        """Move on past the row that was handed off. What of it is not known whole stays in flight."""
+        """Move on past the row that was handed off. Of one not known whole, what was sealed stays in flight."""
         self.sealed = None
         row: list[HandedOff] = []
         for reply in replies:
@@ -83,7 +83,7 @@ class Turn:
                 self.error = reply
                 return
             if reply is None:
-                self.error = Overtaken(f"shard {self.shard} was not as it was read")
+                self.error = Overtaken(f"shard {self.shard} is no longer as it was read")
                 return
             row.append(reply)
         self.left -= len(self.head)

@@ -2,7 +2,7 @@
 
 A producer numbers its calls. A call that was not answered is sent again under the same producer, sequence and epoch:
 Redis remembers the last sequence of each producer and does nothing the second time. If another epoch is current by
-then, Redis was replaced, and whether the first one counted cannot be known: the outcome is unknown, and said to be.
+then, Redis was replaced, and nobody can tell whether the first send counted: the outcome is unknown, and said to be so.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def seconds_now() -> float:
 
 
 class Adder:
-    """Adds entries to the shards of one Redis. `patience`: seconds to go on sending what is not answered."""
+    """Adds entries to the shards of one Redis. `patience`: for how many seconds an unanswered call is sent again."""
 
     def __init__(self, namespace: str, patience: float) -> None:
         self.namespace = namespace
@@ -46,7 +46,7 @@ class Adder:
     def add(
         self, producer: Producer, entries: Mapping[int, Sequence[Entry]], *, wants_pending: bool
     ) -> Steps[list[Part]]:
-        """Add the entries of each shard; a Part for each call, settled."""
+        """Add the entries of each shard; returns a Part for each call, which says what became of it."""
         chunks = [
             [Part(shard, producer.number(), some[i : i + ENTRIES_A_CALL]) for i in range(0, len(some), ENTRIES_A_CALL)]
             for shard, some in entries.items()
@@ -98,7 +98,7 @@ class Adder:
         )
 
     def _learn_epochs(self, parts: Sequence[Part]) -> Steps[LikesError | None]:
-        """Give each part an epoch, beginning one where there is none yet; the trouble, if that failed."""
+        """Give each part an epoch, beginning one where there is none yet; returns the error if that fails."""
         for part in parts:
             part.epoch = part.epoch or self._epochs.get(part.shard, "")
         lacking = [part for part in parts if not part.epoch]

@@ -23,7 +23,7 @@ class LoopTurn:
         self.sent: asyncio.Future[dict[Member, Sent]] = asyncio.get_running_loop().create_future()
 
     def takes(self, entries: Mapping[int, list[Entry]]) -> bool:
-        """True if every sum stays exact with these in it."""
+        """True if with these added every sum is small enough to stay exact in Lua."""
         return all(
             abs(self.deltas.get(member, 0)) + abs(delta) <= LARGEST_SUM
             for some in entries.values()
@@ -38,7 +38,7 @@ class LoopTurn:
                 self.shards[member] = shard
 
     def entries(self) -> dict[int, list[Entry]]:
-        """The sums of each shard."""
+        """What to send to each shard: an entry for each member, with the sum of its deltas."""
         entries: dict[int, list[Entry]] = {}
         for member, delta in self.deltas.items():
             entries.setdefault(self.shards[member], []).append((member, delta))
@@ -46,7 +46,7 @@ class LoopTurn:
 
 
 class LoopTurns:
-    """Gathers what the tasks of one event loop add. `send` sends entries, by shard, and waits for answers."""
+    """Gathers what the tasks of one event loop add. `send` sends entries, given by shard, and waits for the answers."""
 
     def __init__(self, send: Callable[[Mapping[int, list[Entry]]], Awaitable[list[Part]]]) -> None:
         self._send = send
@@ -55,14 +55,14 @@ class LoopTurns:
         self._slots = asyncio.Semaphore(TURNS_AT_A_TIME)
 
     async def add(self, entries: Mapping[int, list[Entry]]) -> list[Sent]:
-        """Put entries into this turn's round trip and wait until Redis has them; what became of each."""
+        """Put entries into this turn's round trip and wait until Redis has them; raises as `LikeCounter.add`."""
         turn = self._turn
         if turn is None or not turn.takes(entries):
             turn = self._turn = LoopTurn()
             self._tasks.add(task := asyncio.create_task(self._send_turn(turn)))
             task.add_done_callback(partial(self._turn_over, turn))
         turn.put(entries)
-        sent = await asyncio.shield(turn.sent)  # one caller given up must not take the others with it
+        sent = await asyncio.shield(turn.sent)  # a caller that is cancelled must not take the others with it
         mine = [sent[member]._replace(delta=delta) for some in entries.values() for member, delta in some]
         raise_unless_counted(mine)
         return mine
@@ -74,7 +74,7 @@ class LoopTurns:
 
     async def _send_turn(self, turn: LoopTurn) -> None:
         # A task starts in the next turn of the loop: by then every call of this one has joined.
-        # While Redis is slow, later calls go on joining, instead of opening a connection a turn.
+        # While Redis is slow and all slots are taken, later calls join, too, instead of opening a connection a turn.
         await self._slots.acquire()
         if self._turn is turn:
             self._turn = None
@@ -82,7 +82,7 @@ class LoopTurns:
             parts = await self._send(turn.entries())
         except Exception as error:  # noqa: BLE001 (handed to every caller)
             turn.sent.set_exception(error)
-            turn.sent.exception()  # marks it as seen: every caller may have gone
+            turn.sent.exception()  # else asyncio warns of it where every caller has gone
             return
         finally:
             self._slots.release()

@@ -12,7 +12,7 @@ from likes.posting.part import Part
 
 
 class Sent(NamedTuple):
-    """One entry: how much of which member, and the part it went out in."""
+    """One entry: how much of which member, and where in which part it went out."""
 
     member: Member
     delta: int
@@ -31,7 +31,7 @@ def entries_of(parts: Iterable[Part]) -> Iterator[Sent]:
 
 
 def raise_unless_counted(sent: Sequence[Sent]) -> None:
-    """Raise the AddFailed that says which were accepted, refused and unknown; or the error that stopped them all."""
+    """Raise the AddFailed that says which were accepted, refused and unknown; or else the error that stopped all."""
     accepted: dict[str, int] = {}
     refused: dict[str, str] = {}
     unknown: dict[str, int] = {}
@@ -58,7 +58,8 @@ def raise_unless_counted(sent: Sequence[Sent]) -> None:
 
 def _summary(accepted: dict[str, int], refused: dict[str, str], unknown: dict[str, int], error: object) -> str:
     if unknown:
-        return f"whether {_some(list(unknown))} counted is unknown: {error}; compare before you post again"
+        doubt = f"whether {_some(list(unknown))} counted is unknown"
+        return f"{doubt}: {error}; compare the live total before you post again"
     others = f" ({len(accepted)} others were)" if accepted else ""
     return f"{_some(list(refused))} not counted: {next(iter(refused.values()))}{others}"
 

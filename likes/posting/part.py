@@ -19,18 +19,18 @@ class Part:
         self.sequence = sequence
         self.entries = entries
         self.epoch = ""
-        self.sent_at: float | None = None  # when it first went out without an answer
+        self.sent_at: float | None = None  # when it first went out and was not answered
         self.added: Added | None = None
         self.error: LikesError | None = None
         self.settled = False
 
     @property
     def unknown(self) -> bool:
-        """True if it may have been counted or not."""
+        """True if it was sent and not answered, so that it may have been counted or not."""
         return self.added is None and self.sent_at is not None
 
     def pending(self, index: int) -> int:
-        """The pending delta of an entry after it was added."""
+        """The pending delta of an entry after it was added; 0 if it was not."""
         return self.added.pending[index] if self.added else 0
 
     def is_too_old(self, now: float) -> bool:
@@ -38,7 +38,7 @@ class Part:
         return self.sent_at is not None and now - self.sent_at > MEMORY_SECONDS / 2
 
     def hear(self, reply: Added | LikesError, sent_at: float) -> None:
-        """Take the reply to the last time it was sent."""
+        """Take the reply to it, sent at `sent_at`."""
         if isinstance(reply, Added):
             if reply.done:
                 self.added, self.settled = reply, True

@@ -1,4 +1,4 @@
-"""Producers: who numbers the calls that add, so that Redis knows one it has carried out when it is sent again."""
+"""Producers: they number the calls that add, so that Redis recognises one that is sent again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Producers:
 
     @contextmanager
     def one(self) -> Iterator[Producer]:
-        """A producer nobody else uses meanwhile."""
+        """A producer that nobody else uses until the block ends."""
         try:
             producer = self._idle.pop()
         except IndexError:
@@ -44,7 +44,7 @@ class Producers:
             self._idle.append(producer)
 
     def forget(self) -> None:
-        """Let go of all idle producers."""
+        """Drop all idle producers."""
         self._idle = []
 
 

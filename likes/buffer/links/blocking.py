@@ -46,7 +46,7 @@ class BlockingLink:
         return [shards] if shards else []
 
     def close(self) -> None:
-        """Give up all connections."""
+        """Close all connections."""
         self._pool.disconnect()
 
 

@@ -41,7 +41,7 @@ class EventLoopLink:
         return exchange.replies()
 
     async def close(self) -> None:
-        """Give up all connections."""
+        """Close all connections."""
         await self._pool.disconnect()
 
 

@@ -4,8 +4,8 @@ What is written when, what a reply means and what it means that none came stands
 (`blocking` for threads, `event_loop` for asyncio) only writes, reads, and gives up a connection with replies under way.
 
 redis-py sends again by itself, ten times by default, which counts an increment twice and loses what a GETDEL took. Here
-only a call whose script was missing is sent twice: it did nothing the first time. Of every call it is said whether it
-was answered, was certainly not done, or may have been done; what follows from that is for the caller to know.
+only a call whose script was missing is sent twice: it did nothing the first time. Of every call the replies say whether
+it was answered, was certainly not done, or may have been done; what follows from that is for the caller to decide.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Exchange:
         self._loaded = False
 
     def requests(self) -> Iterator[bytes]:
-        """What may be written now, packed one by one: the server is at work on those before meanwhile."""
+        """What may be written now, packed one by one: meanwhile the server is at work on those before."""
         while self._unsent:
             index, call = self._unsent[0]
             request = self._held_back or packed(call.words)
@@ -56,7 +56,7 @@ class Exchange:
 
     @property
     def awaits_reply(self) -> bool:
-        """True while a request was given out whose reply was not heard."""
+        """True while the reply to a request that was given out has not been heard."""
         return bool(self._under_way)
 
     def hear(self, reply: object) -> None:
@@ -69,7 +69,7 @@ class Exchange:
             self._load_scripts()
 
     def had_no_connection(self, error: redis_errors.RedisError) -> None:
-        """It never began."""
+        """There was no connection, so nothing was sent."""
         self._stand_in(no_connection(error, self._where))
 
     def broke_off(self, error: redis_errors.RedisError) -> None:
@@ -99,7 +99,7 @@ class Exchange:
 
 
 def packed(words: Sequence[Word]) -> bytes:
-    """A command as Redis reads it; faster than redis-py's packer, which shows when a thousand keys go out."""
+    """A command as Redis reads it. Faster than redis-py's packer, which matters for a call with a thousand keys."""
     parts = [b"*%d\r\n" % len(words)]
     for word in words:
         raw = word if type(word) is bytes else str(word).encode()

@@ -26,7 +26,7 @@ class Link(Protocol):
         ...
 
     def close(self) -> None:
-        """Give up all connections."""
+        """Close all connections."""
         ...
 
 
@@ -40,7 +40,7 @@ class AsyncLink(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give up all connections."""
+        """Close all connections."""
         ...
 
 

@@ -15,8 +15,8 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-# Of how another pool connects: what changes the meaning of a reply or a repetition, how long it takes, or belongs to
-# that pool itself. Where it leads, as whom, and by which kind of connection (TLS, a socket of one's own) is left.
+# Options of another pool that change what a reply or a repetition means, or how long it takes, or that are of that pool
+# alone. The others say where it leads, as whom, and by which kind of connection (TLS, a unix socket).
 _NOT_TAKEN_OVER = {
     *("retry", "retry_on_error", "retry_on_timeout", "health_check_interval"),
     *("socket_timeout", "socket_connect_timeout"),
@@ -53,7 +53,7 @@ def async_pool_like(pool: redis.asyncio.ConnectionPool, timeout: float) -> redis
 
 
 def taken_over(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What a pool of ours connects with, of the `options` that another connects with."""
+    """Those of the `options` another pool connects with that one of ours connects with, too."""
     return {name: value for name, value in options.items() if name not in _NOT_TAKEN_OVER}
 
 

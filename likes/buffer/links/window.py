@@ -1,6 +1,6 @@
 """How much may be under way on one connection.
 
-Redis runs all that one connection has queued before it serves another, and the others wait meanwhile: so not too much.
+Redis runs all that one connection has queued before it serves another, and the others wait meanwhile: so it is limited.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
--- Add deltas for one producer, once, however often it is sent.
+-- Add deltas for one producer, once, however often they are sent.
 -- KEYS  1 epoch pointer, 2 state, 3 pending, 4 producers, 5… delta keys
 -- ARGV  1 epoch it was first sent to, 2 producer, 3 its sequence, 4 msgpack array: a delta as text for each delta key,
 --       5 "1" if the pending deltas are wanted

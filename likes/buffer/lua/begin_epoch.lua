@@ -1,4 +1,4 @@
--- Point at a fresh epoch, only where `old` is the current one.
+-- Point at a fresh epoch, if the old one is still current.
 -- KEYS  1 epoch pointer, 2 epochs
 -- ARGV  1 old epoch ("" for none), 2 fresh epoch
 -- reply whichever epoch is current now

@@ -5,7 +5,7 @@
 --       8 how many members of the next head to return, 9 pending_since (ms) of what stays behind, "" to leave it
 -- reply {} when the state, the head or what is in flight is not as it was read: nothing was done
 --       {batch, the next head as a msgpack array of members}
--- Atomic, because a delta must be pending or in a batch, and never in both or neither.
+-- Atomic, because at any moment a delta must be either pending or in a batch, never both or neither.
 local state = redis.call('HMGET', KEYS[1], 'seq', 'nonce')
 if (state[1] or '0') ~= ARGV[3] or (state[2] or '') ~= ARGV[4] then return {} end
 if redis.call('LLEN', KEYS[3]) ~= tonumber(ARGV[7]) then return {} end

@@ -1,4 +1,4 @@
--- Read what a live total needs of Redis, at one moment.
+-- Read what a live total needs from Redis, at one moment.
 -- KEYS  1 epoch pointer, 2 state, 3 pending, 4 in_flight, 5… delta keys
 -- ARGV  1 epoch, 2… the fields of state that are wanted
 -- reply {current epoch or ""} when that is another one
