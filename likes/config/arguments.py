@@ -1,4 +1,4 @@
-"""What a counter is made with, checked: a wrong value raises InvalidInput with its name, itself and what is allowed."""
+"""The arguments of a counter, checked: InvalidInput names the wrong one, shows it and says what is allowed."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ MIN_SECONDS, MAX_SECONDS = 0.001, 86_400
 
 
 def check_prefix(prefix: object) -> str:
-    """Return a prefix that Redis keys may have."""
+    """Return `prefix` if Redis keys may begin with it."""
     if not isinstance(prefix, str) or not re.fullmatch(NAMESPACE, prefix):
         raise _refused("prefix", prefix, "1 to 64 of A-Z a-z 0-9 _ . : -")
     return prefix
 
 
 def check_shards(shards: object) -> int:
-    """Return a number of shards."""
+    """Return `shards` if it is a number of shards, 1 to 1024."""
     if type(shards) is not int or not 1 <= shards <= MAX_SHARDS:
         raise _refused("shards", shards, f"whole numbers, 1 to {MAX_SHARDS}")
     return shards
 
 
 def check_seconds(name: str, seconds: object) -> float:
-    """Return the time-out called `name`."""
+    """Return the time-out called `name`, if it is 0.001 to 86400 seconds."""
     if isinstance(seconds, int | float) and type(seconds) is not bool and MIN_SECONDS <= seconds <= MAX_SECONDS:
         return float(seconds)
     raise _refused(name, seconds, f"{MIN_SECONDS:g} to {MAX_SECONDS} seconds")
@@ -49,7 +49,7 @@ def check_url(name: str, url: object, check: Callable[[str], str]) -> str | None
 
 
 def check_folder(folder: Any) -> Path | None:
-    """Return the data folder seen from the root; None, which leaves the choice to the settings' default, stays None."""
+    """Return the absolute path of the data folder; None, which stands for the default, stays None."""
     if folder is None:
         return None
     try:
@@ -63,7 +63,7 @@ def check_folder(folder: Any) -> Path | None:
 
 
 def check_one_of(name: str, value: object, other_name: str, other: object) -> None:
-    """Refuse two answers to one question."""
+    """Refuse both of two arguments that answer one question."""
     if value is not None and other is not None:
         raise InvalidInput(f"{name} and {other_name} are both given; give one of them")
 

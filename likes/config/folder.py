@@ -15,7 +15,7 @@ def default_folder() -> Path:
 
 
 def absolute(path: Path) -> Path:
-    """`path` seen from the root. A `~` without a home stays, for `prepare`: only who needs the folder needs a home."""
+    """`path` made absolute. A `~` without a home stays, for `prepare` to refuse: only who uses the folder needs one."""
     expanded = Path(os.path.expanduser(path))
     return expanded if str(expanded).startswith("~") else expanded.absolute()
 
@@ -40,4 +40,4 @@ def prepare(path: Path) -> Path:
 def refused(folder: Path, error: Exception) -> LikesError:
     """The error for a folder that cannot be used, in one line that says what to do."""
     reason = getattr(error, "strerror", None) or str(error)
-    return LikesError(f"data folder {folder} cannot be used: {reason}; mend that, or name another in LIKES_DATA_DIR")
+    return LikesError(f"data folder {folder} cannot be used: {reason}; fix that, or name another in LIKES_DATA_DIR")

@@ -52,9 +52,10 @@ Seconds = Annotated[
 
 
 class Settings(BaseSettings):
-    """What one process runs with. An attribute is read from the variable `LIKES_` and its name in capitals.
+    """What one process runs with. `redis_url` is read from the variable LIKES_REDIS_URL, and so on.
 
-    The description of a field says what is allowed, where its check does not.
+    Times are in seconds, `ledger_retention_days` in days. The description of a field says what is allowed, where its
+    check does not.
     """
 
     model_config = SettingsConfigDict(
@@ -97,7 +98,10 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **flags: Any) -> Self:
-        """Read the settings; a flag that is None was not given. Raises SettingsError, a line for each wrong one."""
+        """The settings from flags, the environment, `.env` and defaults, in this order; a flag of None was not given.
+
+        Raises SettingsError, with a line for each value that is not allowed.
+        """
         if unknown := flags.keys() - cls.model_fields:
             raise SettingsError(f"no such setting: {', '.join(sorted(unknown))}")
         try:
@@ -116,7 +120,7 @@ class Settings(BaseSettings):
 
 
 def variable(name: str) -> str:
-    """The environment's name of a setting."""
+    """The environment variable of a setting."""
     return ENV_PREFIX + name.upper()
 
 

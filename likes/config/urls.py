@@ -6,7 +6,7 @@ import os
 import re
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-# Up to the last `@`, whatever stands before it: a password with `/`, `#` or `@` left unescaped is one still.
+# Up to the last `@`, whatever stands before it: a password with `/`, `#` or `@` left unescaped is still one.
 _PASSWORD = re.compile(r"^((?:[a-z0-9+.-]+://)?+[^:]*):.*@", re.IGNORECASE | re.DOTALL)
 _SECRET_PARAMETER = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
 _REDIS = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS) or unix:///PATH/TO/SOCKET?db=DB"
@@ -26,7 +26,7 @@ def mask(url: str) -> str:
 def name_of(redis_url: str) -> str:
     """The name of the Redis behind a URL: `host:port/db`, or `unix:/real/path?db=0`; never credentials.
 
-    URLs that differ in user, password or TLS only have one name. Raises ValueError for a URL that leads nowhere.
+    URLs that differ only in user, password or TLS have the same name. Raises ValueError for a URL that leads nowhere.
     """
     parts = _split(redis_url)
     if parts.scheme == "unix":
@@ -47,7 +47,7 @@ def check_redis_url(url: str) -> str:
     if scheme == "unix" and not parts.path.strip("/"):
         raise ValueError("it names no socket; allowed: unix:///PATH/TO/SOCKET?db=DB")
     for parameter in parse_qs(parts.query, keep_blank_values=True):
-        # Others of redis-py's change what a resend means (`retry_on_timeout`), or are settings of ours.
+        # redis-py has others, which change what a resend means (`retry_on_timeout`) or are settings of ours.
         if parameter not in _PARAMETERS and not (scheme == "rediss" and parameter.startswith("ssl_")):
             raise ValueError("the parameters allowed are db, username and password, and ssl_… with rediss://")
     return url
@@ -61,7 +61,7 @@ def check_database_url(url: str) -> str:
 
 
 def _split(url: str) -> SplitResult:
-    """The parts of a URL; the reason it has none is not quoted, it may hold half a password."""
+    """The parts of a URL. Why it has none is not quoted, as the reason may hold half a password."""
     try:
         parts = urlsplit(url)
         if parts.port != 0:

@@ -94,7 +94,7 @@ def _home(data_dir: Path) -> Home:
 
 
 def _start(home: Home) -> None:
-    """Return when the server answers, whoever of those who try at once has started it."""
+    """Return when the server answers, whichever of several that try at once has started it."""
     launched = False
     deadline = time.monotonic() + PATIENCE
     while not _is_ready(reply := home.ping()):
@@ -112,7 +112,7 @@ def _start(home: Home) -> None:
 
 
 def _answers(home: Home) -> bool:
-    """Whether a server lives here, once that is sure: one that starts or ends holds the lock and is silent."""
+    """Whether a server lives here. Waits while one starts or ends: it holds the lock then, but does not answer."""
     deadline = time.monotonic() + PATIENCE
     while home.is_locked():
         if home.ping():

@@ -35,7 +35,7 @@ class Home:
 
     @property
     def door(self) -> Path:
-        """The socket by a name that fits in an address."""
+        """The socket, by a name that is short enough to connect to."""
         return short_path(self.socket)
 
     @property
@@ -55,7 +55,7 @@ class Home:
 
     @contextmanager
     def lock(self) -> Iterator[int | None]:
-        """The lock's descriptor, or None while a server holds it. Closing it gives it up, unless inherited."""
+        """The lock's descriptor, or None while a server holds it. Closing it gives it up, unless it is inherited."""
         try:
             lock = os.open(self.folder / "redis.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -66,7 +66,7 @@ class Home:
             os.close(lock)
 
     def is_locked(self) -> bool:
-        """Whether a server lives here, be it starting, frozen or on its way out."""
+        """Whether a server lives here, be it starting, frozen or ending."""
         if not self.folder.is_dir():
             return False
         with self.lock() as lock:
@@ -102,7 +102,7 @@ class Home:
         return RedisUnavailable(f"the embedded Redis{pid} in {self.folder} does not answer; see {self.log}")
 
     def put_old_log_aside(self) -> None:
-        """Let the next server begin a log, the one before it kept."""
+        """Let the next server begin a new log; the one before it is kept."""
         with suppress(OSError):
             self.log.replace(self.log.with_suffix(".old.log"))
 

@@ -35,6 +35,6 @@ def _private_folder() -> Path:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise LikesError(
-            f"{folder} is not a folder of yours alone; remove it, or name a shorter path in LIKES_DATA_DIR"
+            f"{folder} is not a folder that only you can use; remove it, or name a shorter path in LIKES_DATA_DIR"
         )
     return folder

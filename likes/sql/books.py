@@ -28,7 +28,7 @@ class Rows(NamedTuple):
 class Books(NamedTuple):
     """One shard under its cursor's epoch. `dead_letters` and `written_off` (by incidents) are sums of deltas.
 
-    has_gaps: batches are known to be missing, as the database was restored.
+    has_gaps: it is on record that batches are missing, because the database was restored.
     """
 
     cursor: Cursor | None

@@ -1,6 +1,6 @@
 """Cursors and epochs in SQL: which epoch of a shard is current, how far it was applied, which were given up.
 
-Each function works inside the caller's transaction. Those that change a cursor want it locked by `lock` first.
+Each function works inside the caller's transaction. `move` and `retire` need the cursor locked by `lock` first.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def read_all(connection: Connection, namespace: str) -> dict[int, Cursor]:
 
 
 def lock(connection: Connection, namespace: str, shard: int) -> Cursor:
-    """The shard's cursor, locked until the transaction ends; LikesError if it is gone."""
+    """The shard's cursor, locked until the transaction ends; raises LikesError if it is gone."""
     one = select(*_COLUMNS).where(cursors.c.namespace == namespace, cursors.c.shard == shard).with_for_update()
     row = connection.execute(one).one_or_none()
     if row is None:
@@ -93,7 +93,7 @@ def claim(connection: Connection, namespace: str, shards: Collection[int], redis
 
 
 def move(connection: Connection, namespace: str, cursor: Cursor, now: datetime) -> None:
-    """Set a locked cursor to where `cursor` says."""
+    """Set the shard's cursor to where `cursor` says."""
     connection.execute(
         update(cursors)
         .where(cursors.c.namespace == namespace, cursors.c.shard == cursor.shard)
@@ -108,7 +108,7 @@ def move(connection: Connection, namespace: str, cursor: Cursor, now: datetime) 
 
 
 def retire(connection: Connection, namespace: str, cursor: Cursor, epoch: str, reason: str, now: datetime) -> Cursor:
-    """Give up `epoch` for ever; the cursor as it is then, without an epoch if it was the current one."""
+    """Give up `epoch` for ever; returns the cursor as it is then, without an epoch if it was the current one."""
     mine = cursor.epoch == epoch
     if not is_retired(connection, namespace, cursor.shard, epoch):
         connection.execute(
@@ -157,7 +157,7 @@ def close_books(connection: Connection, namespace: str, shard: int, epoch: str, 
 
 
 def take_over(connection: Connection, namespace: str, redis_name: str) -> int:
-    """Make all cursors belong to another Redis; how many changed."""
+    """Make all cursors belong to another Redis; returns how many changed."""
     lock_all(connection, namespace)
     return connection.execute(
         update(cursors)
@@ -167,7 +167,7 @@ def take_over(connection: Connection, namespace: str, redis_name: str) -> int:
 
 
 def note_server(connection: Connection, namespace: str, shards: Collection[int], replid: str, run_id: str) -> int:
-    """Remember which server answers for these shards now; how many of their cursors knew another one."""
+    """Remember which server answers for these shards now; returns how many of their cursors knew another one."""
     lock_all(connection, namespace)
     other = or_(cursors.c.replid != replid, cursors.c.run_id != run_id)
     return connection.execute(

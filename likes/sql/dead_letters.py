@@ -14,11 +14,11 @@ from likes.deltas import Deltas
 from likes.sql.dialects import dialect_of
 from likes.sql.tables import dead_letters
 
-LONGEST_RAW = 2**16  # the beginning says what it was; a value of megabytes would not go through
+LONGEST_RAW = 2**16  # bytes: the beginning tells what it was; megabytes may be more than a database takes at once
 
 
 class DeadLetter(NamedTuple):
-    """An entry set aside: `delta`, or where it is no number None and what was there, `raw`."""
+    """An entry set aside: its `delta`; where it is no number that is None, and `raw` is what was there."""
 
     counter: str
     item: str
@@ -38,7 +38,7 @@ def everything_in(batch: Batch, reason: str) -> list[DeadLetter]:
 
 
 def add_or_refuse(connection: Connection, deltas: Deltas, now: datetime) -> list[DeadLetter]:
-    """Add to the totals what the database takes, halving what it refuses down to single entries; those refused."""
+    """Add to the totals what the database takes. What it refuses is halved down to single entries, which it returns."""
     if not deltas:
         return []
     dialect = dialect_of(connection)
@@ -47,7 +47,7 @@ def add_or_refuse(connection: Connection, deltas: Deltas, now: datetime) -> list
         dialect.add_to_totals(connection, deltas, now)
     except DBAPIError as error:
         if not dialect.is_bad_data(error):
-            raise  # out of the whole transaction: a deadlock on MariaDB has ended it, and the savepoint with it
+            raise  # past the savepoint: on MariaDB a deadlock has rolled back the whole transaction
         savepoint.rollback()
         if len(deltas) > 1:
             middle = len(deltas) // 2

@@ -27,7 +27,7 @@ _GRACE_SECONDS = 1.0  # for the server to end a transaction by its own time-outs
 def open_engine(url: str, *, timeout: float, pool_size: int = 5) -> Engine:
     """An engine whose transactions, by `reading` and `writing`, end within about `timeout` seconds.
 
-    It connects when first used, `pool_size` times at most. Raises SettingsError for a URL that leads nowhere.
+    It connects when first used, `pool_size` times at most. Raises SettingsError for a URL that cannot be used.
     """
     parsed = parse_url(url)
     dialect = dialect_of(parsed)
@@ -41,7 +41,7 @@ def open_engine(url: str, *, timeout: float, pool_size: int = 5) -> Engine:
             execution_options={TIMEOUT_OPTION: timeout},
             **dialect.engine_options(timeout),
         )
-    except ValueError as error:  # of a parameter that is a number, such as sqlite's `timeout`
+    except ValueError as error:  # in a parameter that has to be a number, such as sqlite's `timeout`
         raise SettingsError(f"database URL {mask(url)!r}: {error}") from None
 
     @event.listens_for(engine, "connect")
@@ -60,7 +60,7 @@ def open_engine(url: str, *, timeout: float, pool_size: int = 5) -> Engine:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that only reads. Any failure that may pass raises DatabaseUnavailable, as nobody repeats a read."""
+    """A transaction that only reads. Any failure that may pass, such as a time-out, raises DatabaseUnavailable."""
     with _transaction(engine, write=False) as connection:
         yield connection
 
@@ -70,7 +70,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction, committed at the end of the block and rolled back when it raises.
 
     Raises DatabaseUnavailable if the database is away, SchemaOutdated if a table is missing, DatabaseRefused for
-    what no repeating mends. Deadlocks, time-outs, rows already there and bad data stay DBAPIError, for the caller
+    what repeating does not help. Deadlocks, time-outs, rows already there and bad data stay DBAPIError, for the caller
     to look into.
     """
     with _transaction(engine, write=True) as connection:
@@ -117,7 +117,7 @@ def _watched(connection: Connection, timeout: float) -> Iterator[None]:
                 raise
             where = place(connection.engine.url)
             raise DatabaseUnavailable(f"{where} did not finish a transaction within {timeout:g} s") from error
-    if watch.expired:  # just too late: the transaction is through, the connection is not to be used again
+    if watch.expired:  # it committed just before, but its socket is shut
         connection.invalidate()
 
 

@@ -1,4 +1,4 @@
-"""What a database says of itself, for who wants to know whether it is set up as it should be."""
+"""What a database says of itself, to find out whether it is set up as it should be."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Version(NamedTuple):
 
 
 def read_version(engine: Engine) -> Version:
-    """Connect and ask. Raises DatabaseUnavailable."""
+    """Connect and ask which version it is. Raises DatabaseUnavailable."""
     dialect = dialect_of(engine)
     with reading(engine) as connection:
         version = tuple(int(part) for part in connection.dialect.server_version_info or () if isinstance(part, int))

@@ -30,14 +30,14 @@ _ROW = select(*(batches.c[name] for name in AppliedBatch._fields))
 
 
 def count_batches(engine: Engine, namespace: str) -> int:
-    """How many rows there are."""
+    """How many rows the ledger has."""
     count = select(func.count()).select_from(batches).where(batches.c.namespace == namespace)
     with reading(engine) as connection:
         return connection.execute(count).scalar_one()
 
 
 def deltas_counted(engine: Engine, namespace: str, batch: BatchId) -> list[int]:
-    """The sum of each row that a batch has, whatever its number: one, if it was counted as it should be."""
+    """The sum in each row with this batch's nonce, whatever its number: one row, if it was counted as it should be."""
     rows = select(batches.c.delta).where(
         batches.c.namespace == namespace, batches.c.shard == batch.shard, batches.c.nonce == batch.nonce
     )

@@ -36,7 +36,7 @@ def record(
     epoch: str | None = None,
     delta: int | None = None,
 ) -> None:
-    """Write an incident: what was accepted between `exposed_from` and `now` may be lost; `delta` is certainly."""
+    """Write an incident: likes accepted from `exposed_from` to `now` may be lost; `delta`, if given, certainly is."""
     connection.execute(
         insert(incidents).values(
             namespace=namespace,

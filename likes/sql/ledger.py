@@ -73,14 +73,14 @@ class Ledger:
         transact(self.engine, lambda connection: cursors.claim(connection, self.namespace, shards, redis_name, now))
 
     def apply(self, chains: Sequence[Chain]) -> list[Chain]:
-        """Count chains, one of a shard at most, in as few transactions as take them; those that are in SQL now.
+        """Count chains, at most one of each shard, in as few transactions as take them; returns those in SQL now.
 
         A transaction counts all of its chains, every entry of them, or does nothing. It is tried once. What is left
-        out did not follow its cursor, or the database did not take it: `locked` shows which, each shard alone.
+        out did not follow its cursor, or the database did not take it: `locked` shows which, for each shard alone.
         """
         applied: list[Chain] = []
-        in_order = sorted(chains, key=lambda chain: chain.shard)  # as all workers lock: else they deadlock
-        with suppress(LikesError):  # whose fault it is, or whether it was too much at once, shows when each goes alone
+        in_order = sorted(chains, key=lambda chain: chain.shard)  # the order all workers lock in, else they deadlock
+        with suppress(LikesError):  # when each goes alone it shows which one failed, or that it was too much at once
             for some in _portions(in_order):
                 applied += some if self._apply_whole(some) else ()
         return applied

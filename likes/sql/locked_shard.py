@@ -77,7 +77,7 @@ class LockedShard:
         return incidents.unaccounted(self._connection, self._namespace, self.cursor, sealed, in_flight)
 
     def record(self, kind: Kind, detail: str, epoch: str, delta: int | None = None) -> None:
-        """Write an incident: what was accepted since the cursor moved last may be lost; `delta` certainly is."""
+        """Write an incident: likes accepted since the cursor last moved may be lost; `delta`, if given, is lost."""
         incidents.record(
             self._connection,
             self._namespace,

@@ -15,7 +15,7 @@ from likes.sql.tables import dead_letters, incidents
 
 
 class Incident(NamedTuple):
-    """What happened, and between which moments accepted likes may have been lost; `delta` certainly was."""
+    """What happened, and between which moments accepted likes may have been lost; `delta`, if known, certainly was."""
 
     id: int
     kind: str
@@ -40,7 +40,7 @@ class Overview(NamedTuple):
 
 
 def read_overview(engine: Engine, namespace: str, most: int) -> Overview:
-    """All of it, with `most` incidents, the newest first."""
+    """All of it, with at most `most` incidents, the newest first."""
     of_namespace = incidents.c.namespace == namespace
     count = select(func.count()).select_from(incidents).where(of_namespace)
     newest = _INCIDENT.where(of_namespace).order_by(incidents.c.id.desc()).limit(most)

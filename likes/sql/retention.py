@@ -1,4 +1,4 @@
-"""The ledger's retention: rows that are worth nothing after a while are deleted."""
+"""The ledger's retention: rows that are old enough are deleted."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ CHUNK = 1000
 
 
 def prune_ledger(engine: Engine, namespace: str, before: datetime, *, newest: int, seconds: float) -> int:
-    """Delete rows applied before a moment, how many; but never the `newest` of an epoch, which may still be in flight.
+    """Delete rows applied before a moment, but never the last `newest` of an epoch, which may still be in flight.
 
-    Stops after `seconds`: flushes must not wait for long.
+    Returns how many. Stops after `seconds`: flushes must not wait for long.
     """
     deadline = time.monotonic() + seconds
     deleted, last = 0, CHUNK

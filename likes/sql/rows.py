@@ -18,7 +18,7 @@ LONGEST_PAYLOAD = 2**22  # 5,000 entries of ours stay below; MariaDB takes 16 Mi
 def write_rows(
     connection: Connection, namespace: str, worker: str, counted: Iterable[tuple[Batch, Counted]], began: datetime
 ) -> None:
-    """Write down what batches counted in a transaction that `began` then."""
+    """Write down what was counted of batches in the transaction that `began` then."""
     now = datetime.now(UTC)
     rows = [
         {

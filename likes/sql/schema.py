@@ -1,8 +1,8 @@
 """The schema: brought to head by Alembic, and checked before use without loading Alembic.
 
-Revisions are numbers of four digits in one line: `0001_tables.py`, `0002_…`. A change that the release before could not
-live with is made in two: what adds comes with the release that needs it, what removes with a later one. So a database
-that is ahead of this release is fine.
+Revisions are numbers of four digits in one line: `0001_tables.py`, `0002_…`. A change that would break the release
+before is made in two steps: what adds comes with the release that needs it, what removes with a later one. So a
+database that is ahead of this release is fine.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 VERSION_TABLE = "likes_alembic_version"
-MIGRATION_SECONDS = 3600.0  # an index on a large table takes its time, and so does waiting for who builds it
+MIGRATION_SECONDS = 3600.0  # an index on a large table takes its time, and so does waiting for whoever builds it
 
 
 def migrate(engine: Engine) -> None:

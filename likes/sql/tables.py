@@ -64,7 +64,7 @@ retired_epochs = Table(
     **KEYED_TABLE,
 )
 
-# The ledger: one row a batch applied. The payload is the batch itself, kept for a while.
+# The ledger: one row for each batch applied. The payload is the batch itself, kept for a while.
 batches = Table(
     "likes_batches",
     metadata,
@@ -84,7 +84,7 @@ batches = Table(
     **EVERY_TABLE,
 )
 
-# Entries set aside for an operator: delta is null where what Redis held, then in raw, is no number.
+# Entries set aside for an operator: delta is null where what Redis held is no number; it is in raw then.
 dead_letters = Table(
     "likes_dead_letters",
     metadata,
@@ -109,7 +109,7 @@ dead_letters = Table(
     **EVERY_TABLE,
 )
 
-# What happened to Redis, with the window in which likes may have been lost; no shard: the whole server.
+# What happened to Redis or SQL, with the window in which likes may have been lost; no shard: the whole server.
 incidents = Table(
     "likes_incidents",
     metadata,

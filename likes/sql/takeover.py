@@ -21,7 +21,7 @@ def other_redis_names(engine: Engine, namespace: str, name: str) -> list[str]:
 
 
 def take_over(engine: Engine, namespace: str, name: str, before: Collection[str]) -> int:
-    """Let all cursors belong to the Redis `name`, and record that; how many belonged to another, `before`."""
+    """Let all cursors belong to the Redis `name`, no longer to `before`, and record that; returns how many changed."""
 
     def work(connection: Connection) -> int:
         now = datetime.now(UTC)

@@ -64,7 +64,7 @@ _ROW = select(totals.c.item, totals.c.counter, totals.c.total, totals.c.updated_
 
 
 def totals_of(engine: Engine, items: Sequence[str], counter: str) -> Iterator[Total]:
-    """The total of each of `items`, in their order; read some hundred at a time."""
+    """The total of each of `items`, in their order; read 500 at a time."""
     for start in range(0, len(items), ITEMS_A_STATEMENT):
         some = items[start : start + ITEMS_A_STATEMENT]
         rows = _ROW.where(totals.c.counter == counter, totals.c.item.in_(some))
@@ -73,14 +73,14 @@ def totals_of(engine: Engine, items: Sequence[str], counter: str) -> Iterator[To
 
 
 def largest_totals(engine: Engine, counter: str, limit: int) -> list[Total]:
-    """The items with the largest totals, of all that have one; nothing is indexed by total, so all are looked at."""
+    """The `limit` items with the largest totals, largest first; totals have no index, so all are looked at."""
     return _read(
         engine, _ROW.where(totals.c.counter == counter).order_by(totals.c.total.desc(), totals.c.item).limit(limit)
     )
 
 
 def all_totals(engine: Engine, counter: str) -> Iterator[Total]:
-    """Every item in the order of the bytes of its name; each page of some thousand is of a moment of its own."""
+    """Every item in the order of the bytes of its name; each page of 5,000 is of a moment of its own."""
     after = ""
     while page := _read(
         engine,

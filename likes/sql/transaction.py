@@ -46,4 +46,4 @@ def _given_up(error: DBAPIError, attempts: int) -> LikesError:
     said = " ".join(str(error.orig).split())
     if isinstance(error, IntegrityError):
         return DatabaseRefused(f"the database has a row that should not be there: {said}")
-    return DatabaseBusy(f"the database gave no way in {attempts} attempts: {said}")
+    return DatabaseBusy(f"the database could not do this in {attempts} attempts: {said}")

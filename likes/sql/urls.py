@@ -37,7 +37,7 @@ def describe(url: str) -> str:
 
 
 def place(url: URL) -> str:
-    """The same for a URL that was read."""
+    """The same for a URL that is parsed already."""
     return dialect_of(url).place(url)
 
 

@@ -1,4 +1,4 @@
-"""Time-outs for drivers that have none: a stopped server process keeps its caller waiting for ever otherwise."""
+"""Time-outs for drivers that have none: a stopped server process would keep its caller waiting for ever."""
 
 from __future__ import annotations
 

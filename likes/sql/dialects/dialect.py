@@ -17,7 +17,7 @@ from likes.deltas import Deltas
 
 
 class Dialect(ABC):
-    """One kind of database. Each tuple of codes lists how those of such errors begin."""
+    """One kind of database. Each tuple lists how the codes of such errors begin."""
 
     OLDEST: ClassVar[tuple[int, ...]]  # the version that has all that is used here
     AWAY: ClassVar[tuple[str, ...]]
@@ -30,19 +30,19 @@ class Dialect(ABC):
         """The database's own code for an error."""
 
     def is_away(self, error: DBAPIError) -> bool:
-        """The server cannot be reached, broke off, or takes no work now: full, read-only, shutting down."""
+        """True if the server cannot be reached, broke off, or takes no work now: full, read-only, shutting down."""
         return error.connection_invalidated or self.code(error).startswith(self.AWAY)
 
     def is_transient(self, error: DBAPIError) -> bool:
-        """The transaction may succeed when repeated as a whole: a deadlock, a time-out, or the server was away."""
+        """True if the transaction may succeed when repeated as a whole: a deadlock, a time-out, the server was away."""
         return self.is_away(error) or self.code(error).startswith(self.TRANSIENT)
 
     def is_bad_data(self, error: DBAPIError) -> bool:
-        """A value is at fault, such as a total past 64 bits; without it the same statement succeeds."""
+        """True if a value is at fault, such as a total past 64 bits; without it the same statement succeeds."""
         return self.code(error).startswith(self.BAD_DATA)
 
     def is_missing_table(self, error: DBAPIError) -> bool:
-        """A table or a column is not there."""
+        """True if a table or a column is not there."""
         return self.code(error).startswith(self.MISSING_TABLE)
 
     def known_fault(self, version: tuple[int, ...]) -> str | None:
@@ -74,11 +74,11 @@ class Dialect(ABC):
         """The kind of database and where it is, such as `PostgreSQL at host:5432`; nothing secret."""
 
     def is_in_memory(self, url: URL) -> bool:
-        """Only this process can reach the database of this URL."""
+        """True if only this process can reach the database of this URL."""
         return False
 
     def unknown_parameters(self, url: URL) -> set[str]:
-        """Those of a URL's parameters that the driver would not take, nor say so in an error of its own."""
+        """Those of a URL's parameters that the driver does not know, if it would not say so in an error of its own."""
         return set()
 
     @abstractmethod

@@ -38,7 +38,7 @@ ON DUPLICATE KEY UPDATE total = total + VALUES(total), updated_at = VALUES(updat
 
 
 class MySQL(Dialect):
-    """Both of them: `kind` is the name to show."""
+    """Both of them; `kind` is the name to show."""
 
     OLDEST = (5, 7)  # of MySQL; all numbers of MariaDB are larger
     AWAY = tuple(map(str, _NO_CONNECTION + _NOT_ADMITTED + _NO_WRITES))

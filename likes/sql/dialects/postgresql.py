@@ -15,8 +15,8 @@ from sqlalchemy.types import TypeEngine
 from likes.deltas import Deltas
 from likes.sql.dialects.dialect import Dialect, connect_seconds, host_and_port
 
-# Names hold no control characters, so one text a column does, joined here and split there: psycopg takes three times as
-# long to make an array, in Python, while holding up the other flush threads.
+# Names hold no control characters, so each column goes as one text, joined here and split by the server: psycopg takes
+# three times as long to make an array, in Python, while holding up the other flush threads.
 _ADD_TO_TOTALS = r"""
 INSERT INTO likes_totals AS t (counter, item, total, updated_at)
 SELECT counter, item, delta::bigint, %s
