@@ -1,4 +1,4 @@
-"""A write-behind counter: likes into Redis, exactly once into SQL.
+"""A write-behind counter: likes are added up in Redis and moved into SQL, each counted exactly once.
 
     like() ──add──▶ pending ──GETDEL, seal──▶ batch in flight ──one transaction──▶ totals, cursor, ledger
     (a client)      (Redis)                    (Redis)         (a worker)          (SQL)
@@ -14,7 +14,10 @@ A like is counted once in Redis, because every call carries its producer's seque
 batch is applied only where its shard's cursor stands just before it, in the transaction that adds it to the totals. The
 package `worker` moves the batches and says what happens on each failure.
 
-Names load on first use, so that `import likes` stays light.
+Every error is a LikesError. After RedisUnavailable, RedisRefused or InvalidInput nothing was counted; an AddFailed says
+what became of each item, and its OutcomeUnknown that some may have been counted or not.
+
+The names are loaded on first use, so that `import likes` stays light.
 """
 
 from __future__ import annotations

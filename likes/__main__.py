@@ -1,4 +1,4 @@
-"""The command: `likes`, or `python -m likes`. What may be imported from where is settled before anything else is."""
+"""The command: `likes`, or `python -m likes`. It settles where modules come from before it imports others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AsyncLikeCounter: the same for asyncio, with the calls of one event-loop turn put into one round trip."""
+"""AsyncLikeCounter: LikeCounter for asyncio. All likes of one turn of the event loop go out in one round trip."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AsyncLikeCounter(Counting[AsyncClient]):
 
     Make one for an event loop, when the application starts, and share it between all tasks of that loop: what they
     count in one turn of it goes out together. It connects when first used; a forked child makes one of its own. SQL is
-    read in a thread. `await` its `close` before the loop ends, or use it as a context manager.
+    read in a thread. `await` its `close` before the loop ends, or use it in an `async with`.
 
     Items and counters are those of LikeCounter, and each method raises what its namesake there does.
     """
@@ -37,10 +37,10 @@ class AsyncLikeCounter(Counting[AsyncClient]):
     _turns: LoopTurns | None = None
 
     async def like(self, item: str, count: int = 1, *, counter: str = DEFAULT_COUNTER) -> int:
-        """Count `count` more likes of an item: -2^31 to 2^31; fewer where it is negative.
+        """Count `count` more likes of an item: a whole number within ±2^31; a negative one counts down.
 
-        Returns the item's pending delta after it, together with what other tasks counted in the same turn. A task that
-        is cancelled while it waits takes nothing back.
+        Returns the item's pending delta after that, which includes what other tasks counted in the same turn.
+        Cancelling a task that waits here does not take its likes back.
         """
         (sent,) = await self._of_this_loop().add(by_shard.one_entry(item, count, counter, self.shards))
         return sent.part.pending(sent.position)
@@ -50,19 +50,19 @@ class AsyncLikeCounter(Counting[AsyncClient]):
         return await self.like(item, -check_count(count), counter=counter)
 
     async def add(self, deltas: Mapping[str, int], *, counter: str = DEFAULT_COUNTER) -> None:
-        """Count many: item -> count, each as in `like`."""
+        """Count many items at once: item -> count, each as in `like`."""
         await self._of_this_loop().add(by_shard.entries(deltas, counter, self.shards))
 
     async def total(self, item: str, *, counter: str = DEFAULT_COUNTER) -> int:
-        """The live total of an item: in the database, in flight and pending; 0 if nobody ever liked it."""
+        """The live total of an item: what is in the database, in flight and pending; 0 if nobody ever liked it."""
         return (await self.live([item], counter=counter))[item].total
 
     async def totals(self, items: Iterable[str], *, counter: str = DEFAULT_COUNTER) -> dict[str, int]:
-        """Item -> its live total, read together, some hundred in a few round trips."""
+        """Item -> its live total, in the order given; 500 of them are read together, in a few round trips."""
         return {item: live.total for item, live in (await self.live(items, counter=counter)).items()}
 
     async def live(self, items: Iterable[str], *, counter: str = DEFAULT_COUNTER) -> dict[str, LiveTotal]:
-        """Item -> its live total with the parts of it, each true at some moment during the call."""
+        """Item -> its live total with its parts; each was true at some moment during the call."""
         wanted = by_shard.several(items)
         reads = by_shard.members(wanted, counter, self.shards)
         reader = await asyncio.to_thread(self._open_reader)
@@ -78,7 +78,7 @@ class AsyncLikeCounter(Counting[AsyncClient]):
         return by_shard.by_item([item], counter, await self._run(steps))[item]
 
     async def close(self) -> None:
-        """Wait for what is being sent, then give up all connections but those of an engine handed in."""
+        """Wait until what is being sent is answered, then close all connections but those of an engine handed in."""
         if self._turns is not None:
             await self._turns.finish()
         if self._link is not None:

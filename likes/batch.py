@@ -20,7 +20,7 @@ _NUMBERS = re.compile(rb"-?[1-9][0-9]{0,17}(\n-?[1-9][0-9]{0,17})*")  # 18 digit
 
 
 class Place(NamedTuple):
-    """A place on a shard's chain: behind the batch with this number and nonce; 0 and "" before the first of its epoch.
+    """A place on a shard's chain: just behind the batch with this number and nonce; 0 and "" before its epoch's first.
 
     An epoch of None is nowhere: no batch follows it.
     """
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 
 class BatchId(NamedTuple):
-    """Which batch: a number alone may be given twice after Redis went back, its nonce may not."""
+    """Which batch. After Redis went back its number may be given again; its nonce never is."""
 
     shard: int
     epoch: str
@@ -40,7 +40,7 @@ class BatchId(NamedTuple):
 
     @property
     def place(self) -> Place:
-        """Where the chain of its shard stands once it is counted."""
+        """Where the cursor of its shard stands once it is counted."""
         return Place(self.epoch, self.seq, self.nonce)
 
 
@@ -76,7 +76,7 @@ class Batch:
 
     @classmethod
     def unpack(cls, payload: bytes) -> Batch:
-        """Read a sealed batch; raise ValueError for one of a later format."""
+        """Read a sealed batch; raise ValueError for one of another format."""
         version, epoch, shard, seq, nonce, previous, sealed_at, *entries = msgpack.unpackb(payload, raw=True)
         if version != FORMAT:
             raise ValueError(f"batch {seq} of shard {shard} has format {version}; this version reads {FORMAT}")
@@ -103,7 +103,7 @@ def _sort_out(
 
 
 def _all_deltas(members: list[bytes], texts: list[bytes]) -> Deltas | None:
-    """The deltas of entries of one counter that are all in order, as they nearly always are; checked together."""
+    """The deltas, checked together, if all entries are in order and of one counter, as nearly always; else None."""
     if not members or max(map(len, members)) > MAX_ITEM_BYTES:
         return None
     numbers = b"\n".join(texts)
@@ -131,7 +131,7 @@ def _one_by_one(entries: list[tuple[bytes, bytes, str | None]]) -> tuple[Deltas,
 
 
 def whole(text: bytes) -> int:
-    """The signed 64-bit number written as `text`, as INCRBY writes it."""
+    """The signed 64-bit number written as `text`, as INCRBY writes it; raise ValueError for any other text, as `+1`."""
     number = int(text)
     if not MIN_DELTA <= number <= MAX_DELTA or str(number).encode() != text:
         raise ValueError(f"not a 64-bit whole number: {printable(text, 40)}")
@@ -139,7 +139,7 @@ def whole(text: bytes) -> int:
 
 
 def printable(raw: bytes, width: int) -> str:
-    """`raw` as text that any database stores: what had to be escaped or cut ends in a checksum, to stay apart."""
+    """`raw` as text that any database stores, `width` bytes at most; if escaped or cut, a checksum ends it."""
     try:
         text = check_item(raw.decode())
     except (ValueError, InvalidInput):

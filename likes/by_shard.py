@@ -25,7 +25,7 @@ ITEMS_A_READ = 500
 
 
 def one_entry(item: str, count: int, counter: str, shards: int) -> dict[int, list[Entry]]:
-    """An entry, under its shard; raises InvalidInput."""
+    """One entry, under its shard; raises InvalidInput if anything about it is wrong."""
     encoded = encode_item(item)
     member = member_of(encoded, check_counter(counter).encode())
     return {shard_of(encoded, shards): [(member, check_count(count))]}
@@ -47,7 +47,7 @@ def entries(deltas: Mapping[str, int], counter: str, shards: int) -> dict[int, l
 
 
 def members(items: list[str], counter: str, shards: int) -> list[dict[int, list[Member]]]:
-    """The members of each shard, as many together as one read asks for; raises InvalidInput for any that is wrong."""
+    """For each read, the members of each shard; raises InvalidInput for any item that is wrong."""
     check_counter(counter)
     encoded = list(dict.fromkeys(encode_items(items)))
     reads: list[dict[int, list[Member]]] = []
@@ -66,7 +66,7 @@ def by_item(items: Iterable[str], counter: str, found: Mapping[Member, T]) -> di
 
 
 def several(items: Iterable[str]) -> list[str]:
-    """The items of which totals are asked for; raises InvalidInput for a lone item, whose letters would be taken."""
+    """The items of which totals are asked for; raises InvalidInput for a lone text, whose letters would be items."""
     if isinstance(items, str | bytes) or not isinstance(items, Iterable):
-        raise InvalidInput(f"totals are read of several items, such as a list, not of {shorten(repr(items))}")
+        raise InvalidInput(f"totals are read of several items; pass a list of them, not {shorten(repr(items))}")
     return list(items)

@@ -27,7 +27,7 @@ class Chain:
 
     @property
     def end(self) -> Place:
-        """Where the cursor stands then."""
+        """Where the cursor stands once it is counted."""
         return self.batches[-1].id.place
 
     @property
@@ -37,7 +37,7 @@ class Chain:
 
     @property
     def bytes(self) -> int:
-        """How long its batches are as they were sealed."""
+        """The size of its batches as they were sealed."""
         return sum(len(batch.payload) for batch in self.batches)
 
     @property

@@ -27,7 +27,7 @@ DATABASE_FILE = "likes.db"
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where Redis and the database are. With no URL for one, the embedded one in `data_dir` is used."""
+    """Where Redis and the database are. Without a URL, the embedded one in `data_dir`. Time-outs are in seconds."""
 
     redis: str | None
     database: str | None
@@ -80,12 +80,12 @@ class Places:
             yield Buffer(link, self.open_link, namespace, batch_items)
 
     def open_async_link(self) -> EventLoopLink:
-        """The same for asyncio."""
+        """A link to Redis for asyncio that has not been used yet."""
         url = self.redis_url()
         return EventLoopLink(pools.async_pool_at(url, self.redis_timeout), shown(url))
 
     def open_database(self, pool_size: int = 5) -> Engine:
-        """An engine for the database; the embedded one is brought to the head of its schema first."""
+        """An engine for the database; the tables of the embedded one are made or updated first."""
         from likes.sql.engine import open_engine
         from likes.sql.schema import migrate, require_head
 
@@ -99,7 +99,7 @@ class Places:
         return engine
 
     def close_database(self, engine: Engine) -> None:
-        """Give up the connections of an engine that `open_database` gave."""
+        """Close the connections of an engine that `open_database` returned."""
         engine.dispose()
 
 

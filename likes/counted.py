@@ -1,4 +1,4 @@
-"""What was counted: of a batch, of a flush, of all flushes."""
+"""What was counted: in a batch, in a flush, in all flushes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Counted(NamedTuple):
 
     @classmethod
     def whole(cls, batch: Batch) -> Counted:
-        """Every entry of `batch`."""
+        """`batch` counted, every entry of it."""
         return cls(1, len(batch.deltas), batch.delta)
 
     def __or__(self, other: Counted) -> Counted:

@@ -24,21 +24,22 @@ class LikeCounter(Counting[Client]):
     Make one for a process, when the application starts, and share it: any number of threads may use it. It connects
     when first used, and works in a forked child, too, which gets connections of its own; only an engine handed in is
     for the application to dispose of there, as SQLAlchemy says. `close` it when the application stops, or use it as a
-    context manager; nothing is lost without, as every like is in Redis when its call returns.
+    context manager; nothing is lost if you do not, as every like is in Redis when its call returns.
 
-    Everywhere an item is text of 1 to 255 bytes in UTF-8 without control characters, and a counter says which count of
-    it is meant: 1 to 64 of `A-Z a-z 0-9 _ . -`.
+    In every method an item is text of 1 to 255 bytes in UTF-8 without control characters, and `counter` says which
+    count of it is meant: 1 to 64 of `A-Z a-z 0-9 _ . -`.
     """
 
     ASYNCHRONOUS = False
     _link: BlockingLink | None = None
 
     def like(self, item: str, count: int = 1, *, counter: str = DEFAULT_COUNTER) -> int:
-        """Count `count` more likes of an item: -2^31 to 2^31; fewer where it is negative.
+        """Count `count` more likes of an item: a whole number within ±2^31; a negative one counts down.
 
-        Returns the item's pending delta after it: what Redis has counted and no worker has handed off, which is no
-        total and may be negative. Raises InvalidInput, RedisUnavailable, RedisRefused and RedisFull where nothing was
-        counted, EntryRefused where the delta would leave 64 bits, and OutcomeUnknown where Redis was lost meanwhile.
+        Returns the item's pending delta after that: what Redis has counted and no worker has handed off, which is not
+        the total and may be negative. Raises InvalidInput, RedisUnavailable, RedisRefused (RedisFull is one) and
+        EntryRefused (such as a delta that would leave 64 bits) where nothing was counted, and OutcomeUnknown where
+        nobody can tell, as Redis did not answer or was replaced.
         """
         entries = by_shard.one_entry(item, count, counter, self.shards)
         with self._producers.one() as producer:
@@ -51,10 +52,10 @@ class LikeCounter(Counting[Client]):
         return self.like(item, -check_count(count), counter=counter)
 
     def add(self, deltas: Mapping[str, int], *, counter: str = DEFAULT_COUNTER) -> None:
-        """Count many: item -> count, each as in `like`, in one round trip for some thousand items.
+        """Count many items at once: item -> count, each as in `like`; about a thousand share a round trip.
 
-        Raises InvalidInput before anything is sent; RedisUnavailable, RedisRefused or RedisFull where nothing was
-        counted; else AddFailed, or its EntryRefused or OutcomeUnknown, which say of each item what became of it.
+        Raises InvalidInput before anything is sent; RedisUnavailable or RedisRefused (RedisFull is one) where nothing
+        was counted; else AddFailed, or its EntryRefused or OutcomeUnknown, which say of each item what became of it.
         """
         entries = by_shard.entries(deltas, counter, self.shards)
         with self._producers.one() as producer:
@@ -63,18 +64,21 @@ class LikeCounter(Counting[Client]):
             raise_unless_counted(list(entries_of(parts)))
 
     def total(self, item: str, *, counter: str = DEFAULT_COUNTER) -> int:
-        """The live total of an item: in the database, in flight and pending; 0 if nobody ever liked it.
+        """The live total of an item: what is in the database, in flight and pending; 0 if nobody ever liked it.
 
         Raises InvalidInput, RedisUnavailable, RedisRefused, DatabaseUnavailable, DatabaseRefused and SchemaOutdated.
         """
         return self.live([item], counter=counter)[item].total
 
     def totals(self, items: Iterable[str], *, counter: str = DEFAULT_COUNTER) -> dict[str, int]:
-        """Item -> its live total, read together, some hundred in a few round trips. Raises what `total` does."""
+        """Item -> its live total, in the order given; 500 of them are read together, in a few round trips.
+
+        Raises what `total` does.
+        """
         return {item: live.total for item, live in self.live(items, counter=counter).items()}
 
     def live(self, items: Iterable[str], *, counter: str = DEFAULT_COUNTER) -> dict[str, LiveTotal]:
-        """Item -> its live total with the parts of it, each true at some moment during the call.
+        """Item -> its live total with its parts; each was true at some moment during the call.
 
         Raises what `total` does.
         """
@@ -94,7 +98,7 @@ class LikeCounter(Counting[Client]):
         return by_shard.by_item([item], counter, run(steps, self._open_link()))[item]
 
     def close(self) -> None:
-        """Give up all connections but those of an engine handed in; the next call opens them again."""
+        """Close all connections but those of an engine handed in; the next call opens new ones."""
         if self._link is not None:
             self._link.close()
             self._link = None

@@ -50,7 +50,7 @@ class Counting(Generic[ClientT]):
         redis_timeout: float = 5.0,
         database_timeout: float = 10.0,
     ) -> None:
-        """Nothing is connected before it is needed. Raises InvalidInput for a wrong argument.
+        """Connects to nothing yet: connections are opened when first needed. Raises InvalidInput for a wrong argument.
 
         redis_url: `redis://`, `rediss://` (TLS) or `unix://`. Or `redis`: a redis-py client or connection pool of a
             single server. It is used for its address, credentials and TLS only: connections are the counter's own,
@@ -60,7 +60,8 @@ class Counting(Generic[ClientT]):
         data_dir: the folder of the embedded Redis and SQLite, which stand in for what is not given; by default
             `$XDG_DATA_HOME/likes` or `~/.local/share/likes`.
         prefix: 1 to 64 of `A-Z a-z 0-9 _ . : -`, and `shards`: 1 to 1024; both must be those of the worker.
-        redis_timeout, database_timeout: 0.001 to 86400 seconds, for one answer of Redis and one transaction.
+        redis_timeout: 0.001 to 86400 seconds, for one answer of Redis; an unanswered like is sent again for three.
+        database_timeout: 0.001 to 86400 seconds, for one transaction.
         """
         check_one_of("redis_url", redis_url, "redis", redis)
         check_one_of("database_url", database_url, "engine", engine)
@@ -87,7 +88,10 @@ class Counting(Generic[ClientT]):
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> Self:
-        """A counter for `settings`; without them, for what `LIKES_*` and `.env` say. Raises SettingsError."""
+        """A counter as `settings` describe it; without them, as the `LIKES_*` variables and `.env` do.
+
+        Raises SettingsError for a value that is not allowed.
+        """
         from likes.config.settings import Settings
 
         if settings is None:

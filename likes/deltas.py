@@ -21,7 +21,7 @@ class Delta(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Deltas(Sequence[Delta]):
-    """Deltas as three columns of one length, which is how databases take them: a thousand objects fewer a batch."""
+    """Deltas as three columns of equal length, the form in which databases take them; it saves an object for each."""
 
     counters: Sequence[str] = ()
     items: Sequence[str] = ()
@@ -34,7 +34,7 @@ class Deltas(Sequence[Delta]):
 
     @classmethod
     def joined(cls, parts: Iterable[Deltas]) -> Deltas:
-        """All of `parts` in order of counter and item; what is in several of them once, with the sum of its deltas."""
+        """All of `parts`, by counter and item; an item that is in several is there once, with the sum of its deltas."""
         columns = [(part.counters, part.items, part.numbers) for part in parts if part]
         if not columns:
             return cls()

@@ -10,27 +10,27 @@ class LikesError(Exception):
 
 
 class InvalidInput(LikesError, ValueError):
-    """An item, a counter, a count or a setting that is refused before anything is written."""
+    """An item, a counter, a count, a setting or another argument is not allowed; nothing was sent."""
 
 
 class SettingsError(InvalidInput):
-    """A setting with a value that is not allowed."""
+    """A setting has a value that is not allowed; the message has a line for each."""
 
 
 class Unavailable(LikesError):
-    """A server that cannot be reached, or does not answer in time."""
+    """A server cannot be reached, or did not answer in time; the same call may succeed later."""
 
 
 class RedisUnavailable(Unavailable):
-    """Redis cannot be reached; nothing was written."""
+    """Redis cannot be reached, or did not answer; a `like` or `add` that raises this has counted nothing."""
 
 
 class DatabaseUnavailable(Unavailable):
-    """The SQL database cannot be reached; likes go on being accepted in Redis."""
+    """The database cannot be reached, or did not answer in time; likes need Redis alone and are still accepted."""
 
 
 class DatabaseBusy(DatabaseUnavailable):
-    """The SQL database is there, but a lock or a time-out kept it from doing this, again and again."""
+    """The database answers, but locks or time-outs kept it from doing this at every attempt."""
 
 
 class DatabaseRefused(LikesError):
@@ -38,11 +38,11 @@ class DatabaseRefused(LikesError):
 
 
 class RedisRefused(LikesError):
-    """Redis answered that it will not do this (no permission, wrong password, a replica); nothing was written."""
+    """Redis answered that it will not do this (no permission, a wrong password); nothing was counted."""
 
 
 class RedisFull(RedisRefused):
-    """Redis is at its memory limit; nothing was written. A flush makes room."""
+    """Redis is at its memory limit; nothing was counted. A flush makes room."""
 
 
 class WrongRedis(LikesError):
@@ -50,13 +50,13 @@ class WrongRedis(LikesError):
 
 
 class SchemaOutdated(LikesError):
-    """The tables are missing or older than this version; `likes migrate` brings them to head."""
+    """The tables are missing or older than this version; `likes migrate` makes or updates them."""
 
 
 class AddFailed(LikesError):
-    """Some entries of an `add` were not counted; the maps say what became of each.
+    """Not every item was counted for certain; three mappings say what became of each.
 
-    accepted: item -> count, in Redis.
+    accepted: item -> count, counted.
     refused:  item -> reason, certainly not counted.
     unknown:  item -> count, counted or not: nobody can tell.
     """
@@ -76,8 +76,10 @@ class AddFailed(LikesError):
 
 
 class EntryRefused(AddFailed):
-    """Redis refused single entries (an overflow, a key of another type); the others were counted."""
+    """Redis refused single items (an overflow, a key of another type); the others were counted."""
 
 
 class OutcomeUnknown(AddFailed):
-    """Redis was sent these likes and then lost or replaced: whether they were counted cannot be known."""
+    """Redis was sent these likes and did not answer, or was replaced before it could: nobody can tell whether they were
+    counted. Posting them again may count them twice.
+    """

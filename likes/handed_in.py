@@ -1,4 +1,4 @@
-"""What an application hands in instead of URLs: a redis-py client and an SQLAlchemy engine. Both stay as they are."""
+"""What an application hands in instead of URLs: a redis-py client and a SQLAlchemy engine. Both stay as they are."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CLUSTER = (redis.RedisCluster, redis.asyncio.RedisCluster)
 class HandedRedis:
     """The server that a client or a pool leads to. Links have connections of their own, opened as the client's are.
 
-    Only where it leads and who it is there is taken from the client: never its retries, which count a like twice.
+    Only its address, credentials and TLS are taken from the client: never its retries, which count a like twice.
     """
 
     def __init__(self, client: object, *, asynchronous: bool, timeout: float) -> None:
@@ -60,7 +60,7 @@ class HandedDatabase:
         return self._engine
 
     def close_database(self, engine: Engine) -> None:
-        """Nothing: its owner closes it."""
+        """Does nothing: its owner closes it."""
 
 
 def _pool_of(client: object, *, asynchronous: bool) -> Any:

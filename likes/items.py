@@ -43,7 +43,7 @@ def encode_item(item: object) -> bytes:
 def encode_items(items: Collection[str]) -> list[bytes]:
     """The UTF-8 bytes of each item; raise InvalidInput as `check_item` does.
 
-    They are checked all at once, which is quicker; one by one only where that finds something.
+    All are checked together, which is quicker; only if that finds something are they checked one by one, to name it.
     """
     try:
         joined = "\n".join(items)
@@ -86,10 +86,10 @@ def shard_of(item: bytes, shards: int) -> int:
 
 
 def shards_of(items: Iterable[bytes], shards: int) -> list[int]:
-    """The shard of each item, as `shard_of` has it; many are found sooner together."""
+    """The shard of each item, as `shard_of` says; quicker than one by one."""
     return [crc32(item) % shards for item in items]
 
 
 def shorten(text: str, width: int = 40) -> str:
-    """`text`, cut in the middle of a message that must stay one line."""
+    """`text`, cut to `width` characters where it is longer: a message that quotes it has to stay one line."""
     return text if len(text) <= width else text[: width - 1] + "…"

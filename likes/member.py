@@ -1,4 +1,4 @@
-"""A member: an item and its counter as one, `<counter>:<item>` in UTF-8. So Redis keys, lists and batches hold it.
+"""A member: an item and its counter as one, `<counter>:<item>` in UTF-8, as it stands in Redis's keys and batches.
 
 A counter has no colon, so the first one ends it. Plain bytes to the machine, a type of its own to the reader.
 """
@@ -38,7 +38,7 @@ def named(member: Member) -> tuple[str, str]:
 def split_all(members: Sequence[bytes]) -> tuple[str, list[str]] | None:
     """Counter and items of members, split all at once, which is quicker.
 
-    None if they are not all of one counter, not UTF-8, or one of them has a line break. Otherwise nothing is checked.
+    None if they are not all of one counter, not UTF-8, or one of them has a line break. Nothing else is checked.
     """
     try:
         names = b"\n".join(members).decode()

@@ -25,7 +25,10 @@ ATTEMPTS = 100
 
 
 class LiveTotal(NamedTuple):
-    """A live total and its parts. `exact` is False while Redis has gone back and no flush has noticed yet."""
+    """A live total and its parts; each may be negative.
+
+    exact: False while Redis has gone back and no flush has noticed it yet; `total` is the database's alone then.
+    """
 
     total: int
     database: int
@@ -35,7 +38,7 @@ class LiveTotal(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What SQL knows, in one statement: the total of each member, (epoch, seq) of each shard's cursor."""
+    """What one statement read from SQL: the total of each member, and (epoch, seq) of each shard's cursor."""
 
     totals: Mapping[Member, int]
     cursors: Mapping[int, tuple[str | None, int]]
@@ -61,7 +64,7 @@ class SeenBatches:
             return self._batches.get(batch)
 
     def put(self, batch: BatchId, deltas: Mapping[Member, int]) -> None:
-        """Remember its deltas, and forget the oldest."""
+        """Remember its deltas, and forget the oldest batch if there are too many."""
         with self._lock:
             self._batches[batch] = deltas
             if len(self._batches) > self._most:
@@ -93,7 +96,7 @@ class Reader:
                     totals.update(add_up(todo.pop(shard), now, in_flight, known.totals, known.cursors.get(shard)))
             if not todo:
                 return totals
-        raise LikesError("the live total could not be read: batches were acknowledged faster than it could be added up")
+        raise LikesError("the live total could not be read: at every attempt a batch was acknowledged meanwhile")
 
     def _fetch(self, standings: Sequence[Standing]) -> Steps[dict[int, dict[int, Mapping[Member, int]]]]:
         """The deltas in flight of each shard, by seq; a shard one of whose batches is gone is left out."""
@@ -126,7 +129,7 @@ def _none_acknowledged(then: Standing, now: Standing) -> bool:
 
 
 def look(namespace: str, epochs: dict[int, str], members: Mapping[int, Sequence[Member]]) -> Steps[dict[int, Live]]:
-    """What Redis holds of each shard now; one whose epoch was news (now in `epochs`) is left out this time."""
+    """What Redis holds of each shard now. One whose epoch is not in `epochs` is left out, and put there."""
     calls = [live(epoch_keys(namespace, shard, epochs.get(shard, "")), some) for shard, some in members.items()]
     replies: list[Live | LikesError] = yield Send(calls)
     known: dict[int, Live] = {}
@@ -157,7 +160,7 @@ def add_up(
     totals: Mapping[Member, int],
     cursor: tuple[str | None, int] | None,
 ) -> dict[Member, LiveTotal]:
-    """The live total of each member: what is in flight counts only past the cursor, which the totals were read with."""
+    """The live total of each member. In flight, only batches past the cursor count, which was read with the totals."""
     epoch, seq = cursor or (None, 0)
     if epoch != redis.standing.epoch:
         seq = 0

@@ -1,7 +1,7 @@
 """The audit: was every like that Redis accepted counted once, and is the rest of them where it should be?
 
-It reads while others write. So what moved in between is looked at again, and nothing is called wrong before it was seen
-twice.
+It reads while others write. So what moved in between is looked at again, and nothing is called wrong before it has been
+seen twice.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ShardAudit:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """All shards and their sums; `totals` and what was ever applied are over all namespaces of the database."""
+    """All shards and their sums; `totals` and `ever_applied` are over all namespaces of the database."""
 
     ok: bool
     accepted: int
@@ -121,7 +121,7 @@ def _audit_shard(buffer: Buffer, ledger: Ledger, shard: int, repair: bool) -> Sh
 
 
 def _look_until_sure(buffer: Buffer, ledger: Ledger, shard: int) -> tuple[Comparison, list[Problem]]:
-    """The comparison least disturbed, and its problems that another one found too."""
+    """The least disturbed comparison, and those of its problems that another one found too."""
     seen: Counter[tuple[str, int]] = Counter()
     best: Comparison | None = None
     epoch, members = "", list[Member]()

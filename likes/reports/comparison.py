@@ -1,4 +1,4 @@
-"""What must agree between SQL and Redis for one shard, each as a pure function that says what does not."""
+"""What must agree between SQL and Redis for one shard; each check is a pure function that says what does not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Comparison(NamedTuple):
     """One shard: its books in SQL against what Redis holds under its current epoch; all amounts are sums of deltas.
 
     in_flight: of batches that SQL does not have yet.
-    is_steady: the books can be compared with Redis; is_still: the keys can be too. Else a worker or likes came between.
+    is_steady: the books can be compared with Redis; is_still: the keys can be, too. Else a worker or likes came in.
     """
 
     shard: int
@@ -53,12 +53,12 @@ class Comparison(NamedTuple):
 
     @property
     def is_saturated(self) -> bool:
-        """A sum reached the limits of 64 bits, past which it says nothing any more."""
+        """True if a sum reached the limits of 64 bits, past which it says nothing any more."""
         sums = (self.redis.standing.accepted, self.redis.standing.sealed, self.applied)
         return any(number in (MIN_DELTA, MAX_DELTA) for number in sums)
 
     def problems(self) -> list[Problem]:
-        """All that does not agree and could be compared."""
+        """All that could be compared and does not agree."""
         if not self.is_steady:
             return []
         found = [*self._in_epochs(), *self._in_ledger(), *self._in_numbers(), *self._in_entries()]
@@ -133,7 +133,7 @@ class Comparison(NamedTuple):
 
     def _in_entries(self) -> Iterator[Problem]:
         if missing := len(self.redis.missing):
-            text = f"{missing} deltas have no entry among the pending, so no flush would find them: --repair mends that"
+            text = f"{missing} deltas have no entry among the pending, so no flush would find them: --repair adds them"
             yield Problem("entries", missing, text)
         for member in self.redis.no_numbers[:10]:
             yield Problem("number", 0, f"the delta of {member.decode(errors='backslashreplace')!r} is no number")

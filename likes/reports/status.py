@@ -18,7 +18,7 @@ INCIDENTS = 10
 
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
-    """One shard: in Redis under `epoch` (None: no likes yet), and in SQL, where `cursor_…` are None before a flush.
+    """One shard: in Redis under `epoch` (None: no likes yet), and in SQL (`cursor_…`; None before a first flush).
 
     Pending items and batches in flight of epochs left behind are counted too.
     """
@@ -37,7 +37,7 @@ class ShardStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All shards, their sums, and the newest incidents, the newest first; `dead_letters` counts unresolved ones."""
+    """All shards, their sums, and the latest incidents, newest first; `dead_letters` counts the unresolved ones."""
 
     pending_items: int
     in_flight_batches: int
