@@ -23,7 +23,7 @@ wakes up, or a repeated transaction apply it once. The lease only saves them the
 What Redis or SQL may do, and how it is noticed:
 
     Redis went back (restored, a replica that was behind)   its number is behind the cursor's, or level, other nonce:
-                                                            the epoch is retired, its keys set aside as dead letters
+                                                            the epoch is retired, what it held set aside as dead letters
     Redis was emptied or replaced                           it points at an epoch SQL does not know: adopted
     SQL went back (restored)                                a batch in flight is past cursor + 1: the cursor moves up
     a batch of a retired epoch                              set aside as dead letters
@@ -37,4 +37,5 @@ is locked and the master asked anew, with a write.
     recovery            what is done about the list above
     run, loop, rounds   the process around it: its signals, when it flushes, its leases
     schedule, trouble, housekeeping, events             what these ask, and what they say
+    assembly            all of it put together from settings
 """

@@ -34,7 +34,7 @@ class Step(NamedTuple):
 
 
 def next_step(cursor: Cursor, retired: Collection[str], view: ShardView, flushed: Collection[str] = ()) -> Step | None:
-    """The next step of flushing one shard; None when nothing is left. `flushed`: epochs whose deltas are done."""
+    """The next step of flushing one shard; None when nothing is left. `flushed`: epochs handed off already."""
     for epoch in _in_order(cursor, view):
         do = _step_for(epoch, cursor, retired, view, flushed)
         if do:

@@ -94,7 +94,7 @@ def recovered(seconds: float) -> None:
 
 
 def pruned(*, producers: int, batches: int) -> None:
-    """Old producers and rows of the ledger were forgotten."""
+    """Silent producers and old rows of the ledger were forgotten."""
     words = f"forgot {producers:,} silent producers and {batches:,} old rows of the ledger"
     _say(logging.DEBUG, "pruned", words, producers=producers, batches=batches)
 

@@ -28,7 +28,7 @@ ENTRIES_AT_ONCE = 16_000  # of all threads together: with more only memory grows
 class Flusher:
     """Flushes the shards of one namespace, several side by side.
 
-    redis_name: the Redis this database belongs to is called this.
+    redis_name: the name by which the database knows its Redis.
     on_counted: called in a flushing thread with batches of a shard that are in SQL now, and what was counted of them.
     """
 
@@ -63,7 +63,7 @@ class Flusher:
         return sorted({*range(self.shards), *self.ledger.cursors(), *self.buffer.shards_in_use()})
 
     def claim(self, shards: Collection[int]) -> dict[int, Cursor]:
-        """The cursors of all shards, those of `shards` among them. Raises WrongRedis."""
+        """The cursors of all shards; those of `shards` are made if they are missing. Raises WrongRedis."""
         cursors = self.ledger.cursors()
         self._require_own(cursors)  # before claiming any: rows under our name would stop the owner's workers
         if any(shard not in cursors for shard in shards):
@@ -121,7 +121,7 @@ class Flush:
             applied = self._ledger.apply(sealed)  # in one transaction; what does not follow its cursor is left out
             self._count_whole(applied)
             self._buffer.acknowledge([turn for turn in turns if turn.sealed in applied])  # harmless when repeated
-            shards = self._ready(shards, partial(ShardFlush.go_on, applied=applied))  # by the rules, what was left out
+            shards = self._ready(shards, partial(ShardFlush.go_on, applied=applied))  # what was left out, by the rules
             if len(applied) < len(sealed) and len(shards) > 1:
                 for shard in shards:  # so that what keeps one back costs the others nothing more
                     self._flush([shard])

@@ -1,4 +1,4 @@
-"""What piles up and is worth nothing after a while: silent producers in Redis, old rows of the ledger in SQL."""
+"""What piles up and loses its use after a while: silent producers in Redis, old rows of the ledger in SQL."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from likes.sql.retention import prune_ledger
 from worker import events
 
 EVERY_SECONDS = 600.0
-LEDGER_SECONDS = 5.0  # for deleting at a time
+LEDGER_SECONDS = 5.0  # how long deleting may take at a time
 
 
 class Housekeeping:
-    """Prunes now and then. `retention_days`: how long rows of the ledger are kept."""
+    """Prunes every ten minutes at most. `retention_days`: how long rows of the ledger are kept."""
 
     def __init__(
         self, buffer: Buffer, ledger: Ledger, retention_days: float, *, clock: Callable[[], float] = time.monotonic

@@ -18,7 +18,7 @@ class Loop:
     """Flushes until it is stopped.
 
     flush_at_items: flush early when so many items are pending; 0 for never.
-    again_after: seconds until shards that another worker was flushing are looked after.
+    again_after: seconds until shards that another worker was flushing are looked at again.
     revive: called before a flush is tried again.
     """
 
@@ -43,7 +43,7 @@ class Loop:
     def run(self) -> None:
         """Flush whenever it is due, until `stop`; then once more, everything.
 
-        Raises SchemaOutdated and WrongRedis, which waiting does not mend, and whatever fails the last flush.
+        Raises SchemaOutdated and WrongRedis, which waiting does not cure, and whatever fails the last flush.
         """
         with ticking(self._schedule.interval, self._tick):
             while not self._stopping:

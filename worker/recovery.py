@@ -28,7 +28,7 @@ class Recovery:
         self.ledger = ledger
 
     def settle(self, batch: Batch) -> tuple[Verdict, Counted]:
-        """Do what the rules say with a batch; the verdict, and what was counted."""
+        """Do what the rules say with a batch; returns the verdict, and what was counted."""
         return self.ledger.locked(batch.id.shard, lambda shard: self._settle(shard, batch))
 
     def _settle(self, shard: LockedShard, batch: Batch) -> tuple[Verdict, Counted]:
@@ -111,7 +111,7 @@ class Recovery:
         failed_over = server.replid_before in {cursor.replid for cursor in lost_memory}
         kind = Kind.REDIS_FAILED_OVER if failed_over else Kind.REDIS_RESTARTED
         what = "a replica was promoted" if failed_over else "Redis was restarted or replaced"
-        detail = f"{what}: increments it had not copied or written to disk are lost without a trace"
+        detail = f"{what}: increments it had not copied or written to disk may be lost"
         since = min(cursor.updated_at for cursor in lost_memory)
         self.ledger.note_server(shards, server.run_id, server.replid, incident=(kind, detail), since=since)
 
@@ -128,7 +128,7 @@ def _adopt(shard: LockedShard, redis: Standing) -> None:
     had_another = bool(shard.cursor.epoch)
     shard.adopt(redis.epoch)
     if had_another or redis.seq:
-        detail = "Redis was emptied or replaced" if had_another else "Redis has a history this database does not"
+        detail = "Redis was emptied or replaced" if had_another else "Redis has a history this database does not know"
         shard.record(Kind.REDIS_REPLACED, detail, redis.epoch)
 
 

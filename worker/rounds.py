@@ -19,7 +19,7 @@ from worker.housekeeping import Housekeeping
 
 
 class Rounds:
-    """Flushes with leases. Not for several threads."""
+    """Flushes under leases. For one thread."""
 
     def __init__(self, flusher: Flusher, leases: Leases, housekeeping: Housekeeping) -> None:
         flusher.on_counted = self._on_counted
@@ -36,7 +36,7 @@ class Rounds:
         return self._backlog.items() if self._backlog else 0
 
     def flush(self) -> bool:
-        """Flush the shards that are free; True if others were not. Raises SchemaOutdated, and as `Flusher.flush`."""
+        """Flush the shards that are free; True if some were not. Raises SchemaOutdated, and as `Flusher.flush`."""
         self._prepare()
         shards = self._leases.take(self._shards)
         try:
@@ -48,7 +48,7 @@ class Rounds:
         return len(shards) < len(self._shards)
 
     def flush_everything(self) -> None:
-        """Flush all shards, whoever is flushing them."""
+        """Flush all shards, whoever else is flushing them."""
         self._prepare()
         self._flush(self._shards)
 

@@ -1,4 +1,4 @@
-"""When to flush: on the interval, again soon after a failure, and whenever the last flush is too long ago.
+"""When to flush: on the interval, again soon after a failure, and whenever the last flush was too long ago.
 
 APScheduler ticks by the wall clock, from a thread of its own. A tick only says that a flush is due, so it cannot hang,
 pile up or run beside another flush. All else goes by the monotonic clock, which nobody sets: when the wall clock is set
@@ -17,7 +17,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 JITTER = 0.1  # a tick comes up to this part of the interval early, so that several workers do not tick together
-SLACK = 0.1
+SLACK = 0.1  # a flush is due without a tick, too, once it is late by this part of the interval and a second
 SLACK_SECONDS = 1.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 

@@ -69,7 +69,7 @@ class ShardFlush:
             if self._view.epochs.keys() == {turn.epoch}:
                 return False  # the ordinary end: one epoch, its pending deltas handed off
         elif turn.sealed is not None:
-            self._settle(turn.sealed.batches)  # now, while they are at hand: Redis may have forgotten them
+            self._settle(turn.sealed.batches)  # now, while they are at hand: Redis may have lost them
         self._look_closer()
         return self._put_right()
 

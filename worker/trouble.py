@@ -9,7 +9,7 @@ from worker import events
 
 
 class Trouble:
-    """Knows what was told already."""
+    """Remembers what was told already."""
 
     def __init__(self) -> None:
         self._told: object = None
@@ -31,7 +31,7 @@ class Trouble:
 
 
 def _kind(error: Exception) -> object:
-    for away in (RedisUnavailable, DatabaseUnavailable):  # refused today, timed out tomorrow: the same trouble
+    for away in (RedisUnavailable, DatabaseUnavailable):  # refused or timed out: the same trouble
         if isinstance(error, away):
             return away
     return str(error) if isinstance(error, LikesError) else type(error)
