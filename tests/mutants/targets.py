@@ -48,7 +48,7 @@ TARGETS: Sequence[Target] = (
     Target("likes/chain.py", (TOGETHER, LEDGER, SEVERAL_SHARDS)),
     Target("likes/sql/cursors.py", (CURSORS, RULES)),
     Target("likes/sql/moves.py", (TOGETHER, LEDGER)),
-    Target("likes/sql/ledger.py", (TOGETHER, LEDGER, RULES, SEVERAL_SHARDS)),
+    Target("likes/sql/ledger.py", (TOGETHER, LEDGER, RULES, SEVERAL_SHARDS, CHANGING_SERVERS)),
     Target("likes/sql/rows.py", (LEDGER, TOGETHER, RULES)),
     Target("likes/sql/locked_shard.py", (LEDGER, RULES, STRANGERS)),
     Target("likes/posting/adder.py", (ADDER, COUNTING, RESENDS)),
