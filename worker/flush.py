@@ -6,6 +6,7 @@ What is not in order is put right first, shard by shard (`shard_flush`), by the 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -107,13 +108,18 @@ class Flush:
         return self.counted
 
     def _flush_group(self, shards: Sequence[ShardFlush]) -> None:
+        groups = deque([self._ready(shards, ShardFlush.begin)])
         try:
-            self._flush(self._ready(shards, ShardFlush.begin))
+            while groups:
+                left = self._flush(groups.popleft())
+                groups += [[shard] for shard in left]  # so that what keeps one back costs the others nothing more
         except Exception as error:  # noqa: BLE001 (told by `run`, once the other groups are done)
             self._fail(error)
 
-    def _flush(self, shards: Sequence[ShardFlush]) -> None:
-        """Move what is pending in these shards into SQL, exactly once."""
+    def _flush(self, shards: Sequence[ShardFlush]) -> Sequence[ShardFlush]:
+        """Move what is pending in these shards into SQL, exactly once; returns those with more to hand off, once a row
+        was not as expected.
+        """
         while shards:
             turns = [shard.turn for shard in shards]
             sealed = self._buffer.hand_off(turns)  # a row of batches of each is in flight
@@ -122,10 +128,9 @@ class Flush:
             self._count_whole(applied)
             self._buffer.acknowledge([turn for turn in turns if turn.sealed in applied])  # harmless when repeated
             shards = self._ready(shards, partial(ShardFlush.go_on, applied=applied))  # what was left out, by the rules
-            if len(applied) < len(sealed) and len(shards) > 1:
-                for shard in shards:  # so that what keeps one back costs the others nothing more
-                    self._flush([shard])
-                return
+            if len(applied) < len(sealed):
+                break
+        return shards
 
     def _ready(self, shards: Iterable[ShardFlush], look: Callable[[ShardFlush], bool]) -> list[ShardFlush]:
         """Those of `shards` that have something to hand off, once they are in order."""

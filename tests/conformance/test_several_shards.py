@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from likes.buffer.calls import Call
-from likes.buffer.scripts import ACKNOWLEDGE
+from likes.buffer.scripts import ACKNOWLEDGE, HAND_OFF
 from likes.deltas import MAX_DELTA
 from likes.errors import DatabaseBusy, DatabaseUnavailable, LikesError, RedisRefused, RedisUnavailable
 from likes.items import shard_of
@@ -40,10 +40,13 @@ def rig(valkey_url: str, engine: Engine, request: pytest.FixtureRequest) -> Iter
 
 
 def test_one_transaction_of_each_thread_applies_some_batches_of_its_shards(rig: Rig) -> None:
-    first_batches = [row for row in rig.ledger() if row.seq <= IN_A_ROW]
-    assert [row.shard for row in first_batches].count(0) == IN_A_ROW
-    assert {row.shard for row in first_batches} == set(range(SHARDS))
-    assert len({row.applied_at for row in first_batches}) == rig.worker.threads
+    first = [batch for batch in rig.ledger() if batch.seq <= IN_A_ROW]
+    assert [batch.shard for batch in first].count(0) == IN_A_ROW
+    assert {batch.shard for batch in first} == set(range(SHARDS))
+    assert len({batch.applied_at for batch in first}) == rig.worker.threads
+    second = [batch for batch in rig.ledger() if IN_A_ROW < batch.seq <= 2 * IN_A_ROW]
+    assert {batch.shard for batch in second} == {0, 1}  # of one thread; nothing more was pending in the last shard
+    assert len({batch.applied_at for batch in second}) == 1
 
 
 def full(rig: Rig) -> None:
@@ -128,6 +131,32 @@ def test_an_error_in_the_program_is_not_hidden(rig: Rig, monkeypatch: pytest.Mon
     monkeypatch.undo()
     rig.flush()
     assert rig.totals() == dict.fromkeys(ITEMS, 2)
+
+
+def test_an_error_in_the_program_stops_no_other_group(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.flush.ENTRIES_AT_ONCE", 1)  # each shard is a group
+    apply = rig.worker.ledger.apply
+    monkeypatch.setattr(rig.worker.ledger, "apply", lambda chains: 1 / 0 if chains[0].shard == 0 else apply(chains))
+    rig.likes.add(EACH_ONCE)
+    with pytest.raises(ZeroDivisionError):
+        rig.flush()
+    of_shard_0 = [item for item in ITEMS if shard_of(item.encode(), SHARDS) == 0]
+    assert rig.totals() == {item: 1 if item in of_shard_0 else 2 for item in ITEMS}
+
+
+def test_of_several_errors_a_server_that_is_away_is_told(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is what the worker waits for, and what exit code 5 means."""
+    link = rig.worker.buffer.link
+    send = link.send
+    errors = {0: RedisRefused("no"), 1: RedisUnavailable("away"), 2: RedisRefused("no")}
+
+    def fail(calls: Sequence[Call[Any]]) -> list[Any]:
+        return [errors[call.shard] for call in calls] if calls[-1].script is HAND_OFF else send(calls)
+
+    monkeypatch.setattr(link, "send", fail)
+    rig.likes.add(EACH_ONCE)
+    with pytest.raises(RedisUnavailable):
+        rig.flush()
 
 
 def test_after_redis_is_gone_no_shard_asks_a_server_again(rig: Rig) -> None:
