@@ -159,6 +159,22 @@ def test_of_several_errors_a_server_that_is_away_is_told(rig: Rig, monkeypatch: 
         rig.flush()
 
 
+def test_once_a_server_is_away_nothing_more_is_handed_off(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = rig.worker.buffer.link
+    send = link.send
+
+    def fail(calls: Sequence[Call[Any]]) -> list[Any]:
+        away = RedisUnavailable("away")
+        return [away if call.shard == 1 and call.script is HAND_OFF else send([call])[0] for call in calls]
+
+    before = rig.cursor(0).seq
+    monkeypatch.setattr(link, "send", fail)
+    rig.likes.add(EACH_ONCE)
+    with pytest.raises(RedisUnavailable):
+        rig.flush()
+    assert rig.cursor(0).seq == before + IN_A_ROW  # of the thread that has shard 1, too; more is pending
+
+
 def test_after_redis_is_gone_no_shard_asks_a_server_again(rig: Rig) -> None:
     """Else each would wait for a time-out of its own."""
     asked: list[str] = []
