@@ -110,7 +110,7 @@ class Flush:
     def _flush_group(self, shards: Sequence[ShardFlush]) -> None:
         groups = deque([self._ready(shards, ShardFlush.begin)])
         try:
-            while groups:
+            while groups and not self._stopped.is_set():
                 left = self._flush(groups.popleft())
                 groups += [[shard] for shard in left]  # so that what keeps one back costs the others nothing more
         except Exception as error:  # noqa: BLE001 (told by `run`, once the other groups are done)
@@ -120,7 +120,7 @@ class Flush:
         """Move what is pending in these shards into SQL, exactly once; returns those with more to hand off, once a row
         was not as expected.
         """
-        while shards:
+        while shards and not self._stopped.is_set():
             turns = [shard.turn for shard in shards]
             sealed = self._buffer.hand_off(turns)  # a row of batches of each is in flight
             # A wait until replicas or the disk have what was sealed belongs here.
