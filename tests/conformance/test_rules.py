@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete
 
+from likes.batch import BatchId
 from likes.errors import WrongRedis
 from likes.sql.engine import writing
 from likes.sql.tables import metadata
@@ -147,6 +148,14 @@ def test_an_epoch_left_behind_is_dropped_and_its_sums_are_kept(rig: Rig) -> None
     assert not [key for key in rig.redis.scan_iter() if old.encode() in key]
     retired = rig.retired()[old]
     assert (retired.seq, retired.applied_delta, retired.accepted, retired.sealed) == (2, 21, 11, 11)
+
+
+def test_a_batch_that_is_no_longer_in_flight_is_not_given_up(rig: Rig) -> None:
+    """Another worker acknowledged it, and its row of the ledger was pruned since."""
+    rig.likes.like("a", 5)
+    rig.flush()
+    rig.worker.recovery.give_up_missing(BatchId(0, rig.epoch(), 1, "pruned"))
+    assert_nothing_happened(rig)
 
 
 def test_the_sums_of_an_epoch_are_kept_before_its_keys_are_dropped(rig: Rig) -> None:
