@@ -160,14 +160,19 @@ class Flush:
         size = max(1, min(most, ceil(len(shards) / threads)))
         return [shards[first : first + size] for first in range(0, len(shards), size)]
 
-    def _count_whole(self, chains: Iterable[Chain]) -> None:
+    def _count_whole(self, chains: Sequence[Chain]) -> None:
+        self._add_up([chain.counted for chain in chains])
         for chain in chains:
-            self._count(chain.batches, chain.counted)
+            self._flusher.on_counted(chain.batches, chain.counted)
 
     def _count(self, batches: Sequence[Batch], counted: Counted) -> None:
-        with self._counting:
-            self.counted |= counted
+        self._add_up([counted])
         self._flusher.on_counted(batches, counted)
+
+    def _add_up(self, counted: Iterable[Counted]) -> None:
+        with self._counting:
+            for each in counted:
+                self.counted |= each
 
     def _fail(self, error: Exception) -> None:
         self._errors.append(error)

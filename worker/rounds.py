@@ -76,7 +76,8 @@ class Rounds:
     def _on_counted(self, batches: Sequence[Batch], counted: Counted) -> None:
         if counted.dead_letters:
             events.dead_letters(batches[-1].id, counted.dead_letters)
-        self._leases.keep()
+        with suppress(LikesError):  # they only save work
+            self._leases.keep()
 
     def _tell_incidents(self) -> None:
         for incident in incidents_after(self._ledger.engine, self._ledger.namespace, self._told_incident):

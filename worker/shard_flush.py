@@ -60,16 +60,17 @@ class ShardFlush:
     def go_on(self, applied: Collection[Chain]) -> bool:
         """The same after a turn, whose row is among those `applied` if it was counted."""
         turn = self.turn
+        sealed, turn.sealed = turn.sealed, None  # not to be kept until the flush is over
         if turn.error is not None and not isinstance(turn.error, Overtaken):
             raise turn.error
-        if turn.error is None and (turn.sealed is None or turn.sealed in applied):
+        is_as_expected = turn.error is None and (sealed is None or sealed in applied)
+        # What was left out is settled now, while it is in memory: Redis may have lost it.
+        if is_as_expected or (sealed is not None and self._settle(sealed.batches)):
             if not turn.is_over:
                 return True
             self._done.add(turn.epoch)
-            if self._view.epochs.keys() == {turn.epoch}:
+            if is_as_expected and self._view.epochs.keys() == {turn.epoch}:
                 return False  # the ordinary end: one epoch, its pending deltas handed off
-        elif turn.sealed is not None:
-            self._settle(turn.sealed.batches)  # now, while they are at hand: Redis may have lost them
         self._look_closer()
         return self._put_right()
 
@@ -82,7 +83,7 @@ class ShardFlush:
             step = next_step(self._cursor, self._retired, self._view, self._done)
             if step is None:
                 return False
-            if step.do is Do.HAND_OFF and step.epoch == self._cursor.epoch:
+            if step.do is Do.HAND_OFF:
                 self.turn = Turn(self._view.epochs[step.epoch], started=self._started)
                 return True
             self._take(step)
@@ -97,8 +98,6 @@ class ShardFlush:
     def _take(self, step: Step) -> None:
         shard, epoch = self._cursor.shard, step.epoch
         match step.do:
-            case Do.HAND_OFF:
-                self._drain(self._view.epochs[epoch])
             case Do.SETTLE:
                 self._settle_in_flight(self._view.epochs[epoch])
             case Do.RETIRE:
@@ -109,21 +108,6 @@ class ShardFlush:
                 self._recovery.adopt(self._cursor, epoch)
             case Do.DROP:
                 self._recovery.drop(shard, epoch)
-
-    def _drain(self, left_behind: Standing) -> None:
-        """Hand off what is pending under an epoch that was given up: the rules set it aside."""
-        turn = Turn(left_behind, started=self._started)
-        while not self._stopped.is_set():
-            self._buffer.hand_off([turn])
-            if isinstance(turn.error, Overtaken):
-                return
-            if turn.error is not None:
-                raise turn.error
-            if turn.sealed is not None and not self._settle(turn.sealed.batches):
-                return
-            if turn.is_over:
-                self._done.add(turn.epoch)
-                return
 
     def _settle(self, batches: Sequence[Batch]) -> bool:
         """Settle batches one after the other; False if one has to wait, and those behind it with it."""

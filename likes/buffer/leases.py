@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from math import ceil
 from threading import Lock
 from typing import NamedTuple
@@ -35,17 +35,18 @@ def read_leases(buffer: Buffer, shards: Collection[int]) -> dict[int, Lease]:
 class Leases:
     """The leases of one worker. `seconds`: how long one lasts unless it is kept."""
 
-    def __init__(self, buffer: Buffer, seconds: float) -> None:
+    def __init__(self, buffer: Buffer, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.token = secrets.token_hex(8)
         self._buffer = buffer
         self._seconds = seconds
         self._held: set[int] = set()
+        self._clock = clock
         self._kept_at = 0.0
         self._lock = Lock()
 
     def take(self, shards: Collection[int]) -> list[int]:
         """Those of `shards` that no other worker is flushing; they are ours now."""
-        self._kept_at = time.monotonic()
+        self._kept_at = self._clock()
         granted = self._ask(shards, self._seconds)
         self._held.update(granted)
         return granted
@@ -53,9 +54,9 @@ class Leases:
     def keep(self) -> None:
         """Renew the leases, once a third of their time has passed."""
         with self._lock:
-            if time.monotonic() - self._kept_at < self._seconds / 3:
+            if self._clock() - self._kept_at < self._seconds / 3:
                 return
-            self._kept_at = time.monotonic()
+            self._kept_at = self._clock()
         self._ask(sorted(self._held), self._seconds)
 
     def give_back(self) -> None:

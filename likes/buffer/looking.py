@@ -39,4 +39,8 @@ def _view(link: Link, namespace: str, shard: int, expected: str | None, replies:
     under = {expected: replies[2:]} if expected else {}
     keys = {epoch: epoch_keys(namespace, shard, epoch) for epoch in epochs}
     under |= {epoch: ask(link, reads(keys[epoch])) for epoch in epochs if epoch != expected}
-    return ShardView(shard, current, {epoch: read_standing(keys[epoch], current, *under[epoch]) for epoch in epochs})
+    try:
+        standings = {epoch: read_standing(keys[epoch], current, *under[epoch]) for epoch in epochs}
+    except (LikesError, ValueError) as damaged:
+        return ShardView(shard, "", {}, LikesError(f"shard {shard}: {damaged}"))
+    return ShardView(shard, current, standings)

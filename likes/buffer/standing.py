@@ -27,7 +27,7 @@ class Standing:
     current: str
     seq: int = 0
     nonce: str = ""
-    acked: int = 0
+    acked: int | None = 0
     accepted: int = 0
     sealed: int = 0
     pending_since: int | None = None
@@ -62,15 +62,30 @@ def read_standing(keys: EpochKeys, current: str, fields: list[Any], pending: int
         shard=keys.shard,
         epoch=keys.epoch,
         current=current,
-        seq=int(seq or 0),
+        seq=_seq(keys, seq),
         nonce=(nonce or b"").decode(),
-        acked=int(acked or 0),
-        accepted=int(accepted or 0),
-        sealed=int(sealed or 0),
-        pending_since=int(since) if since and pending else None,
+        acked=_number(acked),
+        accepted=_number(accepted) or 0,
+        sealed=_number(sealed) or 0,
+        pending_since=_number(since) if since and pending else None,
         pending=pending,
         in_flight=tuple(_read_id(keys, entry) for entry in in_flight),
     )
+
+
+def _seq(keys: EpochKeys, text: bytes | None) -> int:
+    seq = _number(text)
+    if seq is None:
+        raise LikesError(f"the field seq of the hash {keys.state.decode()} is no number: {text!r}")
+    return seq
+
+
+def _number(text: bytes | None) -> int | None:
+    """A number that scripts keep, 0 where there is none yet; None where somebody else wrote something else."""
+    try:
+        return int(text or 0)
+    except ValueError:
+        return None
 
 
 def _read_id(keys: EpochKeys, entry: bytes) -> BatchId:

@@ -125,6 +125,8 @@ class Reader:
 
 
 def _none_acknowledged(then: Standing, now: Standing) -> bool:
+    if now.acked is None:
+        raise LikesError(f"live totals of shard {now.shard} cannot be read: its count of acknowledgements is no number")
     return (then.epoch, then.acked) == (now.epoch, now.acked)
 
 

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, update
 
-from likes.batch import BatchId
+from likes.batch import Batch, BatchId
+from likes.deltas import MAX_DELTA
 from likes.errors import WrongRedis
 from likes.sql.engine import writing
-from likes.sql.tables import metadata
+from likes.sql.tables import metadata, totals
 from tests.rig import Rig
 from tests.seams import TappedLink, tap_statements
 from tests.stepping import SteppedWorker
@@ -43,6 +44,76 @@ def assert_nothing_happened(rig: Rig) -> None:
 
 
 # Nothing went wrong.
+
+
+def test_an_ordinary_flush_asks_each_server_no_more_than_it_has_to(rig: Rig) -> None:
+    rig.likes.like("a")
+    rig.flush()
+    rig.likes.add({f"item {n}": 1 for n in range(5)})
+    rig.batch_items = 1  # four in a row, then one
+    made: list[str] = []
+    with SteppedWorker(rig) as worker:
+        while worker.at is not None:
+            made.append(worker.at)
+            worker.step()
+    assert made == [
+        *("transaction", "GET SMEMBERS HMGET LLEN LRANGE", "INFO", "LRANGE"),
+        *("hand_off", "hand_off", "hand_off", "hand_off", "transaction", "acknowledge"),
+        *("hand_off", "transaction", "acknowledge"),
+    ]
+
+
+def test_a_flush_ends_with_what_was_pending_at_its_start_whatever_comes_meanwhile(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where each batch is left to the rules, as the database refuses an entry of it."""
+    settle = rig.worker.recovery.settle
+
+    def settle_while_likes_come(batch: Batch) -> Any:
+        rig.likes.like("full")
+        return settle(batch)
+
+    rig.likes.like("full", 1)
+    rig.flush()
+    with writing(rig.engine) as connection:
+        connection.execute(update(totals).values(total=MAX_DELTA))
+    rig.likes.add({"full": 1, "a": 1})
+    monkeypatch.setattr(rig.worker.recovery, "settle", settle_while_likes_come)
+    flushed = rig.flush()
+    assert (flushed.batches, flushed.items, flushed.dead_letters) == (1, 1, 1)
+    assert rig.likes.pending("full") == 1
+
+
+def test_batches_in_flight_wait_for_the_older_ones(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listed out of their order, as none of ours does."""
+    monkeypatch.setattr("worker.shard_flush.STEPS", 3)
+    rig.flush()
+    rig.likes.add({"a": 1, "b": 1})
+    rig.batch_items = 1
+    with SteppedWorker(rig) as dying:
+        dying.go_until("hand_off").step()
+        dying.step()  # the other one
+    older, later = rig.redis.lrange(rig.key("in_flight"), 0, -1)
+    rig.redis.lset(rig.key("in_flight"), 0, later)
+    rig.redis.lset(rig.key("in_flight"), 1, older)
+    rig.flush()
+    assert rig.totals() == {}
+    assert rig.redis.lrange(rig.key("in_flight"), 0, -1) == [later, older]
+    rig.redis.lset(rig.key("in_flight"), 0, older)
+    rig.redis.lset(rig.key("in_flight"), 1, later)
+    rig.flush()
+    assert rig.totals() == {"a": 1, "b": 1}
+    assert_nothing_happened(rig)
+
+
+@pytest.mark.parametrize("field", ["accepted", "sealed", "acked", "pending_since"])
+def test_a_damaged_sum_stops_no_flush(rig: Rig, field: str) -> None:
+    rig.likes.like("a")
+    rig.flush()
+    rig.likes.like("a")
+    rig.redis.hset(rig.key("state"), field, "1.5e3")
+    rig.flush()
+    assert rig.totals() == {"a": 2}
 
 
 def test_the_first_flush_adopts_the_epoch_in_silence(rig: Rig) -> None:

@@ -17,6 +17,8 @@ from likes.sql.tables import dead_letters, metadata
 from tests.rig import Rig
 from tests.stepping import SteppedWorker
 from tests.waiting import wait_until
+from worker.housekeeping import Housekeeping
+from worker.rounds import Rounds
 
 
 @pytest.fixture
@@ -94,6 +96,22 @@ def test_what_waits_behind_a_batch_in_flight_is_as_old_as_it_was(rig: Rig) -> No
     now = status(rig)
     assert (now.pending_items, now.in_flight_batches) == (1, 1)
     assert (now.oldest_pending_seconds or 0) > 0.2
+
+
+def test_a_worker_keeps_its_leases_while_it_counts(rig: Rig) -> None:
+    now = 0.0
+    leases = Leases(rig.worker.buffer, 30, clock=lambda: now)
+    Rounds(rig.worker, leases, Housekeeping(rig.worker.buffer, rig.worker.ledger, retention_days=30))
+    leases.take([0])
+    rig.redis.pexpire("{likes:0}:lease", 1000)
+    rig.likes.add(dict.fromkeys(["a", "b", "c", "d"], 1))
+    now = 9.0
+    rig.flush()
+    assert rig.redis.pttl("{likes:0}:lease") <= 1000
+    rig.likes.add(dict.fromkeys(["a", "b", "c", "d"], 1))
+    now = 11.0
+    rig.flush()
+    assert rig.redis.pttl("{likes:0}:lease") > 1000
 
 
 def test_leases_show_who_flushes(rig: Rig) -> None:
