@@ -153,8 +153,3 @@ def printable(raw: bytes, width: int) -> str:
 def from_milliseconds(ms: int) -> datetime:
     """A moment in UTC, from milliseconds since 1970 as Redis keeps them."""
     return datetime.fromtimestamp(ms / 1000, UTC)
-
-
-def to_milliseconds(moment: datetime) -> int:
-    """Milliseconds since 1970, as Redis keeps them."""
-    return int(moment.timestamp() * 1000)

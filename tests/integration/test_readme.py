@@ -93,7 +93,7 @@ def test_the_commands_print_what_the_readme_says(
 
 
 def test_the_python_runs(environment: dict[str, str], tmp_path: Path) -> None:
-    program = block(README, "python", "OutcomeUnknown")
+    program = block(README, "python", "AddFailed")
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )
