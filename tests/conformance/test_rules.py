@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import msgpack
 import pytest
 from sqlalchemy import Engine, delete, update
 
@@ -227,6 +228,17 @@ def test_a_batch_that_is_no_longer_in_flight_is_not_given_up(rig: Rig) -> None:
     rig.flush()
     rig.worker.recovery.give_up_missing(BatchId(0, rig.epoch(), 1, "pruned"))
     assert_nothing_happened(rig)
+
+
+def test_content_that_is_not_of_the_batch_in_flight_is_not_counted(rig: Rig) -> None:
+    rig.likes.like("a", 5)
+    die_after_hand_off(rig)
+    sealed = msgpack.unpackb(rig.redis.get(rig.key("batch:1")), raw=True)
+    sealed[4] = b"of another batch"  # its nonce
+    rig.redis.set(rig.key("batch:1"), msgpack.packb(sealed))
+    rig.flush()
+    assert rig.totals() == {}
+    assert rig.kinds() == ["batch_missing"]
 
 
 def test_the_sums_of_an_epoch_are_kept_before_its_keys_are_dropped(rig: Rig) -> None:
