@@ -10,9 +10,9 @@ import msgpack
 import pytest
 from sqlalchemy import Engine, delete, update
 
-from likes.batch import Batch, BatchId
+from likes.batch import FORMAT, Batch, BatchId
 from likes.deltas import MAX_DELTA
-from likes.errors import WrongRedis
+from likes.errors import LikesError, WrongRedis
 from likes.sql.engine import writing
 from likes.sql.tables import metadata, totals
 from tests.rig import Rig
@@ -239,6 +239,20 @@ def test_content_that_is_not_of_the_batch_in_flight_is_not_counted(rig: Rig) -> 
     rig.flush()
     assert rig.totals() == {}
     assert rig.kinds() == ["batch_missing"]
+
+
+def test_a_batch_of_a_later_version_is_named_and_left_untouched(rig: Rig) -> None:
+    rig.likes.like("a", 5)
+    die_after_hand_off(rig)
+    sealed = msgpack.unpackb(rig.redis.get(rig.key("batch:1")), raw=True)
+    rig.redis.set(rig.key("batch:1"), msgpack.packb([FORMAT + 1, *sealed[1:]]))
+    before = rig.copy_redis()
+    with pytest.raises(LikesError, match=r"batch:1 cannot be read: .* upgrade this worker"):
+        rig.flush()
+    assert rig.copy_redis() == before
+    rig.redis.set(rig.key("batch:1"), msgpack.packb(sealed))
+    rig.flush()
+    assert rig.totals() == {"a": 5}
 
 
 def test_the_sums_of_an_epoch_are_kept_before_its_keys_are_dropped(rig: Rig) -> None:

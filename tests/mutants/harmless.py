@@ -48,6 +48,12 @@ HARMLESS: Sequence[Harmless] = (
         "A millisecond more or less of an hour.",
     ),
     Harmless(
+        "likes/buffer/links/exchange.py",
+        "request = self._held_back or packed(call.words)",
+        "request = packed(call.words)",
+        "It is packed once more, which only takes time.",
+    ),
+    Harmless(
         "likes/live/reading.py",
         "return (then.epoch, then.acked) == (now.epoch, now.acked)",
         "return (then.acked,) == (now.acked,)",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tests.mutants.target import Target
 
 BUFFER = "tests/conformance/test_buffer.py"
+HANDED_IN = "tests/conformance/test_handed_in_redis.py"
 LINK = "tests/conformance/test_link.py"
 CURSORS = "tests/conformance/test_cursors.py"
 LEDGER = "tests/conformance/test_ledger.py"
@@ -43,8 +44,8 @@ TARGETS: Sequence[Target] = (
     Target("likes/buffer/lua/prune_producers.lua", (BUFFER, HOUSEKEEPING)),
     Target("likes/buffer/lua/repair.lua", (BUFFER, AUDIT)),
     Target("likes/buffer/turn.py", (TURN, SEVERAL_SHARDS, TWO_WORKERS, RULES)),
-    Target("likes/buffer/buffer.py", (SEVERAL_SHARDS, RULES, TWO_WORKERS)),
-    Target("likes/buffer/links/*.py", (EXCHANGE, WINDOW, REFUSALS, LINK, BUFFER, RESENDS)),
+    Target("likes/buffer/buffer.py", (RULES, SEVERAL_SHARDS, TWO_WORKERS)),
+    Target("likes/buffer/links/*.py", (EXCHANGE, WINDOW, REFUSALS, LINK, HANDED_IN, BUFFER, RESENDS)),
     Target("likes/chain.py", (TOGETHER, LEDGER, SEVERAL_SHARDS)),
     Target("likes/sql/cursors.py", (CURSORS, RULES)),
     Target("likes/sql/moves.py", (TOGETHER, LEDGER)),

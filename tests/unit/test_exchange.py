@@ -177,3 +177,18 @@ def test_without_a_connection_nothing_was_done(error: redis_errors.RedisError, k
     assert [type(reply) for reply in exchange.replies()] == [kind, kind]
     assert not isinstance(exchange.replies()[0], Unanswered)
     assert issubclass(kind, RedisUnavailable | RedisRefused)
+
+
+def test_every_call_whose_script_was_missing_is_sent_again_however_late_it_was_written() -> None:
+    """Hand-offs wait for one another, so the second is not written yet when the first turns out to lack its script."""
+    calls = [script_call(HAND_OFF, "a"), script_call(HAND_OFF, "b")]
+    exchange = Exchange(calls, "Redis")
+    for _ in calls:
+        assert len(written(exchange)) == 1
+        exchange.hear(MISSING)
+    assert written(exchange) == [load(HAND_OFF), packed(calls[0].words)]
+    exchange.hear(b"sha")
+    exchange.hear(b"1")
+    assert written(exchange) == [packed(calls[1].words)]
+    exchange.hear(b"2")
+    assert exchange.replies() == ["read b'1'", "read b'2'"]
