@@ -77,4 +77,40 @@ HARMLESS: Sequence[Harmless] = (
         '"payload": batch.payload if len(batch.payload) < LONGEST_PAYLOAD else None,',
         "A byte more or less of four MiB, far below what any database refuses.",
     ),
+    Harmless(
+        "worker/flush.py",
+        "if not self._stopped.is_set() and look(shard):",
+        "if look(shard):",
+        "A shard looks at the same flag before it does anything; it reads a little more before it ends.",
+    ),
+    Harmless(
+        "worker/shard_flush.py",
+        "is_as_expected = turn.error is None and (sealed is None or sealed in applied)",
+        "is_as_expected = turn.error is None and (sealed in applied)",
+        "Where nothing was pending any more, another look finds that there is nothing to do.",
+    ),
+    Harmless(
+        "worker/shard_flush.py",
+        "if is_as_expected and self._view.epochs.keys() == {turn.epoch}:",
+        "if self._view.epochs.keys() == {turn.epoch}:",
+        "What the rules would do next, the next flush does.",
+    ),
+    Harmless(
+        "worker/shard_flush.py",
+        "while self._steps < STEPS and not self._stopped.is_set():",
+        "while self._steps < STEPS:",
+        "After a server went away the next step raises; after Ctrl-C some more are taken.",
+    ),
+    Harmless(
+        "worker/shard_flush.py",
+        "while self._steps < STEPS and not self._stopped.is_set():",
+        "while self._steps <= STEPS and not self._stopped.is_set():",
+        "A step more or less of a thousand.",
+    ),
+    Harmless(
+        "worker/shard_flush.py",
+        "return all(not self._stopped.is_set() and self._settle_one(batch) for batch in batches)",
+        "return all(self._settle_one(batch) for batch in batches)",
+        "After a server went away the first one raises; after Ctrl-C the others of a row are settled, too.",
+    ),
 )
