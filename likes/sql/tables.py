@@ -28,7 +28,17 @@ totals = Table(
     **UPDATED_TABLE,
 )
 
+# One row, `only` is 1: the random id of this database, by which Redis knows whose it is.
+database = Table(
+    "likes_database",
+    metadata,
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("id", Name(32), nullable=False),
+    **EVERY_TABLE,
+)
+
 # Per shard: the current epoch (null: none) and the batch applied last. A batch counts only where it follows its cursor.
+# covered_to: what Redis accepted before then was applied; forgot: how many proofs that Redis forgot were told.
 cursors = Table(
     "likes_cursors",
     metadata,
@@ -41,6 +51,8 @@ cursors = Table(
     Column("redis_name", Name(1024), nullable=False),
     Column("replid", Name(64), nullable=False),
     Column("run_id", Name(64), nullable=False),
+    Column("covered_to", Moment()),
+    Column("forgot", BIG_INTEGER, nullable=False, server_default="0"),
     Column("updated_at", Moment(), nullable=False),
     **EVERY_TABLE,
     **KEYED_TABLE,
@@ -123,6 +135,9 @@ incidents = Table(
     Column("exposed_to", Moment()),
     Column("delta", BIG_INTEGER),
     Column("detail", Text, nullable=False),
+    Column("resolved_at", Moment()),
+    Column("resolved_by", Name(255)),
+    Column("resolution", Text),
     Index("likes_incidents_at", "at"),
     **EVERY_TABLE,
 )
