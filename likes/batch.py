@@ -70,6 +70,11 @@ class Batch:
         """The place on its shard's chain that it was sealed on top of."""
         return Place(self.id.epoch, self.id.seq - 1, self.previous)
 
+    @property
+    def place(self) -> Place:
+        """The place just behind it."""
+        return Place(self.id.epoch, self.id.seq, self.id.nonce)
+
     def follows(self, place: Place) -> bool:
         """True if it is the next one at `place`. Only a batch that follows its shard's cursor is ever counted."""
         return place == self.before

@@ -19,6 +19,7 @@ from likes.sql.cursors import Cursor
 from likes.sql.engine import open_engine, reading, writing
 from likes.sql.ledger import Ledger
 from likes.sql.tables import batches, dead_letters, incidents, metadata, retired_epochs, totals
+from likes.sql.takeover import take_over
 from likes.sql.urls import url_of
 from worker.flush import Flusher
 
@@ -73,6 +74,16 @@ class Rig:
     def flush(self) -> Counted:
         """One whole flush, of the shards there are: looking for others takes ten times as long."""
         return self.worker.flush(range(self.shards))
+
+    def adopt_database(self) -> None:
+        """What `likes adopt --database` does: Redis belongs to this database."""
+        views = self.worker.buffer.look(dict.fromkeys(range(self.shards)))
+        owners = {shard: view.owner for shard, view in views.items()}
+        self.worker.buffer.ownership.take_over(owners, self.worker.ledger.make_database_id())
+
+    def adopt_redis(self, name: str) -> None:
+        """What `likes adopt` does: the database belongs to the Redis of this name."""
+        take_over(self.engine, self.prefix, name, ["redis"])
 
     # What Redis holds.
 

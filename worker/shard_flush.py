@@ -80,11 +80,13 @@ class ShardFlush:
             self._steps += 1
             if self._view.error is not None:
                 raise self._view.error
+            self._buffer.ownership.require_own(self._cursor.shard, self._view.owner)
             step = next_step(self._cursor, self._retired, self._view, self._done)
             if step is None:
                 return False
             if step.do is Do.HAND_OFF:
-                self.turn = Turn(self._view.epochs[step.epoch], started=self._started)
+                owner = self._buffer.ownership.database
+                self.turn = Turn(self._view.epochs[step.epoch], owner=owner, started=self._started)
                 return True
             self._take(step)
             self._look_closer()
@@ -100,6 +102,8 @@ class ShardFlush:
         match step.do:
             case Do.SETTLE:
                 self._settle_in_flight(self._view.epochs[epoch])
+            case Do.CATCH_UP:
+                self._recovery.catch_up(shard, epoch)
             case Do.RETIRE:
                 self._recovery.retire(shard, epoch)
             case Do.BEGIN:
@@ -119,13 +123,16 @@ class ShardFlush:
             self._count([batch], counted)
         if verdict is Verdict.NOT_YET:
             return False
+        if verdict is Verdict.ACKNOWLEDGED:
+            return True
         self._buffer.acknowledge_batch(batch.id)
         return True
 
     def _settle_in_flight(self, epoch: Standing) -> None:
         for batch_id, batch in self._buffer.in_flight(epoch.in_flight):
             if batch is None:
-                self._recovery.give_up_missing(batch_id)
+                if not self._recovery.give_up_missing(batch_id):
+                    return
                 self._buffer.acknowledge_batch(batch_id)
             elif not self._settle_one(batch):
                 return

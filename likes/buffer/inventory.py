@@ -13,7 +13,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from likes.batch import BatchId, whole
-from likes.buffer.buffer import Buffer
+from likes.buffer.buffer import Buffer, unpack
 from likes.buffer.calls import command
 from likes.buffer.keys import EpochKeys, epoch_keys, shard_keys
 from likes.buffer.links.link import Link, ask
@@ -107,8 +107,10 @@ def _but_for_likes(standing: Standing) -> Standing:
 
 
 def _delta_of(buffer: Buffer, batch_id: BatchId) -> int | None:
-    ((_, batch),) = buffer.in_flight([batch_id])
-    return batch.delta if batch else None
+    keys = epoch_keys(buffer.namespace, batch_id.shard, batch_id.epoch)
+    (payload,) = ask(buffer.link, [command("GET", keys.batch(batch_id.seq), shard=batch_id.shard)])
+    batch = unpack(payload, keys, batch_id.seq) if payload else None
+    return batch.delta if batch and batch.id == batch_id else None
 
 
 def _read_deltas(link: Link, keys: EpochKeys, members: Sequence[Member]) -> dict[Member, bytes]:

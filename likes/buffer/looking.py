@@ -24,7 +24,11 @@ def look(link: Link, namespace: str, expected: Mapping[int, str | None]) -> dict
 
 def _look_at(namespace: str, shard: int, epoch: str | None) -> list[Call[Any]]:
     keys = shard_keys(namespace, shard)
-    pointers = [command("GET", keys.pointer, shard=shard), command("SMEMBERS", keys.epochs, shard=shard)]
+    pointers = [
+        command("GET", keys.owner, shard=shard),
+        command("GET", keys.pointer, shard=shard),
+        command("SMEMBERS", keys.epochs, shard=shard),
+    ]
     return pointers + (reads(epoch_keys(namespace, shard, epoch)) if epoch else [])
 
 
@@ -33,14 +37,17 @@ def _view(link: Link, namespace: str, shard: int, expected: str | None, replies:
     if isinstance(error, Unavailable):
         raise error
     if error:  # of this shard alone, such as another type at one of its keys
-        return ShardView(shard, "", {}, RedisRefused(f"shard {shard}: {error}"))
-    current = (replies[0] or b"").decode()
-    epochs = sorted({current, *(name.decode() for name in replies[1])} - {""})
-    under = {expected: replies[2:]} if expected else {}
-    keys = {epoch: epoch_keys(namespace, shard, epoch) for epoch in epochs}
-    under |= {epoch: ask(link, reads(keys[epoch])) for epoch in epochs if epoch != expected}
+        owner = "" if isinstance(replies[0], LikesError) else (replies[0] or b"").decode()
+        return ShardView(shard, owner, "", {}, RedisRefused(f"shard {shard}: {error}"))
+    owner, current = ((reply or b"").decode() for reply in replies[:2])
+    listed = {current, *(name.decode() for name in replies[2])} - {""}
+    under = {expected: replies[3:]} if expected else {}
+    keys = {epoch: epoch_keys(namespace, shard, epoch) for epoch in sorted({*listed, *under})}
+    under |= {epoch: ask(link, reads(keys[epoch])) for epoch in listed if epoch != expected}
     try:
-        standings = {epoch: read_standing(keys[epoch], current, *under[epoch]) for epoch in epochs}
+        standings = {epoch: read_standing(keys[epoch], current, *under[epoch]) for epoch in keys}
     except (LikesError, ValueError) as damaged:
-        return ShardView(shard, "", {}, LikesError(f"shard {shard}: {damaged}"))
-    return ShardView(shard, current, standings)
+        return ShardView(shard, owner, "", {}, LikesError(f"shard {shard}: {damaged}"))
+    # One that is listed no longer, as its name was deleted, is there if anything lies under it.
+    there = {epoch: standing for epoch, standing in standings.items() if epoch in listed or not standing.is_empty}
+    return ShardView(shard, owner, current, there)

@@ -39,14 +39,20 @@ class Standing:
         """The end of the chain under this epoch."""
         return Place(self.epoch, self.seq, self.nonce)
 
+    @property
+    def is_empty(self) -> bool:
+        """True if nothing was ever sealed under this epoch, and nothing is pending or in flight."""
+        return not (self.seq or self.pending or self.in_flight)
+
 
 @dataclass(frozen=True, slots=True)
 class ShardView:
-    """What Redis holds of one shard, epoch by epoch. `current`: the one pointed at, "" for none; `error`: why it could
-    not be read.
+    """What Redis holds of one shard, epoch by epoch. `owner`: the database it belongs to, `current`: the epoch pointed
+    at, both "" for none; `error`: why it could not be read.
     """
 
     shard: int
+    owner: str
     current: str
     epochs: Mapping[str, Standing]
     error: LikesError | None = None

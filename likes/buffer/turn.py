@@ -24,6 +24,7 @@ class Overtaken(LikesError):
 class Turn:
     """Where the shard stands, and how much is left to hand off.
 
+    owner: the database that the shard must belong to.
     started: when the flush began, in milliseconds since 1970; what stays pending after it is younger.
     place: the end of the chain.
     left: how many entries are still to be handed off; head: the next of them, () before they are known.
@@ -31,8 +32,9 @@ class Turn:
     error: why that is so, or why that row could not be acknowledged.
     """
 
-    def __init__(self, standing: Standing, *, started: int) -> None:
+    def __init__(self, standing: Standing, *, owner: str, started: int) -> None:
         self.shard = standing.shard
+        self.owner = owner
         self.epoch = standing.epoch
         self.started = started
         self.place = standing.place
@@ -69,6 +71,7 @@ class Turn:
                 in_flight=len(calls),
                 next_head=min(left, items_in_a_row) if is_last else 0,
                 pending_since=self.started if is_last and not left else None,
+                owner=self.owner,
             )
             calls.append(call)
             after = after._replace(seq=after.seq + 1, nonce=nonce)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from ipaddress import ip_address
+from socket import gethostname
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 # Up to the last `@`, whatever stands before it: a password with `/`, `#` or `@` left unescaped is still one.
@@ -26,12 +28,19 @@ def mask(url: str) -> str:
 def name_of(redis_url: str) -> str:
     """The name of the Redis behind a URL: `host:port/db`, or `unix:/real/path?db=0`; never credentials.
 
-    URLs that differ only in user, password or TLS have the same name. Raises ValueError for a URL that leads nowhere.
+    URLs that differ only in user, password or TLS have the same name. Where the address means another Redis on every
+    host, `@` and the name of this host end it. Raises ValueError for a URL that leads nowhere.
     """
+    address = address_of(redis_url)
+    return f"{address}@{gethostname()}" if _is_local(_split(redis_url)) else address
+
+
+def address_of(redis_url: str) -> str:
+    """The name without that of the host, as it was written down at first. Raises ValueError."""
     parts = _split(redis_url)
     if parts.scheme == "unix":
         return f"unix:{os.path.realpath(unquote(parts.path))}?db={_number(parts)}"
-    host = unquote(parts.hostname or "localhost")
+    host = _host(parts)
     return f"{f'[{host}]' if ':' in host else host}:{parts.port or 6379}/{_number(parts)}"
 
 
@@ -71,6 +80,19 @@ def _split(url: str) -> SplitResult:
     raise ValueError(
         f"it does not parse; allowed: {_REDIS}; in a password, / is written %2F, # %23, ? %3F and an at-sign %40"
     )
+
+
+def _host(parts: SplitResult) -> str:
+    return unquote(parts.hostname or "localhost")
+
+
+def _is_local(parts: SplitResult) -> bool:
+    if parts.scheme == "unix" or _host(parts) == "localhost" or _host(parts).endswith(".localhost"):
+        return True
+    try:
+        return ip_address(_host(parts)).is_loopback
+    except ValueError:
+        return False
 
 
 def _number(parts: SplitResult) -> int:

@@ -27,7 +27,7 @@ ATTEMPTS = 100
 class LiveTotal(NamedTuple):
     """A live total and its parts; each may be negative.
 
-    exact: False while Redis has gone back and no flush has noticed it yet; `total` is the database's alone then.
+    exact: False while Redis has gone back, or was replaced, and no flush has noticed it yet.
     """
 
     total: int
@@ -164,6 +164,7 @@ def add_up(
 ) -> dict[Member, LiveTotal]:
     """The live total of each member. In flight, only batches past the cursor count, which was read with the totals."""
     epoch, seq = cursor or (None, 0)
+    exact = epoch in (None, redis.standing.epoch)  # else what it holds may have been counted, or never will be
     if epoch != redis.standing.epoch:
         seq = 0
     if seq > redis.standing.seq:  # Redis went back, and no flush has noticed yet
@@ -174,5 +175,5 @@ def add_up(
     for member, pending in zip(members, redis.deltas, strict=True):
         database = totals.get(member, 0)
         flying = sum(deltas.get(member, 0) for number, deltas in in_flight.items() if number > seq)
-        live_totals[member] = LiveTotal(database + flying + pending, database, flying, pending)
+        live_totals[member] = LiveTotal(database + flying + pending, database, flying, pending, exact)
     return live_totals

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     REDIS_RESTARTED = "redis_restarted"
     REDIS_FAILED_OVER = "redis_failed_over"
     REDIS_ADOPTED = "redis_adopted"
+    DATABASE_ADOPTED = "database_adopted"
     SQL_WENT_BACK = "sql_went_back"
     SET_ASIDE = "set_aside"
     BATCH_MISSING = "batch_missing"
@@ -52,14 +53,18 @@ def record(
     )
 
 
-def is_recorded(connection: Connection, namespace: str, kind: Kind, shard: int, epoch: str) -> bool:
-    """True if there was such an incident in this epoch of the shard."""
+def is_recorded(
+    connection: Connection, namespace: str, kind: Kind, shard: int, epoch: str, detail: str | None = None
+) -> bool:
+    """True if there was such an incident in this epoch of the shard, with this very `detail` if one is given."""
     same = select(incidents.c.id).where(
         incidents.c.namespace == namespace,
         incidents.c.kind == str(kind),
         incidents.c.shard == shard,
         incidents.c.epoch == epoch,
     )
+    if detail is not None:
+        same = same.where(incidents.c.detail == detail)
     return connection.execute(same.limit(1)).first() is not None
 
 

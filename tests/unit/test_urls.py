@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likes.config.urls import check_database_url, check_redis_url, mask, name_of
+from likes.config.urls import address_of, check_database_url, check_redis_url, mask, name_of
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,31 @@ def test_no_password_is_shown_however_it_is_written(password: str, scheme: str) 
         ("rediss://host:6379/0?ssl_cert_reqs=none", "host:6379/0"),
         ("redis://host/3", "host:6379/3"),
         ("redis://host/3?db=4", "host:6379/4"),
+        ("redis://[2001:db8::1]:7000", "[2001:db8::1]:7000/0"),
+    ],
+)
+def test_the_name_of_a_redis(url: str, name: str) -> None:
+    assert name_of(url) == address_of(url) == name
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
         ("redis://:secret@/1", "localhost:6379/1"),
+        ("redis://LOCALHOST", "localhost:6379/0"),
+        ("redis://redis.localhost", "redis.localhost:6379/0"),
+        ("redis://127.1.2.3", "127.1.2.3:6379/0"),
         ("redis://[::1]:7000", "[::1]:7000/0"),
         ("unix:///nowhere/a%20b.sock?db=2", "unix:/nowhere/a b.sock?db=2"),
         ("unix://user:secret@/nowhere/redis.sock", "unix:/nowhere/redis.sock?db=0"),
     ],
 )
-def test_the_name_of_a_redis(url: str, name: str) -> None:
-    assert name_of(url) == name
+def test_an_address_that_every_host_has_is_named_with_the_host(
+    url: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("likes.config.urls.gethostname", lambda: "web-1")
+    assert address_of(url) == address
+    assert name_of(url) == f"{address}@web-1"
 
 
 def test_a_socket_has_one_name_whichever_link_leads_to_it(tmp_path: Path) -> None:
