@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
@@ -58,6 +58,7 @@ class Rig:
         wrap_engine: Callable[[Engine], None] = lambda _: None,
         *,
         redis_name: str = "redis",
+        former_redis_names: Collection[str] = (),
     ) -> Iterator[Flusher]:
         """A worker with connections of its own, as another process would have."""
         link = wrap_link(self.places.open_link())
@@ -66,7 +67,14 @@ class Rig:
         buffer = Buffer(link, lambda: wrap_link(self.places.open_link()), self.prefix, self.batch_items)
         ledger = Ledger(engine, self.prefix, "test")
         try:
-            yield Flusher(buffer, ledger, redis_name=redis_name, shards=self.shards, threads=1)
+            yield Flusher(
+                buffer,
+                ledger,
+                redis_name=redis_name,
+                former_redis_names=former_redis_names,
+                shards=self.shards,
+                threads=1,
+            )
         finally:
             link.close()
             engine.dispose()
@@ -75,11 +83,14 @@ class Rig:
         """One whole flush, of the shards there are: looking for others takes ten times as long."""
         return self.worker.flush(range(self.shards))
 
+    def owners(self) -> dict[int, str]:
+        """The database that each shard belongs to."""
+        views = self.worker.buffer.look(dict.fromkeys(range(self.shards)))
+        return {shard: view.owner for shard, view in views.items()}
+
     def adopt_database(self) -> None:
         """What `likes adopt --database` does: Redis belongs to this database."""
-        views = self.worker.buffer.look(dict.fromkeys(range(self.shards)))
-        owners = {shard: view.owner for shard, view in views.items()}
-        self.worker.buffer.ownership.take_over(owners, self.worker.ledger.make_database_id())
+        self.worker.buffer.ownership.take_over(self.owners(), self.worker.ledger.make_database_id())
 
     def adopt_redis(self, name: str) -> None:
         """What `likes adopt` does: the database belongs to the Redis of this name."""
