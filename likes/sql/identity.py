@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, insert, select, update
 
 from likes.errors import WrongDatabase
 from likes.sql.tables import database
@@ -39,9 +39,11 @@ def make_fresh_id(engine: Engine) -> str:
     """Another id than before, as for a copy of a database; what is being applied comes before it, or fails."""
 
     def work(connection: Connection) -> str:
-        connection.execute(_ID.with_for_update())
-        connection.execute(delete(database))
-        return _write(connection)
+        if not connection.scalar(_ID.with_for_update()):
+            return _write(connection)
+        fresh = secrets.token_hex(16)
+        connection.execute(update(database).values(id=fresh))
+        return fresh
 
     return transact(engine, work)
 
