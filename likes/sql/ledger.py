@@ -9,13 +9,12 @@ from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from likes.batch import BatchId
 from likes.chain import Chain
 from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
-from likes.errors import LikesError
+from likes.errors import DatabaseRefused, LikesError
 from likes.sql import cursors, incidents
 from likes.sql.cursors import Cursor
 from likes.sql.dialects import dialect_of
@@ -94,11 +93,7 @@ class Ledger:
         began = datetime.now(UTC)
         try:
             transact(self.engine, lambda connection: self._count(connection, chains, deltas, began), attempts=1)
-        except DBAPIError as error:
-            if not dialect_of(self.engine).is_bad_data(error):
-                raise
-            return False
-        except _NotAll:
+        except (_NotAll, DatabaseRefused):
             return False
         return True
 

@@ -16,11 +16,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from likes.deltas import Deltas
-from likes.sql.dialects.dialect import Dialect, connect_seconds, host_and_port
+from likes.errors import DatabaseRefused
+from likes.sql.dialects.dialect import Dialect, connect_seconds, has_spoken, host_and_port
 
 # Each server reads the comment meant for it: MariaDB knows max_statement_time, MySQL max_execution_time.
 _SET_UP = (
-    "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = {seconds}"
+    "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', completion_type = 0,"
+    " sql_select_limit = 18446744073709551615, sql_big_selects = 1, sql_safe_updates = 0,"
+    " innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}"
     " /*M!100300 , max_statement_time = {timeout}, idle_transaction_timeout = {seconds} */"
     " /*!50708 , max_execution_time = {ms} */"
 )
@@ -28,23 +31,35 @@ _LOCK = "LEFT(CONCAT('likes migrate ', DATABASE()), 64)"
 
 _NO_CONNECTION = (0, 2002, 2003, 2005, 2006, 2013, 2014, 2026, 2055, 1158, 1159, 1160, 1161, 1927, 4031)
 _NOT_ADMITTED = (1040, 1042, 1043, 1044, 1045, 1047, 1049, 1053, 1129, 1130, 1203, 1226)
-_NO_WRITES = (1021, 1114, 1290, 1792, 1836)  # disk or table full, read-only
+_READ_ONLY = (1290, 1792, 1836)
+_FULL = (1021, 1114)  # the disk or the table
+# Rights, names, syntax, no such routine, a trigger's own mistakes.
+_NOT_OF_A_ROW = (1064, 1142, 1143, 1227, 1305, 1318, 1370, 1422, 1442, 1449, 1665)
 
 
 _ADD_TO_TOTALS = """
 INSERT INTO likes_totals (counter, item, total, updated_at) VALUES {rows}
 ON DUPLICATE KEY UPDATE total = total + VALUES(total), updated_at = VALUES(updated_at)
 """
+_ADD_NOTHING = """
+INSERT INTO likes_totals (counter, item, total, updated_at) SELECT '', '', 0, '2000-01-01' FROM DUAL WHERE 1 = 0
+ON DUPLICATE KEY UPDATE total = total + VALUES(total), updated_at = VALUES(updated_at)
+"""
+
+_NO_BACKSLASH_ESCAPES = 0x200  # of the status that comes with each answer
+_UNSAFE_CHARSETS = ("big5", "cp932", "gb18030", "gbk", "sjis")  # a character may end with the byte of a backslash
 
 
 class MySQL(Dialect):
     """Both of them; `kind` is the name to show."""
 
     OLDEST = (5, 7)  # of MySQL; all numbers of MariaDB are larger
-    AWAY = tuple(map(str, _NO_CONNECTION + _NOT_ADMITTED + _NO_WRITES))
+    AWAY = tuple(map(str, _NO_CONNECTION + _NOT_ADMITTED + _READ_ONLY + _FULL))
     # changed since read, commit failed, lock time-out, deadlock, interrupted, statement time-outs, group replication
     TRANSIENT = ("1020", "1180", "1205", "1213", "1317", "1969", "3024", "3101")
+    READ_ONLY = tuple(map(str, _READ_ONLY))
     BAD_DATA = ("1264", "1265", "1292", "1300", "1366", "1367", "1406", "1690")
+    NOT_OF_A_ROW = tuple(map(str, _NOT_OF_A_ROW))
     MISSING_TABLE = ("1146", "1054")
 
     def __init__(self, kind: str) -> None:
@@ -59,6 +74,9 @@ class MySQL(Dialect):
         row = f"(%s, %s, %s, '{now:%Y-%m-%d %H:%M:%S.%f}')"
         rows = ", ".join([row] * len(deltas))
         connection.exec_driver_sql(_ADD_TO_TOTALS.format(rows=rows), tuple(chain.from_iterable(deltas)))
+
+    def add_nothing(self, connection: Connection) -> None:
+        connection.exec_driver_sql(_ADD_NOTHING)
 
     def name_type(self, size: int) -> TypeEngine[Any]:
         return mysql.VARBINARY(size)  # any collation of text folds something: trailing spaces, if not case
@@ -91,10 +109,21 @@ class MySQL(Dialect):
         }
         return {"isolation_level": "READ COMMITTED", "connect_args": connect}
 
+    def begin_lent(self, connection: Connection, *, timeout: float) -> None:
+        raw: Any = connection.connection.dbapi_connection
+        if raw.charset in _UNSAFE_CHARSETS:
+            raise _quotes_wrongly(f"charset is {raw.charset}")
+        if raw.server_status & _NO_BACKSLASH_ESCAPES:
+            raise _quotes_wrongly("sql_mode has NO_BACKSLASH_ESCAPES")
+
     def socket_to_watch(self, connection: Connection) -> int | None:
         raw: Any = connection.connection.dbapi_connection
         # Engines of ours have a read time-out; PyMySQL has no public name for it, nor for the socket.
         return None if raw._read_timeout else int(raw._sock.fileno())  # noqa: SLF001 (see above)
+
+    def is_over(self, connection: Connection) -> bool:
+        raw: Any = connection.connection.dbapi_connection
+        return not raw.open or has_spoken(raw._sock.fileno())  # noqa: SLF001 (as above)
 
     @contextmanager
     def migrating(self, connection: Connection) -> Iterator[None]:
@@ -105,3 +134,7 @@ class MySQL(Dialect):
             yield
         finally:
             connection.exec_driver_sql(f"SELECT RELEASE_LOCK({_LOCK})")
+
+
+def _quotes_wrongly(why: str) -> DatabaseRefused:
+    return DatabaseRefused(f"the engine's {why}: PyMySQL cannot quote names safely there; change that, or pass a URL")
