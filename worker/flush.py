@@ -72,6 +72,7 @@ class Flusher:
             self.ledger.claim(shards, self.redis_name)
             cursors = self.ledger.cursors()
             self._require_own(cursors)
+        self.ledger.note_replaced()
         return cursors
 
     def _require_own(self, cursors: Mapping[int, Cursor]) -> None:

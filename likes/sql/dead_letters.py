@@ -77,7 +77,7 @@ def _require_it_of_this_row(connection: Connection, error: DBAPIError | Database
 
 
 def write(connection: Connection, namespace: str, batch: BatchId, letters: Iterable[DeadLetter], now: datetime) -> None:
-    """Keep `letters` of a batch. An item that the database's encoding cannot hold is escaped, its bytes are in `raw`."""
+    """Keep `letters` of a batch. An item the database's encoding cannot hold is escaped; its bytes are in `raw`."""
     rows = [
         {
             "namespace": namespace,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import inf
 from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, Pool, QueuePool, create_engine, event
@@ -17,15 +15,13 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from likes.config.urls import mask
 from likes.errors import DatabaseRefused, DatabaseUnavailable, SchemaOutdated, SettingsError
+from likes.sql.connections import LENT_OPTION, REPLACED_OPTION, connected
 from likes.sql.dialects import dialect_of
 from likes.sql.urls import parse_url, place
 from likes.sql.watchdog import watchdog
 
-# Of an engine: seconds a transaction may take, and whether the engine is an application's own.
-TIMEOUT_OPTION, LENT_OPTION = "likes_timeout", "likes_lent"
-_REPLACED_OPTION = "likes_replaced"  # of an engine of ours: what was said of each replacement of its database
+TIMEOUT_OPTION = "likes_timeout"  # of an engine: seconds a transaction may take
 _GRACE_SECONDS = 1.0  # for the server to end a transaction by its own time-outs before its socket is shut
-_LAST_USE = "likes_last_use"  # in the `info` of a connection: monotonic seconds
 
 
 def open_engine(url: str, *, timeout: float, pool_size: int = 5) -> Engine:
@@ -42,7 +38,7 @@ def open_engine(url: str, *, timeout: float, pool_size: int = 5) -> Engine:
             max_overflow=0,
             pool_timeout=timeout,
             hide_parameters=True,
-            execution_options={TIMEOUT_OPTION: timeout, _REPLACED_OPTION: []},
+            execution_options={TIMEOUT_OPTION: timeout, REPLACED_OPTION: []},
             **dialect.engine_options(timeout),
         )
     except ValueError as error:  # in a parameter that has to be a number, such as sqlite's `timeout`
@@ -61,12 +57,6 @@ def open_engine(url: str, *, timeout: float, pool_size: int = 5) -> Engine:
     dialect.prepare(engine)
     _engines.add(engine)
     return engine
-
-
-def replaced(engine: Engine) -> list[str]:
-    """What is to be said of each time that an engine of ours found another database in the place of its own."""
-    said: list[str] = engine.get_execution_options()[_REPLACED_OPTION]
-    return said
 
 
 @contextmanager
@@ -94,7 +84,7 @@ def _transaction(engine: Engine, *, write: bool) -> Iterator[Connection]:
     options = engine.get_execution_options()
     timeout: float = options[TIMEOUT_OPTION]
     try:
-        with _connected(engine) as connection:
+        with connected(engine) as connection:
             with _watched(connection, timeout), connection.begin():
                 if LENT_OPTION in options:
                     dialect.begin_lent(connection, timeout=timeout)
@@ -112,48 +102,9 @@ def _transaction(engine: Engine, *, write: bool) -> Iterator[Connection]:
         if dialect.is_away(error) or (not write and dialect.is_transient(error)):
             why = "only reads: " if dialect.is_read_only(error) else ""
             raise DatabaseUnavailable(f"{place(engine.url)}: {why}{_reason(error, engine.url)}") from error
-        if write and (
-            dialect.is_transient(error) or dialect.is_bad_data(error) or isinstance(error, IntegrityError)
-        ):
+        if write and (dialect.is_transient(error) or dialect.is_bad_data(error) or isinstance(error, IntegrityError)):
             raise
         raise DatabaseRefused(f"{place(engine.url)}: {_reason(error, engine.url)}") from error
-
-
-@contextmanager
-def _connected(engine: Engine) -> Iterator[Connection]:
-    """A connection that still leads to the database, as far as that shows without asking it."""
-    with engine.connect() as connection:
-        while not _is_usable(connection):
-            connection.invalidate()
-        try:
-            yield connection
-        finally:
-            if not connection.invalidated:
-                connection.info[_LAST_USE] = time.monotonic()
-
-
-def _is_usable(connection: Connection) -> bool:
-    dialect, engine = dialect_of(connection), connection.engine
-    is_ours = LENT_OPTION not in engine.get_execution_options()
-    if is_ours and time.monotonic() - connection.info.get(_LAST_USE, inf) > dialect.IDLE_SECONDS:
-        return False
-    if dialect.is_over(connection):
-        return False
-    if not dialect.is_replaced(connection):
-        return True
-    if is_ours:
-        _let_go(connection)
-    return False
-
-
-def _let_go(connection: Connection) -> None:
-    """Leave a database that was replaced, once nobody uses it any more: two at once would disturb each other."""
-    engine = connection.engine
-    others = isinstance(engine.pool, QueuePool) and engine.pool.checkedout() > 1
-    if others or not dialect_of(engine).let_go(connection):
-        raise DatabaseUnavailable(f"{place(engine.url)} was replaced, and the one before is still in use")
-    engine.dispose()
-    replaced(engine).append(f"{place(engine.url)} was replaced by another one while it was in use")
 
 
 @contextmanager

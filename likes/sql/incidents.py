@@ -20,6 +20,7 @@ class Kind(StrEnum):
     REDIS_FAILED_OVER = "redis_failed_over"
     REDIS_ADOPTED = "redis_adopted"
     SQL_WENT_BACK = "sql_went_back"
+    SQL_REPLACED = "sql_replaced"
     SET_ASIDE = "set_aside"
     BATCH_MISSING = "batch_missing"
 

@@ -16,6 +16,7 @@ from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
 from likes.errors import DatabaseRefused, LikesError
 from likes.sql import cursors, incidents
+from likes.sql.connections import replaced
 from likes.sql.cursors import Cursor
 from likes.sql.dialects import dialect_of
 from likes.sql.engine import reading
@@ -70,6 +71,19 @@ class Ledger:
         """Give shards their first cursor; those that have one keep it."""
         now = datetime.now(UTC)
         transact(self.engine, lambda connection: cursors.claim(connection, self.namespace, shards, redis_name, now))
+
+    def note_replaced(self) -> None:
+        """Record an incident for each time that another database was found in the place of this one."""
+        said = replaced(self.engine)
+        while said:
+            transact(self.engine, partial(self._record_replaced, detail=said[0]))
+            said.pop(0)
+
+    def _record_replaced(self, connection: Connection, detail: str) -> None:
+        known = cursors.read_all(connection, self.namespace).values()
+        since = min((cursor.updated_at for cursor in known), default=None)
+        now = datetime.now(UTC)
+        incidents.record(connection, self.namespace, Kind.SQL_REPLACED, detail, now=now, exposed_from=since)
 
     def apply(self, chains: Sequence[Chain]) -> list[Chain]:
         """Count chains, at most one of each shard, in as few transactions as take them; returns those in SQL now.

@@ -85,7 +85,7 @@ def _of_items(engine: Engine, items: Collection[str], counter: str) -> list[Tota
 
 
 def _holdable(engine: Engine, items: Collection[str], error: DatabaseRefused) -> set[str]:
-    """Those of `items` that the database's encoding can hold, if that is what `error` is about: others have no total."""
+    """Those of `items` that the database's encoding can hold, if `error` is about that: others have no total."""
     if not (isinstance(error.__cause__, DBAPIError) and dialect_of(engine).is_bad_data(error.__cause__)):
         raise error
     with reading(engine) as connection:

@@ -51,7 +51,7 @@ OWNERS: dict[str, tuple[str, list[str]]] = {
     "foreign key": (
         "postgres",
         [
-            "CREATE TABLE videos (item text COLLATE \"C\" PRIMARY KEY)",
+            'CREATE TABLE videos (item text COLLATE "C" PRIMARY KEY)',
             "INSERT INTO videos SELECT 'video:' || n FROM generate_series(0, 11) n WHERE n <> 7",
             "ALTER TABLE likes_totals ADD FOREIGN KEY (item) REFERENCES videos DEFERRABLE INITIALLY DEFERRED",
         ],
@@ -61,8 +61,8 @@ OWNERS: dict[str, tuple[str, list[str]]] = {
     "mariadb trigger": (
         "mariadb",
         [
-            "CREATE TRIGGER refuse BEFORE INSERT ON likes_totals FOR EACH ROW IF NEW.item = 'video:7' THEN"
-            " SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not this one', MYSQL_ERRNO = 31001; END IF"
+            """CREATE TRIGGER refuse BEFORE INSERT ON likes_totals FOR EACH ROW IF NEW.item = 'video:7' THEN
+               SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not this one', MYSQL_ERRNO = 31001; END IF"""
         ],
     ),
     "mariadb foreign key": (
@@ -76,15 +76,15 @@ OWNERS: dict[str, tuple[str, list[str]]] = {
     "sqlite trigger": (
         "sqlite",
         [
-            "CREATE TRIGGER refuse BEFORE INSERT ON likes_totals WHEN NEW.item = 'video:7'"
-            " BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+            """CREATE TRIGGER refuse BEFORE INSERT ON likes_totals WHEN NEW.item = 'video:7'
+               BEGIN SELECT RAISE(ABORT, 'not this one'); END"""
         ],
     ),
     "sqlite trigger that leaves it out": (
         "sqlite",
         [
-            "CREATE TRIGGER refuse BEFORE INSERT ON likes_totals WHEN NEW.item = 'video:7'"
-            " BEGIN SELECT RAISE(IGNORE); END"
+            """CREATE TRIGGER refuse BEFORE INSERT ON likes_totals WHEN NEW.item = 'video:7'
+               BEGIN SELECT RAISE(IGNORE); END"""
         ],
     ),
     "sqlite unique index": (
@@ -140,9 +140,9 @@ NOBODYS = {
         "REVOKE UPDATE ON likes_totals FROM limited",
     ],
     "a trigger of the statement": [
-        FUNCTION.format(then="RETURN NULL").replace("NEW.item = 'video:7'", "TG_OP = 'INSERT'").replace(
-            "RETURN NULL", "RAISE EXCEPTION 'frozen'"
-        ),
+        FUNCTION.format(then="RETURN NULL")
+        .replace("NEW.item = 'video:7'", "TG_OP = 'INSERT'")
+        .replace("RETURN NULL", "RAISE EXCEPTION 'frozen'"),
         "CREATE TRIGGER refuse BEFORE INSERT ON likes_totals EXECUTE FUNCTION refuse()",
     ],
     "a trigger that is broken": [

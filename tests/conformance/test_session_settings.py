@@ -178,15 +178,14 @@ def test_an_engine_of_the_applications_may_have_any_encoding(
         application.dispose()
 
 
-def test_a_database_that_only_reads_is_named(
-    valkey_url: str, postgres_server: PostgreSQL, postgres_url: str
-) -> None:
+def test_a_database_that_only_reads_is_named(valkey_url: str, postgres_server: PostgreSQL, postgres_url: str) -> None:
     """That is the owner's will."""
     with flushed(valkey_url, postgres_url) as rig:
         alter(postgres_server, postgres_url, default_transaction_read_only="on")
         rig.engine.dispose()
-        with pytest.raises(DatabaseUnavailable, match="only reads: .*read-only transaction"), writing(rig.engine) as one:
-            one.execute(text("UPDATE likes_totals SET total = 0"))
+        said = "only reads: .*read-only transaction"
+        with pytest.raises(DatabaseUnavailable, match=said), writing(rig.engine) as connection:
+            connection.execute(text("UPDATE likes_totals SET total = 0"))
 
 
 @pytest.fixture
@@ -257,5 +256,3 @@ def test_reading_what_the_database_refuses_is_an_error_of_ours(postgres_url: str
         with pytest.raises(DatabaseRefused), reading(engine) as connection:
             connection.execute(text(statement))
         engine.dispose()
-
-

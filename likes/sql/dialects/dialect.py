@@ -155,7 +155,9 @@ def host_and_port(url: URL, default_port: int) -> str:
 def require_all(added: int, deltas: Deltas) -> None:
     """Raise DatabaseRefused unless so many rows were `added` as there are deltas."""
     if added != len(deltas):
-        raise DatabaseRefused(f"a trigger or rule left out {len(deltas) - added} of {len(deltas)} rows without an error")
+        raise DatabaseRefused(
+            f"a trigger or rule left out {len(deltas) - added} of {len(deltas)} rows without an error"
+        )
 
 
 def has_spoken(socket: int) -> bool:

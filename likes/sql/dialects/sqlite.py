@@ -38,7 +38,14 @@ class SQLite(Dialect):
     TRANSIENT = ("SQLITE_BUSY", "SQLITE_LOCKED")
     READ_ONLY = ("SQLITE_READONLY",)
     BAD_DATA = ("SQLITE_CONSTRAINT_DATATYPE", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "integer overflow")
-    NOT_OF_A_ROW = ("SQLITE_AUTH", "SQLITE_CORRUPT", "SQLITE_INTERNAL", "SQLITE_INTERRUPT", "SQLITE_MISUSE", "SQLITE_NOMEM")
+    NOT_OF_A_ROW = (
+        "SQLITE_AUTH",
+        "SQLITE_CORRUPT",
+        "SQLITE_INTERNAL",
+        "SQLITE_INTERRUPT",
+        "SQLITE_MISUSE",
+        "SQLITE_NOMEM",
+    )
     MISSING_TABLE = ("no such table", "no such column", "table likes_")
     IDLE_SECONDS = inf
 
@@ -98,15 +105,12 @@ class SQLite(Dialect):
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     def is_replaced(self, connection: Connection) -> bool:
-        path = sqlite_file.path_of(connection.engine.url)
-        found = sqlite_file.identity(path)
-        if found is None:
-            raise sqlite_file.gone(path)
-        return bool(connection.info.setdefault(sqlite_file.FILE, found) != found)
+        return sqlite_file.is_replaced(connection)
 
     def let_go(self, connection: Connection) -> bool:
         # The log lies beside the path, and would be taken for one of the file that is there now.
-        is_busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        with connection.begin():  # of SQLAlchemy alone
+            is_busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
         return not is_busy
 
     @contextmanager

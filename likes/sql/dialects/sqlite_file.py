@@ -2,51 +2,67 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
+from typing import NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from likes.errors import DatabaseUnavailable
 
-FILE = "likes_file"  # in the `info` of a connection: which file it has open
+_FILE = "likes_file"  # in the `info` of a connection: which file it has open
+
+
+class OpenFile(NamedTuple):
+    """A path, and which file was there: device and number tell it from all others as long as it is open."""
+
+    path: Path
+    identity: tuple[int, int] | None
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """What is at a path now; nothing is `None`."""
+        try:
+            found = path.stat()
+        except OSError:
+            return cls(path, None)
+        return cls(path, (found.st_dev, found.st_ino))
 
 
 def watch(engine: Engine) -> None:
     """Note of each connection of an engine which file it opens. A file that was there once is not made anew."""
-    path = path_of(engine.url)
+    path = _path_of(engine.url)
     was_there = False
 
     @event.listens_for(engine, "do_connect")
     def before(_dialect: object, record: ConnectionPoolEntry, _args: object, _options: object) -> None:
-        found = identity(path)
-        if was_there and found is None:
-            raise gone(path)
-        record.info[FILE] = found
+        file = OpenFile.at(path)
+        if was_there and file.identity is None:
+            raise _gone(path)
+        record.info[_FILE] = file
 
     @event.listens_for(engine, "connect")
     def after(_connection: object, record: ConnectionPoolEntry) -> None:
         nonlocal was_there
         was_there = True
-        record.info[FILE] = record.info[FILE] or identity(path)
+        if record.info[_FILE].identity is None:
+            record.info[_FILE] = OpenFile.at(path)  # it was just made
 
 
-def path_of(url: URL) -> str:
-    """The absolute path of a database's file, whose name may be a URI of its own."""
+def is_replaced(connection: Connection) -> bool:
+    """True if another file is where that of the connection was. Raises DatabaseUnavailable if there is none."""
+    opened: OpenFile | None = connection.info.get(_FILE)
+    now = OpenFile.at(opened.path if opened else _path_of(connection.engine.url))
+    if now.identity is None:
+        raise _gone(now.path)
+    return bool(now != connection.info.setdefault(_FILE, now))  # of an application's engine: as first seen
+
+
+def _path_of(url: URL) -> Path:
     name = url.database or ""
-    return os.path.abspath(unquote(urlsplit(name).path) if name.startswith("file:") else name)
+    return Path(unquote(urlsplit(name).path) if name.startswith("file:") else name).absolute()
 
 
-def identity(path: str) -> tuple[int, int] | None:
-    """What tells a file from all others as long as it is open; None if there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def gone(path: str) -> DatabaseUnavailable:
-    """The error that says that the file is not there."""
+def _gone(path: Path) -> DatabaseUnavailable:
     return DatabaseUnavailable(f"SQLite at {path}: the file is gone; nothing is written until it is back")
