@@ -13,8 +13,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from likes.config.urls import mask
-from likes.errors import DatabaseRefused, DatabaseUnavailable, SchemaOutdated, SettingsError
+from likes.errors import DatabaseRefused, DatabaseUnavailable, SchemaOutdated
 from likes.sql.connections import LENT_OPTION, REPLACED_OPTION, connected
 from likes.sql.dialects import dialect_of
 from likes.sql.urls import parse_url, place
@@ -31,18 +30,15 @@ def open_engine(url: str, *, timeout: float, pool_size: int = 5) -> Engine:
     """
     parsed = parse_url(url)
     dialect = dialect_of(parsed)
-    try:
-        engine = create_engine(
-            parsed,
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=timeout,
-            hide_parameters=True,
-            execution_options={TIMEOUT_OPTION: timeout, REPLACED_OPTION: []},
-            **dialect.engine_options(timeout),
-        )
-    except ValueError as error:  # in a parameter that has to be a number, such as sqlite's `timeout`
-        raise SettingsError(f"database URL {mask(url)!r}: {error}") from None
+    engine = create_engine(
+        parsed,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=timeout,
+        hide_parameters=True,
+        execution_options={TIMEOUT_OPTION: timeout, REPLACED_OPTION: []},
+        **dialect.engine_options(parsed, timeout),
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: DBAPIConnection, _record: object) -> None:

@@ -24,7 +24,8 @@ from tests.waiting import wait_until
 SESSION = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT CONNECTION_ID()"}
 
 BUSY = {
-    "postgresql": """SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+    "postgresql": """SELECT COUNT(*) FROM pg_stat_activity
+                     WHERE pid <> pg_backend_pid() AND datname = current_database()
                      AND (state <> 'idle' OR state_change > now() - interval '1 second')""",
     "mysql": """SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()
                 AND (command <> 'Sleep' OR time_ms < 1000)""",

@@ -104,13 +104,9 @@ class Dialect(ABC):
         """True if only this process can reach the database of this URL."""
         return False
 
-    def unknown_parameters(self, url: URL) -> set[str]:
-        """Those of a URL's parameters that the driver does not know, if it would not say so in an error of its own."""
-        return set()
-
     @abstractmethod
-    def engine_options(self, timeout: float) -> dict[str, Any]:
-        """Arguments for `create_engine`; `timeout` in seconds."""
+    def engine_options(self, url: URL, timeout: float) -> dict[str, Any]:
+        """Arguments for `create_engine`, besides `url`; `timeout` in seconds."""
 
     def prepare(self, engine: Engine) -> None:
         """Prepare a new engine of ours."""
@@ -167,6 +163,7 @@ def has_spoken(socket: int) -> bool:
     return bool(poll.poll(0))
 
 
-def connect_seconds(timeout: float) -> int:
+def connect_seconds(url: URL, timeout: float) -> int:
     """Whole seconds for connecting: a server that is there answers soon, however long its transactions may take."""
-    return min(max(1, ceil(timeout)), 30)
+    wanted = url.query.get("connect_timeout")
+    return min(int(wanted) if isinstance(wanted, str) and int(wanted) else 30, max(1, ceil(timeout)), 30)

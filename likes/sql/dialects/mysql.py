@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from inspect import signature
 from itertools import chain
 from math import ceil
 from typing import Any
@@ -15,6 +14,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
+from likes.config.url_options import FLAGS
 from likes.deltas import Deltas
 from likes.errors import DatabaseRefused
 from likes.sql.dialects.dialect import Dialect, connect_seconds, has_spoken, host_and_port
@@ -47,6 +47,15 @@ ON DUPLICATE KEY UPDATE total = total + VALUES(total), updated_at = VALUES(updat
 """
 
 _NO_BACKSLASH_ESCAPES = 0x200  # of the status that comes with each answer
+_TLS = {  # option of a URL -> what PyMySQL calls it
+    "ssl_ca": "ca",
+    "ssl_capath": "capath",
+    "ssl_cert": "cert",
+    "ssl_key": "key",
+    "ssl_key_password": "password",
+    "ssl_cipher": "cipher",
+    "ssl_verify_cert": "verify_mode",
+}
 _UNSAFE_CHARSETS = ("big5", "cp932", "gb18030", "gbk", "sjis")  # a character may end with the byte of a backslash
 
 
@@ -93,16 +102,12 @@ class MySQL(Dialect):
     def place(self, url: URL) -> str:
         return f"{self.kind} at {url.query.get('unix_socket') or host_and_port(url, 3306)}"
 
-    def unknown_parameters(self, url: URL) -> set[str]:
-        import pymysql
-
-        return {*url.query} - {*signature(pymysql.connect).parameters, "ssl_capath", "ssl_cipher", "ssl_check_hostname"}
-
-    def engine_options(self, timeout: float) -> dict[str, Any]:
+    def engine_options(self, url: URL, timeout: float) -> dict[str, Any]:
         seconds = max(1, ceil(timeout))
-        connect = {
+        connect: dict[str, Any] = {
+            **_tls(url),
             "charset": "utf8mb4",
-            "connect_timeout": connect_seconds(timeout),
+            "connect_timeout": connect_seconds(url, timeout),
             "read_timeout": seconds + 1,  # after the server's own time-outs
             "write_timeout": seconds + 1,
             "init_command": _SET_UP.format(seconds=seconds, timeout=timeout, ms=ceil(timeout * 1000)),
@@ -134,6 +139,25 @@ class MySQL(Dialect):
             yield
         finally:
             connection.exec_driver_sql(f"SELECT RELEASE_LOCK({_LOCK})")
+
+
+def _tls(url: URL) -> dict[str, Any]:
+    """The options on TLS, put together: PyMySQL takes the text `false` for true, and SQLAlchemy hands it a part of them
+    in a way in which it forgets the others.
+    """
+    given = {name: value for name, value in url.query.items() if name.startswith("ssl_") and isinstance(value, str)}
+    if not given:
+        return {}
+    alone = dict.fromkeys(("ssl_disabled", "ssl_key_password", "ssl_verify_cert", "ssl_verify_identity"))
+    if FLAGS[given.get("ssl_disabled", "no").lower()]:
+        return {**alone, "ssl_disabled": True}
+    tls: dict[str, Any] = {key: given[name] for name, key in _TLS.items() if name in given}
+    named = given.get("ssl_verify_identity", given.get("ssl_check_hostname"))
+    if named is not None:
+        tls["check_hostname"] = FLAGS[named.lower()]
+    if "verify_mode" in tls or tls.get("check_hostname"):
+        tls["verify_mode"] = tls.get("check_hostname") or FLAGS[tls["verify_mode"].lower()]
+    return {**alone, "ssl": tls}
 
 
 def _quotes_wrongly(why: str) -> DatabaseRefused:

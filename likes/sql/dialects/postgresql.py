@@ -89,11 +89,11 @@ class PostgreSQL(Dialect):
     def place(self, url: URL) -> str:
         return f"PostgreSQL at {host_and_port(url, 5432)}"
 
-    def engine_options(self, timeout: float) -> dict[str, Any]:
+    def engine_options(self, url: URL, timeout: float) -> dict[str, Any]:
         # PgBouncer: no start-up options, and no prepared statements, which live in another server connection next time.
         connect = {
             "client_encoding": "utf8",  # SQLAlchemy reads the version before it lets us set anything
-            "connect_timeout": connect_seconds(timeout),
+            "connect_timeout": connect_seconds(url, timeout),
             "prepare_threshold": None,
         }
         # As far as psycopg knows: it would send BEGIN by itself, in a round trip of its own.

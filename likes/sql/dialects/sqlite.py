@@ -87,7 +87,7 @@ class SQLite(Dialect):
         name = url.database or ":memory:"
         return name == ":memory:" or url.query.get("mode") == "memory" or "mode=memory" in name
 
-    def engine_options(self, timeout: float) -> dict[str, Any]:
+    def engine_options(self, url: URL, timeout: float) -> dict[str, Any]:
         # No isolation level: the module then begins no transaction by itself, and `begin` does.
         return {"connect_args": {"timeout": timeout, "isolation_level": None}}
 
