@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import select
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
 from math import ceil
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -18,6 +19,18 @@ from likes.deltas import Deltas
 from likes.errors import DatabaseRefused
 
 COUNTING_ROWS = {"preserve_rowcount": True}  # execution options: the number of rows outlasts the cursor
+
+
+class Weakness(NamedTuple):
+    """What is set in a way that no session of ours can change: `found` says how and what comes of it, `fix` what to do.
+
+    keeps_from_writing: nothing can be counted.
+    """
+
+    name: str
+    found: str
+    fix: str
+    keeps_from_writing: bool = False
 
 
 class Dialect(ABC):
@@ -65,6 +78,10 @@ class Dialect(ABC):
     def known_fault(self, version: tuple[int, ...]) -> str | None:
         """What may go wrong with this version, if anything is known."""
         return None
+
+    def weaknesses(self, connection: Connection) -> Iterator[Weakness]:
+        """What a server, a database or a role is set to that costs commits, items or all writing."""
+        return iter(())
 
     @abstractmethod
     def add_to_totals(self, connection: Connection, deltas: Deltas, now: datetime) -> None:

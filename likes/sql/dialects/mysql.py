@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeEngine
 from likes.config.url_options import FLAGS
 from likes.deltas import Deltas
 from likes.errors import DatabaseRefused
-from likes.sql.dialects.dialect import Dialect, connect_seconds, has_spoken, host_and_port
+from likes.sql.dialects.dialect import Dialect, Weakness, connect_seconds, has_spoken, host_and_port
 
 # Each server reads the comment meant for it: MariaDB knows max_statement_time, MySQL max_execution_time.
 _SET_UP = (
@@ -46,6 +46,11 @@ INSERT INTO likes_totals (counter, item, total, updated_at) SELECT '', '', 0, '2
 ON DUPLICATE KEY UPDATE total = total + VALUES(total), updated_at = VALUES(updated_at)
 """
 
+_LOST = {  # what has to be 1 or ON; else, after a power cut
+    "innodb_flush_log_at_trx_commit": "commits of the last second may be gone",
+    "innodb_doublewrite": "pages may be torn",
+    "sync_binlog": "replicas and backups may lack commits",
+}
 _NO_BACKSLASH_ESCAPES = 0x200  # of the status that comes with each answer
 _TLS = {  # option of a URL -> what PyMySQL calls it
     "ssl_ca": "ca",
@@ -77,6 +82,28 @@ class MySQL(Dialect):
     def code(self, error: DBAPIError) -> str:
         arguments = error.orig.args if error.orig else ()
         return str(arguments[0]) if arguments else "0"
+
+    def weaknesses(self, connection: Connection) -> Iterator[Weakness]:
+        asked = (*_LOST, "log_bin", "binlog_format", "read_only", "tx_read_only", "transaction_read_only")
+        named = ", ".join(f"'{name}'" for name in asked)
+        rows = connection.exec_driver_sql(f"SHOW VARIABLES WHERE Variable_name IN ({named})")
+        found = {row[0]: row[1] for row in rows}
+        has_log = found.get("log_bin") == "ON"
+        for name, loss in _LOST.items():
+            if found.get(name, "1") not in ("1", "ON", "DETECT_AND_RECOVER") and (has_log or name != "sync_binlog"):
+                fix = f"{name} = 1 in its configuration, and start it again"
+                yield Weakness(name, f"{name} is {found[name]}: after a power cut {loss}", fix)
+        if has_log and found.get("binlog_format") == "STATEMENT":
+            why = "binlog_format is STATEMENT, which refuses all writes of READ COMMITTED"
+            yield Weakness(
+                "binlog_format", why, "SET GLOBAL binlog_format = 'ROW'; and the same in its configuration", True
+            )
+        for name in ("read_only", "tx_read_only", "transaction_read_only"):
+            if found.get(name, "OFF") not in ("OFF", "0"):
+                why = f"{name} is {found[name]}: nothing can be counted without a right to write all the same"
+                fix = f"SET GLOBAL {name} = OFF; or name the primary in LIKES_DATABASE_URL"
+                yield Weakness("read-only", why, fix, keeps_from_writing=name != "read_only")
+                break
 
     def add_to_totals(self, connection: Connection, deltas: Deltas, now: datetime) -> None:
         # The moment stands in the text because PyMySQL takes long to quote one. MariaDB has only VALUES().

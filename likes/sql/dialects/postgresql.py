@@ -13,7 +13,15 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from sqlalchemy.types import TypeEngine
 
 from likes.deltas import Deltas
-from likes.sql.dialects.dialect import COUNTING_ROWS, Dialect, connect_seconds, has_spoken, host_and_port, require_all
+from likes.sql.dialects.dialect import (
+    COUNTING_ROWS,
+    Dialect,
+    Weakness,
+    connect_seconds,
+    has_spoken,
+    host_and_port,
+    require_all,
+)
 
 # Names hold no control characters, so each column goes as one text, joined here and split by the server: psycopg takes
 # three times as long to make an array, in Python, while holding up the other flush threads.
@@ -36,6 +44,11 @@ _DURABLE = """,
   set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply'
     ELSE 'on' END, true)
 """
+
+_LOST = {  # has to be on; else
+    "fsync": "commits may be gone and the database damaged",
+    "full_page_writes": "pages may be torn",
+}
 
 _LOCK = "likes migrate"
 
@@ -68,6 +81,27 @@ class PostgreSQL(Dialect):
 
     def is_missing_table(self, error: DBAPIError) -> bool:
         return super().is_missing_table(error) and not getattr(_diagnosis(error), "context", None)  # not in a trigger
+
+    def weaknesses(self, connection: Connection) -> Iterator[Weakness]:
+        names = (*_LOST, "server_encoding", "transaction_read_only")
+        shown = ", ".join(f"current_setting('{name}')" for name in names)
+        *values, is_standby = connection.exec_driver_sql(f"SELECT {shown}, pg_is_in_recovery()").one()
+        found = dict(zip(names, values, strict=True))
+        for name, loss in _LOST.items():
+            if found[name] != "on":
+                fix = f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();"
+                yield Weakness(name, f"{name} is {found[name]}: after a power cut {loss}", fix)
+        if (encoding := found["server_encoding"]) not in ("UTF8", "SQL_ASCII"):
+            lost = f"the database's encoding is {encoding}: items it cannot hold become dead letters"
+            yield Weakness("encoding", lost, "move to a database made with ENCODING 'UTF8'")
+        if is_standby:
+            yield Weakness(
+                "standby", "it is a standby, which only reads", "name the primary in LIKES_DATABASE_URL", True
+            )
+        elif found["transaction_read_only"] == "on":
+            why = "default_transaction_read_only is on for this role, database or server: nothing can be counted"
+            fix = "ALTER ROLE ROLE SET default_transaction_read_only = off; (or ALTER DATABASE, ALTER SYSTEM)"
+            yield Weakness("read-only", why, fix, True)
 
     def add_to_totals(self, connection: Connection, deltas: Deltas, now: datetime) -> None:
         parameters = (now, "\n".join(deltas.counters), "\n".join(deltas.items), "\n".join(map(str, deltas.numbers)))

@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 
 from likes.deltas import Deltas
 from likes.sql.dialects import sqlite_file
-from likes.sql.dialects.dialect import COUNTING_ROWS, Dialect, require_all
+from likes.sql.dialects.dialect import COUNTING_ROWS, Dialect, Weakness, require_all
 
 _ADD_TO_TOTALS = """
 INSERT INTO likes_totals (counter, item, total, updated_at) VALUES (?, ?, ?, ?)
@@ -61,6 +61,12 @@ class SQLite(Dialect):
         return (
             "before SQLite 3.51.3, two writers at the end of a checkpoint can, very rarely, damage the file (WAL reset)"
         )
+
+    def weaknesses(self, connection: Connection) -> Iterator[Weakness]:
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        if mode != "wal":
+            why = f"journal_mode is {mode}, as the file cannot have a WAL here: reading waits for writing"
+            yield Weakness("journal_mode", why, "put the file on a local disk")
 
     def add_to_totals(self, connection: Connection, deltas: Deltas, now: datetime) -> None:
         moment = self.store_moment(now)
