@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
@@ -18,7 +19,7 @@ from likes.sql.engine import open_engine, reading, writing
 from likes.sql.schema import migrate
 from likes.sql.urls import parse_url
 from tests.rig import Rig
-from tests.servers import MariaDB, PostgreSQL
+from tests.servers import MariaDB, PgBouncer, PostgreSQL
 
 ITEMS = {"plain": 1, "é": 2, "😀": 3, "it's": 4, "\\": 5}
 
@@ -120,6 +121,23 @@ def test_settings_cost_no_round_trip(postgres_url: str, tmp_path: Path) -> None:
         engine.dispose()
     sent = re.findall(r"\tF\t\d+\t(\w+)\s+\"?(\w*)", (tmp_path / "trace").read_text())
     assert sent == [("Query", "BEGIN"), ("Query", "COMMIT"), ("Terminate", "")]
+
+
+def test_a_session_that_others_left_their_settings_in(valkey_url: str, pgbouncer: PgBouncer, postgres_url: str) -> None:
+    url = pgbouncer.url_of(postgres_url.rsplit("/", 1)[1])
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as stranger:
+        with flushed(valkey_url, url) as rig:
+            for name, (value, _) in SETTINGS.items():
+                stranger.execute(f"SET {name} = '{value}'")
+            stranger.execute("SET bytea_output = 'escape'; SET IntervalStyle = 'sql_standard'")
+            rig.likes.add(ITEMS)
+            rig.flush()
+            assert rig.totals() == {item: 2 * count for item, count in ITEMS.items()}
+            assert rig.ledger()[-1].payload
+            with writing(rig.engine) as connection:
+                assert connection.scalar(text("SHOW synchronous_commit")) == "on"
+                assert connection.scalar(text("SHOW transaction_isolation")) == "read committed"
+        assert stranger.execute("SHOW synchronous_commit").fetchone() == ("off",)
 
 
 @pytest.mark.parametrize("client", ["LATIN1", "SQL_ASCII", "UTF8"])
