@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import inf
 
 from sqlalchemy import Connection, Engine, QueuePool
 
@@ -19,6 +18,7 @@ from likes.sql.urls import place
 
 LENT_OPTION = "likes_lent"  # of an engine: it is an application's own
 REPLACED_OPTION = "likes_replaced"  # of an engine of ours: what is to be said of each replacement of its database
+_ATTEMPTS = 100  # more connections than a pool has
 _LAST_USE = "likes_last_use"  # in the `info` of a connection: monotonic seconds
 
 
@@ -32,7 +32,9 @@ def replaced(engine: Engine) -> list[str]:
 def connected(engine: Engine) -> Iterator[Connection]:
     """A connection that still leads to the database, as far as that shows without asking it."""
     with engine.connect() as connection:
-        while not _is_usable(connection):
+        for _ in range(_ATTEMPTS):
+            if _is_usable(connection):
+                break
             connection.invalidate()
         try:
             yield connection
@@ -44,9 +46,11 @@ def connected(engine: Engine) -> Iterator[Connection]:
 def _is_usable(connection: Connection) -> bool:
     dialect, engine = dialect_of(connection), connection.engine
     is_ours = LENT_OPTION not in engine.get_execution_options()
-    if is_ours and time.monotonic() - connection.info.get(_LAST_USE, inf) > dialect.IDLE_SECONDS:
+    last_use: float | None = connection.info.get(_LAST_USE)
+    if last_use is not None and is_ours and time.monotonic() - last_use > dialect.IDLE_SECONDS:
         return False
-    if dialect.is_over(connection):
+    is_new = last_use is None and is_ours
+    if not is_new and dialect.is_over(connection):
         return False
     if not dialect.is_replaced(connection):
         return True

@@ -6,12 +6,14 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, event, text
 
 from likes import LikeCounter
 from likes.errors import DatabaseUnavailable
+from likes.sql.connections import replaced
 from likes.sql.engine import open_engine, reading, writing
 from tests.rig import Rig
 
@@ -190,3 +192,24 @@ def test_a_file_of_a_uri_and_one_behind_a_link(sqlite_engine: Engine, path: Path
         with writing(engine) as connection:
             assert connection.execute(text("PRAGMA database_list")).one()[2] == str(other)
         engine.dispose()
+
+
+def test_a_file_that_changes_while_it_is_opened_is_opened_again(sqlite_engine: Engine, path: Path) -> None:
+    """As it does on a layered file system, where the first to write to a file gets a copy of it."""
+    copy = backup(path)
+    with sqlite3.connect(copy) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    connection.close()
+    dialect: Any = sqlite_engine.dialect
+    connect = dialect.connect
+
+    def connect_late(*args: Any, **options: Any) -> Any:
+        made = connect(*args, **options)
+        if copy.exists():
+            copy.replace(path)
+        return made
+
+    dialect.connect = connect_late
+    with writing(sqlite_engine) as one:
+        assert one.scalar(text("PRAGMA user_version")) == 7
+    assert replaced(sqlite_engine) == []

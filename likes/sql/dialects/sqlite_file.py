@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy.engine import Dialect
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from likes.errors import DatabaseUnavailable
 
 _FILE = "likes_file"  # in the `info` of a connection: which file it has open
+_ATTEMPTS = 3
 
 
 class OpenFile(NamedTuple):
@@ -36,18 +38,20 @@ def watch(engine: Engine) -> None:
     was_there = False
 
     @event.listens_for(engine, "do_connect")
-    def before(_dialect: object, record: ConnectionPoolEntry, _args: object, _options: object) -> None:
-        file = OpenFile.at(path)
-        if was_there and file.identity is None:
-            raise _gone(path)
-        record.info[_FILE] = file
-
-    @event.listens_for(engine, "connect")
-    def after(_connection: object, record: ConnectionPoolEntry) -> None:
+    def connect(dialect: Dialect, record: ConnectionPoolEntry, args: list[Any], options: dict[str, Any]) -> object:
         nonlocal was_there
-        was_there = True
-        if record.info[_FILE].identity is None:
-            record.info[_FILE] = OpenFile.at(path)  # it was just made
+        for _ in range(_ATTEMPTS):
+            before = OpenFile.at(path)
+            if was_there and before.identity is None:
+                raise _gone(path)
+            connection = dialect.connect(*args, **options)
+            now = OpenFile.at(path)
+            if before.identity in (None, now.identity):  # else nobody knows which of them it opened
+                record.info[_FILE] = now
+                was_there = True
+                return connection
+            connection.close()
+        raise DatabaseUnavailable(f"SQLite at {path}: the file changes while it is opened")
 
 
 def is_replaced(connection: Connection) -> bool:
