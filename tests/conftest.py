@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from likes.sql.engine import open_engine
 from likes.sql.schema import migrate
 from tests.databases import Shelf
-from tests.servers import MariaDB, MissingServerError, PostgreSQL, RedisServer, Server, debian_redis, valkey
+from tests.servers import MariaDB, MissingServerError, PgBouncer, PostgreSQL, RedisServer, Server, debian_redis, valkey
 
 IN_CI = bool(os.environ.get("CI"))
 
@@ -67,6 +67,12 @@ def debian_redis_server() -> Iterator[Server]:
 def postgres_server() -> Iterator[Server]:
     """PostgreSQL, shared by all tests, without fsync."""
     yield from _started(PostgreSQL)
+
+
+@pytest.fixture
+def pgbouncer(postgres_server: PostgreSQL) -> Iterator[Server]:
+    """PgBouncer in front of PostgreSQL."""
+    yield from _started(lambda: PgBouncer(postgres_server))
 
 
 @pytest.fixture(scope="session")

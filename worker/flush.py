@@ -71,7 +71,9 @@ class Flusher:
 
         Raises WrongRedis and WrongDatabase, with nothing written.
         """
-        return self._pair.claim({*range(self.shards), *shards})
+        found = self._pair.claim({*range(self.shards), *shards})
+        self.ledger.note_replaced()
+        return found
 
 
 class Flush:

@@ -9,7 +9,7 @@ from cli.checks.finding import Finding, Level
 from likes.connect import Places
 from likes.errors import LikesError
 from likes.sql import schema
-from likes.sql.health import read_version
+from likes.sql.health import read_version, read_weaknesses
 from likes.sql.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def check_database(places: Places, namespace: str, shards: int) -> Iterator[Find
     try:
         engine = places.open_database()
         yield from _version(engine)
+        yield from _weaknesses(engine)
         at_head = _schema(engine)
         yield at_head
         if at_head.level is not Level.ERROR:
@@ -38,6 +39,12 @@ def _version(engine: Engine) -> Iterator[Finding]:
     yield Finding(Level.OK, "database", found)
     if database.known_fault:
         yield Finding(Level.INFO, "database version", database.known_fault)
+
+
+def _weaknesses(engine: Engine) -> Iterator[Finding]:
+    for weakness in read_weaknesses(engine):
+        level = Level.ERROR if weakness.keeps_from_writing else Level.WARNING
+        yield Finding(level, weakness.name, weakness.found, weakness.fix)
 
 
 def _schema(engine: Engine) -> Finding:

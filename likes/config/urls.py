@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from ipaddress import ip_address
 from socket import gethostname
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
+from likes.config.url_options import MYSQL, POSTGRESQL, REDIS, REDISS, SQLITE, SQLITE_URI, Check, check_options
+
 # Up to the last `@`, whatever stands before it: a password with `/`, `#` or `@` left unescaped is still one.
 _PASSWORD = re.compile(r"^((?:[a-z0-9+.-]+://)?+[^:]*):.*@", re.IGNORECASE | re.DOTALL)
 _SECRET_PARAMETER = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+LAST_PORT = 65535
 _REDIS = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS) or unix:///PATH/TO/SOCKET?db=DB"
-_PARAMETERS = {"db", "username", "password"}
 _DATABASE = re.compile(
     r"sqlite(\+pysqlite)?:///(?!:memory:)[^?].*"
-    r"|(postgres|postgresql(\+psycopg)?|(mysql|mariadb)(\+pymysql)?)://(.*@)?(\[[^]/?]+]|[^]\[:/?@]*)(:\d{1,5})?/[^?].*",
+    r"|(postgres|postgresql(\+psycopg)?|(mysql|mariadb)(\+pymysql)?)://(.*@)?(\[[^]/?]+]|[^]\[:/?@]*)"
+    r"(:(?P<port>\d+))?/[^?].*",
     re.DOTALL,
 )
+_QUERY = re.compile(r"[^:]+://(?:.*@)?[^?@]*\?(.*)", re.DOTALL)
 
 
 def mask(url: str) -> str:
@@ -55,18 +60,30 @@ def check_redis_url(url: str) -> str:
     _number(parts)
     if scheme == "unix" and not parts.path.strip("/"):
         raise ValueError("it names no socket; allowed: unix:///PATH/TO/SOCKET?db=DB")
-    for parameter in parse_qs(parts.query, keep_blank_values=True):
-        # redis-py has others, which change what a resend means (`retry_on_timeout`) or are settings of ours.
-        if parameter not in _PARAMETERS and not (scheme == "rediss" and parameter.startswith("ssl_")):
-            raise ValueError("the parameters allowed are db, username and password, and ssl_… with rediss://")
+    # redis-py has others, which change what a resend means (`retry_on_timeout`) or are settings of ours.
+    check_options(parts.query, REDISS if scheme == "rediss" else REDIS)
     return url
 
 
 def check_database_url(url: str) -> str:
     """Return `url` if it is one of a kind of database that is supported, and names one; raise ValueError otherwise."""
-    if not _DATABASE.fullmatch(url):
+    parts = _DATABASE.fullmatch(url)
+    if not parts:
         raise ValueError("allowed: sqlite:////PATH/FILE, (postgresql|mysql|mariadb)://HOST:PORT/NAME")
+    port = parts["port"]
+    if port and not 1 <= int(port[:9]) <= LAST_PORT:
+        raise ValueError(f"its port is {port}; allowed: 1 to {LAST_PORT}")
+    query = _QUERY.fullmatch(url)
+    check_options(query[1] if query else "", _options_of(url), repeated=("host", "port"))
     return url
+
+
+def _options_of(url: str) -> Mapping[str, Check]:
+    if url.startswith("postgres"):
+        return POSTGRESQL
+    if not url.startswith("sqlite"):
+        return MYSQL
+    return SQLITE_URI if re.search(r"[?&]uri=", url) else SQLITE
 
 
 def _split(url: str) -> SplitResult:
@@ -78,7 +95,8 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         pass
     raise ValueError(
-        f"it does not parse; allowed: {_REDIS}; in a password, / is written %2F, # %23, ? %3F and an at-sign %40"
+        f"it does not parse; allowed: {_REDIS}, PORT from 1 to {LAST_PORT}; "
+        "in a password, / is written %2F, # %23, ? %3F and an at-sign %40"
     )
 
 

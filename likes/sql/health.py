@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from likes.sql.dialects import dialect_of
+from likes.sql.dialects import Weakness, dialect_of
 from likes.sql.engine import reading
 from likes.sql.urls import describe, url_of
 
@@ -26,3 +26,9 @@ def read_version(engine: Engine) -> Version:
     with reading(engine) as connection:
         version = tuple(int(part) for part in connection.dialect.server_version_info or () if isinstance(part, int))
     return Version(describe(url_of(engine)), version, dialect.OLDEST, dialect.known_fault(version))
+
+
+def read_weaknesses(engine: Engine) -> list[Weakness]:
+    """How it is set where no session of ours can change that: what may lose commits or items, or keeps from writing."""
+    with reading(engine) as connection:
+        return [*dialect_of(connection).weaknesses(connection)]

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     REDIS_ADOPTED = "redis_adopted"
     DATABASE_ADOPTED = "database_adopted"
     SQL_WENT_BACK = "sql_went_back"
+    SQL_REPLACED = "sql_replaced"
     SET_ASIDE = "set_aside"
     BATCH_MISSING = "batch_missing"
 

@@ -9,14 +9,14 @@ from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from likes.batch import BatchId
 from likes.chain import Chain
 from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
-from likes.errors import LikesError
+from likes.errors import DatabaseRefused, LikesError
 from likes.sql import cursors, identity, incidents
+from likes.sql.connections import replaced
 from likes.sql.cursors import Cursor, require_redis
 from likes.sql.dialects import dialect_of
 from likes.sql.engine import reading
@@ -92,6 +92,19 @@ class Ledger:
 
         transact(self.engine, work)
 
+    def note_replaced(self) -> None:
+        """Record an incident for each time that another database was found in the place of this one."""
+        said = replaced(self.engine)
+        while said:
+            transact(self.engine, partial(self._record_replaced, detail=said[0]))
+            said.pop(0)
+
+    def _record_replaced(self, connection: Connection, detail: str) -> None:
+        known = cursors.read_all(connection, self.namespace).values()
+        since = min((cursor.updated_at for cursor in known), default=None)
+        now = datetime.now(UTC)
+        incidents.record(connection, self.namespace, Kind.SQL_REPLACED, detail, now=now, exposed_from=since)
+
     def apply(self, chains: Sequence[Chain]) -> list[Chain]:
         """Count chains, at most one of each shard, in as few transactions as take them; returns those in SQL now.
 
@@ -114,11 +127,7 @@ class Ledger:
         began = datetime.now(UTC)
         try:
             transact(self.engine, lambda connection: self._count(connection, chains, deltas, began), attempts=1)
-        except DBAPIError as error:
-            if not dialect_of(self.engine).is_bad_data(error):
-                raise
-            return False
-        except _NotAll:
+        except (_NotAll, DatabaseRefused):
             return False
         return True
 
