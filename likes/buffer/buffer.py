@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from likes.batch import Batch, BatchId
 from likes.buffer import scripts
 from likes.buffer.calls import Call, command
+from likes.buffer.damage import read_batch
 from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.looking import look
 from likes.buffer.standing import ShardView, Standing
 from likes.buffer.turn import Turn
 from likes.chain import Chain
-from likes.errors import LikesError
 from likes.items import MAX_SHARDS
 
 BATCHES_IN_A_ROW = 4  # so many of an epoch are in flight at most
@@ -105,7 +105,7 @@ class Buffer:
         for batch_id in ids:
             keys = epoch_keys(self.namespace, batch_id.shard, batch_id.epoch)
             (payload,) = ask(self.link, [command("GET", keys.batch(batch_id.seq), shard=batch_id.shard)])
-            batch = _unpack(payload, keys, batch_id.seq) if payload else None
+            batch = read_batch(keys.batch(batch_id.seq), payload) if payload else None
             yield batch_id, batch if batch and batch.id == batch_id else None
 
     def begin_epoch(self, shard: int, old: str) -> str:
@@ -146,12 +146,3 @@ class Buffer:
 def _read_server(info: bytes) -> Server:
     fields = dict(line.decode().partition(":")[::2] for line in info.splitlines())
     return Server(fields.get("run_id", ""), fields.get("master_replid", ""), fields.get("master_replid2", ""))
-
-
-def _unpack(payload: bytes, keys: EpochKeys, seq: int) -> Batch:
-    try:
-        return Batch.unpack(payload)
-    except (ValueError, TypeError) as error:
-        raise LikesError(
-            f"the batch at {keys.batch(seq).decode()} cannot be read: {error}; upgrade this worker"
-        ) from None
