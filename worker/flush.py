@@ -22,6 +22,7 @@ from likes.errors import DatabaseBusy, Unavailable
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import Ledger
 from worker.claim import Pair
+from worker.missing import Missing
 from worker.recovery import Recovery
 from worker.shard_flush import ShardFlush
 
@@ -50,6 +51,7 @@ class Flusher:
         self.ledger = ledger
         self.recovery = Recovery(buffer, ledger)
         self._pair = Pair(buffer, ledger, redis_name, former_redis_names)
+        self.missing = Missing(buffer, ledger)
         self.shards = shards
         self.threads = threads
         self.on_counted = on_counted
@@ -90,10 +92,12 @@ class Flush:
 
     def run(self, shards: Collection[int]) -> Counted:
         """Flush `shards`, by several threads; raises as `Flusher.flush` does, once nothing more can be done."""
-        groups = self._in_groups(self._look_at(shards))
+        flushed = self._look_at(shards)
         with ThreadPoolExecutor(self._flusher.threads, thread_name_prefix="flush") as pool:
             try:
-                list(pool.map(self._flush_group, groups))
+                list(pool.map(self._flush_group, self._in_groups(flushed)))
+                if again := self._put_back(flushed):
+                    list(pool.map(self._flush_group, self._in_groups(self._look_at(again))))
             finally:
                 self._stopped.set()  # after Ctrl-C the threads end with the row they are at
         for error in sorted(self._errors, key=lambda error: not isinstance(error, Unavailable)):
@@ -124,6 +128,15 @@ class Flush:
             if len(applied) < len(sealed):
                 break
         return shards
+
+    def _put_back(self, shards: Sequence[ShardFlush]) -> Collection[int]:
+        """Look for likes that are missing; returns the shards in which there are more to flush now."""
+        compared = dict(pair for shard in shards if (pair := shard.compared))
+        try:
+            return self._flusher.missing.put_back(compared) if compared and not self._stopped.is_set() else ()
+        except Exception as error:  # noqa: BLE001 (told by `run`: what was flushed is flushed)
+            self._fail(error)
+            return ()
 
     def _ready(self, shards: Iterable[ShardFlush], look: Callable[[ShardFlush], bool]) -> list[ShardFlush]:
         """Those of `shards` that have something to hand off, once they are in order."""

@@ -117,11 +117,19 @@ class Recovery:
             detail = f"batch {batch.seq} was in flight, but Redis no longer has it (evicted or deleted?)"
             told = locked.has_recorded(Kind.BATCH_MISSING, batch.epoch, detail)
             if batch in redis.in_flight and not locked.is_recorded(batch) and not told:
+                lost = self._lost_with(batch, locked, redis)
                 locked.retire(batch.epoch, "a batch is missing")
-                locked.record(Kind.BATCH_MISSING, detail, batch.epoch)
+                locked.record(Kind.BATCH_MISSING, detail, batch.epoch, lost)
             return True
 
         return self.ledger.locked(batch.shard, work)
+
+    def _lost_with(self, batch: BatchId, shard: LockedShard, redis: Standing) -> int | None:
+        """What was sealed in a batch without content; None where the sums cannot tell."""
+        if shard.cursor.epoch != batch.epoch or redis.damage:
+            return None
+        later = self.buffer.in_flight(one for one in redis.in_flight if one.seq > batch.seq)
+        return shard.unaccounted(redis.sealed, sum(one.delta for _, one in later if one))
 
     def note_server(self, known: Collection[Cursor], server: Server) -> None:
         """Record one incident when another server than these cursors know, or the same after a restart, answers now."""

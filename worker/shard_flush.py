@@ -46,6 +46,7 @@ class ShardFlush:
         self._stopped = stopped
         self._count = count
         self._done: set[str] = set()  # epochs of which nothing is left that was pending at the start
+        self._unequal: set[str] = set()  # those of them under which another sum was accepted than sealed
         self._steps = 0
 
     def begin(self) -> bool:
@@ -69,10 +70,22 @@ class ShardFlush:
             if not turn.is_over:
                 return True
             self._done.add(turn.epoch)
+            if turn.unsealed:
+                self._unequal.add(turn.epoch)
             if is_as_expected and self._view.epochs.keys() == {turn.epoch}:
                 return False  # the ordinary end: one epoch, its pending deltas handed off
         self._look_closer()
         return self._put_right()
+
+    @property
+    def compared(self) -> tuple[int, str] | None:
+        """Shard and epoch, if likes may be missing: another sum was accepted than sealed; None if the sums agree."""
+        epoch = self._cursor.epoch
+        standing = self._view.epochs.get(epoch or "")
+        if epoch is None or standing is None:
+            return None
+        is_unequal = not standing.pending and standing.accepted != standing.sealed
+        return (self._cursor.shard, epoch) if is_unequal or epoch in self._unequal else None
 
     def _put_right(self) -> bool:
         """Follow the rules until there is a turn, or nothing is left to do."""

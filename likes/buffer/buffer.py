@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from likes.batch import Batch, BatchId, Place
 from likes.buffer import scripts
 from likes.buffer.calls import Call, command
+from likes.buffer.damage import read_batch
 from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.looking import look
@@ -17,7 +18,6 @@ from likes.buffer.scripts import Confirmed
 from likes.buffer.standing import ShardView
 from likes.buffer.turn import Turn
 from likes.chain import Chain
-from likes.errors import LikesError
 from likes.items import MAX_SHARDS
 
 BATCHES_IN_A_ROW = 4  # so many of an epoch are in flight at most
@@ -120,7 +120,7 @@ class Buffer:
         keys = epoch_keys(self.namespace, batch_id.shard, batch_id.epoch)
         (found,) = ask(link, [scripts.fetch(keys, batch_id.seq)])
         self.ownership.require_own(batch_id.shard, found.owner)
-        batch = unpack(found.payload, keys, batch_id.seq) if found.payload else None
+        batch = read_batch(keys.batch(batch_id.seq), found.payload) if found.payload else None
         return batch if batch and batch.id == batch_id else None
 
     def begin_epoch(self, shard: int, old: str) -> str:
@@ -168,13 +168,3 @@ class Buffer:
 def _read_server(info: bytes) -> Server:
     fields = dict(line.decode().partition(":")[::2] for line in info.splitlines())
     return Server(fields.get("run_id", ""), fields.get("master_replid", ""), fields.get("master_replid2", ""))
-
-
-def unpack(payload: bytes, keys: EpochKeys, seq: int) -> Batch:
-    """The batch number `seq`, as it stands in Redis. Raises LikesError if this version cannot read it."""
-    try:
-        return Batch.unpack(payload)
-    except (ValueError, TypeError) as error:
-        raise LikesError(
-            f"the batch at {keys.batch(seq).decode()} cannot be read: {error}; upgrade this worker"
-        ) from None

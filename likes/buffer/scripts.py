@@ -13,6 +13,7 @@ import msgpack
 
 from likes.batch import Batch, BatchId, Place
 from likes.buffer.calls import Call, Script
+from likes.buffer.damage import damaged, read_word
 from likes.buffer.keys import EpochKeys, ShardKeys
 from likes.buffer.standing import FIELDS, Standing, read_standing
 from likes.member import Entry, Member
@@ -29,6 +30,8 @@ LEASE = Script("lease")
 PRUNE_PRODUCERS = Script("prune_producers")
 LIVE = Script("live")
 REPAIR = Script("repair")
+TALLY = Script("tally")
+WRITE_OFF = Script("write_off")
 
 
 class Added(NamedTuple):
@@ -49,12 +52,12 @@ def add(keys: EpochKeys, *, producer: str, sequence: int, entries: Sequence[Entr
     names += keys.of(member for member, _ in entries)
     deltas = msgpack.packb([str(delta) for _, delta in entries])
     arguments = (keys.epoch, producer, sequence, deltas, "1" if wants_pending else "")
-    return ADD.call(keys.shard, names, arguments, _read_added)
+    return ADD.call(keys.shard, names, arguments, partial(_read_added, keys))
 
 
-def _read_added(reply: list[Any]) -> Added:
+def _read_added(keys: EpochKeys, reply: list[Any]) -> Added:
     if len(reply) == 1:
-        return Added(reply[0].decode(), False, {}, ())
+        return Added(read_word(keys.pointer, reply[0]), False, {}, ())
     refused = {int(i) - 1: reason.decode() for i, reason in zip(reply[1][::2], reply[1][1::2], strict=True)}
     pending = tuple(map(_whole, reply[2])) if len(reply) > 2 else ()
     return Added(reply[0].decode(), True, refused, pending)
@@ -109,19 +112,29 @@ class Fetched(NamedTuple):
 
 def fetch(keys: EpochKeys, seq: int) -> Call[Fetched]:
     """Read the batch number `seq`."""
-    return FETCH.call(keys.shard, (keys.owner, keys.batch(seq)), (), lambda reply: Fetched(reply[0].decode(), reply[1]))
+    names = (keys.owner, keys.batch(seq))
+    return FETCH.call(keys.shard, names, (), partial(_read_fetched, *names))
+
+
+def _read_fetched(owner_key: bytes, batch_key: bytes, reply: list[bytes]) -> Fetched:
+    owner, payload, is_another_type = reply
+    if is_another_type:
+        raise damaged(batch_key, "holds another type than ours")
+    return Fetched(read_word(owner_key, owner), payload)
 
 
 def claim(keys: ShardKeys, *, seen: str, database: str) -> Call[str]:
     """Let the shard belong to `database` if it still belongs to `seen` ("" for none); whose it is now."""
-    return CLAIM.call(keys.shard, (keys.owner, keys.epochs), (seen, database), bytes.decode)
+    return CLAIM.call(keys.shard, (keys.owner, keys.epochs), (seen, database), partial(read_word, keys.owner))
 
 
 def begin_epoch(keys: ShardKeys, *, old: str, fresh: str, owner: str = "") -> Call[str]:
     """Point at `fresh` if `old` ("" for none) is current; the epoch that is current now. An old one is left only while
     the shard belongs to the database `owner`.
     """
-    return BEGIN_EPOCH.call(keys.shard, (keys.pointer, keys.epochs, keys.owner), (old, fresh, owner), bytes.decode)
+    return BEGIN_EPOCH.call(
+        keys.shard, (keys.pointer, keys.epochs, keys.owner), (old, fresh, owner), partial(read_word, keys.pointer)
+    )
 
 
 def drop_epoch(keys: EpochKeys, owner: str) -> Call[bool]:
@@ -150,8 +163,8 @@ def confirm(keys: EpochKeys, places: Sequence[Place] = ()) -> Call[Confirmed]:
 def _read_confirmed(keys: EpochKeys, asked: Mapping[str, Place], reply: list[Any]) -> Confirmed:
     current, owner, *standing, remembered = reply
     return Confirmed(
-        read_standing(keys, current.decode(), *standing),
-        owner.decode(),
+        read_standing(keys, read_word(keys.pointer, current), *standing),
+        read_word(keys.owner, owner),
         frozenset(asked[text.decode()] for text in remembered),
     )
 
@@ -189,9 +202,9 @@ def live(keys: EpochKeys, members: Sequence[Member]) -> Call[Live]:
 
 def _read_live(keys: EpochKeys, reply: list[Any]) -> Live:
     if len(reply) == 1:
-        return Live(Standing(keys.shard, keys.epoch, reply[0].decode()), ())
+        return Live(Standing(keys.shard, keys.epoch, read_word(keys.pointer, reply[0])), ())
     current, *standing, deltas = reply
-    return Live(read_standing(keys, current.decode(), *standing), tuple(map(_whole, deltas)))
+    return Live(read_standing(keys, read_word(keys.pointer, current), *standing), tuple(map(_whole, deltas)))
 
 
 def _whole(text: bytes | None) -> int:
@@ -205,3 +218,22 @@ def _whole(text: bytes | None) -> int:
 def repair(keys: EpochKeys, *, now: int, members: Sequence[Member]) -> Call[int]:
     """Push those of `members` that have a delta to pending again; returns how many."""
     return REPAIR.call(keys.shard, (keys.state, keys.pending, *keys.of(members)), (now,), int)
+
+
+def tally(keys: EpochKeys, members: Sequence[Member]) -> Call[tuple[Standing, int, tuple[int, ...]] | None]:
+    """The standing, what was written off, and the pending deltas, if just these `members` are pending; else None."""
+    names = [keys.pointer, keys.state, keys.pending, keys.in_flight, *keys.of(members)]
+    return TALLY.call(keys.shard, names, (*FIELDS, "written_off"), partial(_read_tally, keys))
+
+
+def _read_tally(keys: EpochKeys, reply: list[Any]) -> tuple[Standing, int, tuple[int, ...]] | None:
+    if not reply:
+        return None
+    current, (*fields, written_off), pending, in_flight, deltas = reply
+    standing = read_standing(keys, read_word(keys.pointer, current), fields, pending, in_flight)
+    return standing, _whole(written_off), tuple(map(_whole, deltas))
+
+
+def write_off(keys: EpochKeys, *, before: int, now: int) -> Call[bool]:
+    """Count as sealed what was written off since `before`, `now` in all; False if that is no longer how it stands."""
+    return WRITE_OFF.call(keys.shard, (keys.state,), (before, now, now - before), bool)

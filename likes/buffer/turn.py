@@ -28,6 +28,7 @@ class Turn:
     started: when the flush began, in milliseconds since 1970; what stays pending after it is younger.
     place: the end of the chain.
     left: how many entries are still to be handed off; head: the next of them, () before they are known.
+    unsealed: what was accepted and not handed off; in the end 0, unless likes came in, or some are missing.
     sealed: the row handed off last; None if there was none, or it is not known whole.
     error: why that is so, or why that row could not be acknowledged.
     """
@@ -39,6 +40,7 @@ class Turn:
         self.started = started
         self.place = standing.place
         self.left = standing.pending
+        self.unsealed = standing.accepted - standing.sealed
         self.head: Sequence[Member] = ()
         self.sealed: Chain | None = None
         self.error: LikesError | None = None
@@ -93,6 +95,7 @@ class Turn:
         self.head = row[-1].next_head if row else ()
         if row:
             self.sealed = Chain(tuple(one.batch for one in row))
+            self.unsealed -= self.sealed.delta
             self.place = self.sealed.end
 
     def hear(self, replies: Sequence[bool | LikesError]) -> None:

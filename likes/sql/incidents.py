@@ -24,6 +24,7 @@ class Kind(StrEnum):
     SQL_REPLACED = "sql_replaced"
     SET_ASIDE = "set_aside"
     BATCH_MISSING = "batch_missing"
+    DELTAS_MISSING = "deltas_missing"
 
 
 def record(
@@ -67,6 +68,18 @@ def is_recorded(
     if detail is not None:
         same = same.where(incidents.c.detail == detail)
     return connection.execute(same.limit(1)).first() is not None
+
+
+def written_off(connection: Connection, namespace: str, kind: Kind, shard: int, epoch: str) -> int:
+    """What incidents of this kind have written off in this epoch of the shard."""
+    deltas = select(incidents.c.delta).where(
+        incidents.c.namespace == namespace,
+        incidents.c.kind == str(kind),
+        incidents.c.shard == shard,
+        incidents.c.epoch == epoch,
+        incidents.c.delta.is_not(None),
+    )
+    return sum(connection.scalars(deltas))  # not in SQL, where SQLite's SUM overflows
 
 
 def unaccounted(connection: Connection, namespace: str, cursor: Cursor, sealed: int, in_flight: int) -> int:

@@ -99,6 +99,10 @@ class LockedShard:
             delta=delta,
         )
 
+    def written_off(self, kind: Kind, epoch: str) -> int:
+        """What incidents of this kind have written off in this epoch."""
+        return incidents.written_off(self._connection, self._namespace, kind, self._shard, epoch)
+
     def has_recorded(self, kind: Kind, epoch: str, detail: str | None = None) -> bool:
         """True if there was such an incident in this epoch, with this very detail if one is given."""
         return incidents.is_recorded(self._connection, self._namespace, kind, self._shard, epoch, detail)

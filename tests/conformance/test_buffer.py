@@ -517,7 +517,7 @@ def test_a_replica_answers_reads_but_fails_to_confirm(own_valkey: Callable[..., 
     on_replica.close()
 
 
-# lease, prune_producers, live, repair
+# lease, prune_producers, live, repair, tally, write_off
 
 
 def test_a_lease_is_held_by_one_kept_and_given_back(shard: Shard) -> None:
@@ -532,6 +532,17 @@ def test_a_lease_is_held_by_one_kept_and_given_back(shard: Shard) -> None:
     assert lease("me", 0)
     assert lease("you", 1)
     wait_until(lambda: lease("me", 60_000))
+
+
+def test_what_is_no_lease_is_taken_over(shard: Shard) -> None:
+    take_over = scripts.lease(shard.keys, token="me", milliseconds=60_000)
+    shard.redis.rpush(shard.keys.lease, "another type")
+    assert shard.call(take_over)
+    shard.redis.set(shard.keys.lease, "it would never run out")
+    assert shard.call(take_over)
+    assert 0 < shard.redis.pttl(shard.keys.lease) <= 60_000
+    shard.redis.set(shard.keys.lease, "you", px=60_000)
+    assert not shard.call(take_over)
 
 
 def test_producers_are_pruned_by_age(shard: Shard) -> None:
@@ -579,6 +590,41 @@ def test_what_repair_pushed_is_pending_since_then_unless_something_was_before(sh
         assert shard.state()["pending_since"] == str(NOW)
 
 
+def test_a_tally_is_of_one_moment(shard: Shard) -> None:
+    def tally(*items: str) -> Any:
+        return shard.call(scripts.tally(shard.keys, members(*items)))
+
+    assert tally() == (Standing(3, "e", current="e"), 0, ())
+    shard.add({"a": 5, "b": 1}, sequence=1)
+    shard.redis.set(shard.delta("b"), 2**53 + 1)
+    standing, written_off, deltas = tally("a", "b")
+    assert (standing.accepted, standing.pending, standing.in_flight) == (5 + 1, 2, ())
+    assert (written_off, deltas) == (0, (5, 2**53 + 1))
+    assert tally() is tally("a") is tally("b", "a") is tally("a", "b", "c") is None
+    shard.hand_off("a")
+    standing, _, deltas = tally("b")
+    assert (standing.sealed, standing.in_flight, deltas) == (5, (BatchId(3, "e", 1, NONCES[1]),), (2**53 + 1,))
+
+
+def test_a_tally_is_taken_of_a_master_only(shard: Shard, own_valkey: Callable[..., RedisServer]) -> None:
+    replica = own_valkey("--replicaof", *shard.url.removeprefix("redis://").removesuffix("/0").split(":"))
+    with redis.Redis.from_url(replica.url) as client:
+        wait_until(lambda: client.info("replication")["master_link_status"] == "up")
+    with closing(Places(replica.url, None, None, 5, 5).open_link()) as link:
+        (reply,) = link.send([scripts.tally(shard.keys, ())])
+    assert isinstance(reply, RedisUnavailable), reply
+
+
+def test_what_is_written_off_counts_as_sealed_once(shard: Shard) -> None:
+    shard.add({"a": 5}, sequence=1)
+    assert shard.call(scripts.write_off(shard.keys, before=0, now=3))
+    assert not shard.call(scripts.write_off(shard.keys, before=0, now=3))
+    assert shard.call(scripts.write_off(shard.keys, before=3, now=2**53 + 1))
+    assert shard.state()["sealed"] == shard.state()["written_off"] == str(2**53 + 1)
+    assert shard.call(scripts.write_off(shard.keys, before=2**53 + 1, now=-1))
+    assert shard.state()["sealed"] == "-1"
+
+
 # All of them.
 
 
@@ -598,6 +644,8 @@ def all_scripts(shard: Shard) -> None:
     assert shard.acknowledge(2, NONCES[2])
     shard.redis.set(shard.delta("a"), 1)
     assert shard.call(scripts.repair(shard.keys, now=NOW, members=members("a"))) == 1
+    assert shard.call(scripts.tally(shard.keys, members("a")))
+    assert shard.call(scripts.write_off(shard.keys, before=0, now=1))
     assert shard.hand_off("a", seq=2, nonce=NONCES[2])
     assert shard.acknowledge(3, NONCES[3])
     assert shard.call(scripts.confirm(shard.keys, [Place("e", 3, NONCES[3])])).remembers
