@@ -20,6 +20,7 @@ from likes.counted import Counted
 from likes.errors import DatabaseBusy, Unavailable, WrongRedis
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import Ledger
+from worker.beginning import Beginning
 from worker.recovery import Recovery
 from worker.shard_flush import ShardFlush
 
@@ -97,12 +98,18 @@ class Flush:
 
     def run(self, shards: Collection[int]) -> Counted:
         """Flush `shards`, by several threads; raises as `Flusher.flush` does, once nothing more can be done."""
-        groups = self._in_groups(self._look_at(shards))
+        began = Beginning(self._buffer, self._ledger)
+        looked_at = self._look_at(shards, began)
+        groups = self._in_groups(looked_at)
         with ThreadPoolExecutor(self._flusher.threads, thread_name_prefix="flush") as pool:
             try:
                 list(pool.map(self._flush_group, groups))
             finally:
                 self._stopped.set()  # after Ctrl-C the threads end with the row they are at
+        try:
+            began.cover({shard.number for shard in looked_at if shard.is_done})
+        except Exception as broken:  # noqa: BLE001 (told below, like what kept shards from being flushed)
+            self._fail(broken)
         for error in sorted(self._errors, key=lambda error: not isinstance(error, Unavailable)):
             raise error
         return self.counted
@@ -143,11 +150,11 @@ class Flush:
                 self._fail(error)
         return ready
 
-    def _look_at(self, shards: Collection[int]) -> list[ShardFlush]:
+    def _look_at(self, shards: Collection[int], began: Beginning) -> list[ShardFlush]:
         cursors = self._flusher.claim(shards)  # SQL before Redis: else "Redis went back" could be a false alarm
-        views = self._buffer.look({shard: cursors[shard].epoch for shard in shards})
-        for server, its_shards in self._buffer.servers(cursors):
+        for server, its_shards in began.note_servers(cursors):
             self._flusher.recovery.note_server([cursors[shard] for shard in its_shards], server)
+        views = self._buffer.look({shard: cursors[shard].epoch for shard in shards})
         started = time.time_ns() // 1_000_000
         return [
             ShardFlush(self._flusher.recovery, cursors[shard], views[shard], started, self._stopped, self._count)

@@ -26,6 +26,7 @@ class ShardFlush:
     """
 
     turn: Turn  # what it hands off next, once `begin` or `go_on` said so
+    is_done = False  # true once nothing is left that was accepted before it was read
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class ShardFlush:
         stopped: Event,
         count: Callable[[Sequence[Batch], Counted], None],
     ) -> None:
+        self.number = cursor.shard
         self._recovery = recovery
         self._buffer = recovery.buffer
         self._ledger = recovery.ledger
@@ -70,6 +72,7 @@ class ShardFlush:
                 return True
             self._done.add(turn.epoch)
             if is_as_expected and self._view.epochs.keys() == {turn.epoch}:
+                self.is_done = True
                 return False  # the ordinary end: one epoch, its pending deltas handed off
         self._look_closer()
         return self._put_right()
@@ -82,6 +85,7 @@ class ShardFlush:
                 raise self._view.error
             step = next_step(self._cursor, self._retired, self._view, self._done)
             if step is None:
+                self.is_done = True
                 return False
             if step.do is Do.HAND_OFF:
                 self.turn = Turn(self._view.epochs[step.epoch], started=self._started)

@@ -17,9 +17,11 @@ from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
 from likes.errors import LikesError
 from likes.sql import cursors, incidents
+from likes.sql.clock import read_clock
 from likes.sql.cursors import Cursor
 from likes.sql.dialects import dialect_of
 from likes.sql.engine import reading
+from likes.sql.exposure import window_of
 from likes.sql.incidents import Kind
 from likes.sql.locked_shard import LockedShard
 from likes.sql.moves import move_cursors
@@ -37,12 +39,23 @@ class _NotAll(Exception):
 
 
 class Ledger:
-    """The SQL side of one namespace. `worker` is written into the rows of the batches it applies."""
+    """The SQL side of one namespace.
 
-    def __init__(self, engine: Engine, namespace: str, worker: str) -> None:
+    worker: written into the rows of the batches it applies.
+    redis_clock: the moment by the clock of the Redis that a shard lives on, None if it does not tell.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        namespace: str,
+        worker: str,
+        redis_clock: Callable[[int], datetime | None] = lambda _shard: None,
+    ) -> None:
         self.engine = engine
         self.namespace = namespace
         self.worker = worker
+        self.redis_clock = redis_clock
 
     @property
     def where(self) -> str:
@@ -114,7 +127,8 @@ class Ledger:
     def locked(self, shard: int, work: Callable[[LockedShard], T]) -> T:
         """Run `work` on one shard in a transaction that holds its cursor's lock; it must be safe to repeat."""
         return transact(
-            self.engine, lambda connection: work(LockedShard(connection, self.namespace, shard, self.worker))
+            self.engine,
+            lambda connection: work(LockedShard(connection, self.namespace, shard, self.worker, self.redis_clock)),
         )
 
     def close_books(self, shard: int, epoch: str, *, accepted: int, sealed: int) -> None:
@@ -124,21 +138,38 @@ class Ledger:
 
     def note_server(
         self,
-        shards: Collection[int],
+        read: Collection[Cursor],
         run_id: str,
         replid: str,
         *,
+        durable: bool,
         incident: tuple[Kind, str] | None = None,
-        since: datetime | None = None,
+        redis_now: datetime | None = None,
     ) -> None:
-        """Remember which server answers for `shards` now. `incident`: what that means, if nobody noted it before."""
+        """Remember which server answers now for the shards of these cursors, if nobody noted one since they were read.
+
+        incident: what it means that it is another one; redis_now: the moment by its clock.
+        """
 
         def work(connection: Connection) -> None:
-            if cursors.note_server(connection, self.namespace, shards, replid, run_id) and incident:
-                now = datetime.now(UTC)
-                incidents.record(connection, self.namespace, *incident, now=now, exposed_from=since)
+            known = cursors.note_server(
+                connection, self.namespace, read, replid=replid, run_id=run_id, durable=int(durable)
+            )
+            if known and incident:
+                now = read_clock(connection)
+                exposed = window_of(known, redis_now=redis_now, sql_now=now)
+                incidents.record(connection, self.namespace, *incident, at=now, exposed=exposed)
 
         transact(self.engine, work)
+
+    def clock(self) -> datetime:
+        """This very moment, by the clock of the database."""
+        with reading(self.engine) as connection:
+            return read_clock(connection)
+
+    def cover(self, shards: Collection[int], to: datetime, at: datetime) -> None:
+        """Note that what Redis accepted before `to` in these shards is in SQL; `at` is that moment by SQL's clock."""
+        transact(self.engine, lambda connection: cursors.cover(connection, self.namespace, shards, to, at))
 
 
 def _portions(chains: Sequence[Chain]) -> Iterator[list[Chain]]:

@@ -17,8 +17,8 @@ if last and sequence <= last then
   refused = refused_before
 else
   local was_empty = redis.call('LLEN', KEYS[3]) == 0  -- a key of another type fails here, before anything is written
-  local time = redis.call('TIME')
-  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local time = redis.pcall('TIME')  -- a user may lack it: then nobody is told since when likes are pending
+  local now = time.err and 0 or time[1] * 1000 + math.floor(time[2] / 1000)
   -- The first write: a full Redis refuses it, and with it the whole script.
   redis.call('HSET', KEYS[4], ARGV[2], cmsgpack.pack(sequence, now, refused))
 
@@ -37,7 +37,7 @@ else
     end
   end
   if #begun > 0 then redis.call('RPUSH', KEYS[3], unpack(begun)) end
-  if was_empty and #begun > 0 then redis.pcall('HSET', KEYS[2], 'pending_since', string.format('%.0f', now)) end
+  if was_empty and #begun > 0 and now > 0 then redis.pcall('HSET', KEYS[2], 'pending_since', string.format('%.0f', now)) end
   local added = redis.pcall('HINCRBY', KEYS[2], 'accepted', string.format('%.0f', sum))
   if type(added) == 'table' and string.find(added.err, 'overflow', 1, true) then
     redis.pcall('HSET', KEYS[2], 'accepted', sum < 0 and '-9223372036854775808' or '9223372036854775807')

@@ -24,6 +24,7 @@ class Dialect(ABC):
     TRANSIENT: ClassVar[tuple[str, ...]]
     BAD_DATA: ClassVar[tuple[str, ...]]
     MISSING_TABLE: ClassVar[tuple[str, ...]]
+    CLOCK: ClassVar[str]  # an expression for this very moment, in UTC or with its zone
 
     @abstractmethod
     def code(self, error: DBAPIError) -> str:

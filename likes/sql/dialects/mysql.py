@@ -46,6 +46,7 @@ class MySQL(Dialect):
     TRANSIENT = ("1020", "1180", "1205", "1213", "1317", "1969", "3024", "3101")
     BAD_DATA = ("1264", "1265", "1292", "1300", "1366", "1367", "1406", "1690")
     MISSING_TABLE = ("1146", "1054")
+    CLOCK = "UTC_TIMESTAMP(6)"
 
     def __init__(self, kind: str) -> None:
         self.kind = kind

@@ -37,6 +37,7 @@ class PostgreSQL(Dialect):
     TRANSIENT = ("40001", "40003", "40P01", "55P03", "57014")
     BAD_DATA = ("22",)
     MISSING_TABLE = ("42P01", "42703")
+    CLOCK = "clock_timestamp()"
 
     def code(self, error: DBAPIError) -> str:
         state = getattr(error.orig, "sqlstate", None)

@@ -31,6 +31,7 @@ class SQLite(Dialect):
     TRANSIENT = ("SQLITE_BUSY", "SQLITE_LOCKED")
     BAD_DATA = ("SQLITE_CONSTRAINT_DATATYPE", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "integer overflow")
     MISSING_TABLE = ("no such table", "no such column", "table likes_")
+    CLOCK = "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')"
 
     def code(self, error: DBAPIError) -> str:
         if getattr(error.orig, "sqlite_errorcode", None) == _CONSTRAINT_DATATYPE:
