@@ -36,13 +36,11 @@ class Beginning:
             return
         answering = dict(_by_shard(self._buffer.servers(done)))
         for server, shards in self._servers:
-            sure = [
-                shard
-                for shard in done
-                if shard in shards and server.is_the_same_as(answering[shard]) and not server.is_replica
-            ]
+            now = {shard: answering[shard] for shard in shards if shard in done}
+            sure = [shard for shard, same in now.items() if server.is_the_same_as(same) and not server.is_replica]
             if sure:
-                self._ledger.cover(sure, to=server.now or self._at, at=self._at)
+                over = now[sure[0]].now or self._ledger.clock()
+                self._ledger.cover(sure, to=server.now or self._at, at=self._at, by=over)
 
 
 def _by_shard(servers: Collection[tuple[Server, Collection[int]]]) -> list[tuple[int, Server]]:

@@ -8,6 +8,7 @@ it.
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 
 from likes.batch import Batch, BatchId
 from likes.buffer.buffer import Buffer
@@ -114,6 +115,19 @@ class Recovery:
             incident=incident,
             redis_now=server.now,
         )
+
+    def note_forgotten(self, shard: int, epoch: str) -> None:
+        """Record one incident for a proof, by a client, that Redis no longer knows what it had acknowledged to it."""
+
+        def work(locked: LockedShard) -> None:
+            proof = self.buffer.confirm(shard, epoch).forgot
+            if locked.cursor.epoch != epoch or locked.cursor.forgot == proof:
+                return
+            known_at = datetime.fromtimestamp(proof / 1000, UTC) if proof > 0 else None
+            detail = "Redis no longer knows what it had acknowledged (an older state put back in place, a key deleted?)"
+            locked.record_forgotten(f"{detail}: likes may have been lost", proof, known_at)
+
+        self.ledger.locked(shard, work)
 
     def _skip_what_is_gone(self, shard: LockedShard, batch: Batch, redis: Standing) -> None:
         later = self.buffer.in_flight(one for one in redis.in_flight if one.seq > batch.id.seq)

@@ -72,8 +72,7 @@ class ShardFlush:
                 return True
             self._done.add(turn.epoch)
             if is_as_expected and self._view.epochs.keys() == {turn.epoch}:
-                self.is_done = True
-                return False  # the ordinary end: one epoch, its pending deltas handed off
+                return self._end()  # the ordinary end: one epoch, its pending deltas handed off
         self._look_closer()
         return self._put_right()
 
@@ -85,13 +84,20 @@ class ShardFlush:
                 raise self._view.error
             step = next_step(self._cursor, self._retired, self._view, self._done)
             if step is None:
-                self.is_done = True
-                return False
+                return self._end()
             if step.do is Do.HAND_OFF:
                 self.turn = Turn(self._view.epochs[step.epoch], started=self._started)
                 return True
             self._take(step)
             self._look_closer()
+        return False
+
+    def _end(self) -> bool:
+        """Nothing is left: False."""
+        epoch = self._view.epochs.get(self._cursor.epoch or "")
+        if epoch and epoch.forgot != self._cursor.forgot:
+            self._recovery.note_forgotten(epoch.shard, epoch.epoch)  # before the flush covers what was lost
+        self.is_done = True
         return False
 
     def _look_closer(self) -> None:

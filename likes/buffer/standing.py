@@ -20,6 +20,8 @@ class Standing:
     accepted, sealed: running sums of deltas; acked: how many batches were acknowledged.
     pending: entries of the list, not their sum; pending_since: milliseconds since 1970, None if nothing is pending.
     in_flight: oldest first.
+    forgot: proof that Redis forgot likes: the moment, in milliseconds since 1970, when it had acknowledged some that it
+        no longer knows; 0 if there is none, negative where Redis does not tell the time.
     """
 
     shard: int
@@ -33,6 +35,7 @@ class Standing:
     pending_since: int | None = None
     pending: int = 0
     in_flight: tuple[BatchId, ...] = ()
+    forgot: int = 0
 
     @property
     def place(self) -> Place:
@@ -52,12 +55,13 @@ class ShardView:
     error: LikesError | None = None
 
 
-FIELDS = (b"seq", b"nonce", b"acked", b"accepted", b"sealed", b"pending_since")  # of the hash `state`, as read below
+# Of the hash `state`, as read below.
+FIELDS = (b"seq", b"nonce", b"acked", b"accepted", b"sealed", b"pending_since", b"forgot")
 
 
 def read_standing(keys: EpochKeys, current: str, fields: list[Any], pending: int, in_flight: list[bytes]) -> Standing:
     """A standing from the `FIELDS`, the length of `pending` and the entries of `in_flight`."""
-    seq, nonce, acked, accepted, sealed, since = fields
+    seq, nonce, acked, accepted, sealed, since, forgot = fields
     return Standing(
         shard=keys.shard,
         epoch=keys.epoch,
@@ -70,6 +74,7 @@ def read_standing(keys: EpochKeys, current: str, fields: list[Any], pending: int
         pending_since=_number(since) if since and pending else None,
         pending=pending,
         in_flight=tuple(_read_id(keys, entry) for entry in in_flight),
+        forgot=_number(forgot) or 0,
     )
 
 

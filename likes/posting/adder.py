@@ -70,9 +70,11 @@ class Adder:
             if trouble is None:
                 sent_at = seconds_now()
                 parts = [part for part in parts if not part.is_too_old(sent_at)]
-                replies = yield Send([self._call(producer, part, wants_pending) for part in parts])
+                replies = yield Send([self._call(producer, part, wants_pending, sent_at) for part in parts])
                 for part, reply in zip(parts, replies, strict=True):
                     part.hear(reply, sent_at)
+                    if part.added:
+                        producer.hear(part.shard, part.epoch, part.sequence, part.sent_at or sent_at)
                     self._epochs[part.shard] = part.epoch
             else:
                 for part in parts:
@@ -88,13 +90,15 @@ class Adder:
         may_be_counted = any(part.unknown for part in parts)
         return waited > (self.patience if may_be_counted else min(self.patience, UNSENT_PATIENCE_SECONDS))
 
-    def _call(self, producer: Producer, part: Part, wants_pending: bool) -> Call[Added]:
+    def _call(self, producer: Producer, part: Part, wants_pending: bool, now: float) -> Call[Added]:
         return add(
             epoch_keys(self.namespace, part.shard, part.epoch),
             producer=producer.id,
             sequence=part.sequence,
             entries=part.entries,
             wants_pending=wants_pending,
+            acknowledged=producer.acknowledged(part.shard, part.epoch, now),
+            sent_before=part.sent_at is not None,
         )
 
     def _learn_epochs(self, parts: Sequence[Part]) -> Steps[LikesError | None]:

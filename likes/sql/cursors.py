@@ -21,7 +21,7 @@ class Cursor(NamedTuple):
 
     durable: 1 if the server `run_id` writes to disk before it answers.
     covered_to: the moment, by Redis's clock, before which all that was accepted is in SQL; None before the first flush
-        that was complete. covered_at: the same moment by SQL's clock.
+        that was complete. covered_at: the same moment by SQL's clock; covered_by: when that flush was over, by Redis's.
     forgot: which proof that Redis forgot likes was told last.
     """
 
@@ -37,6 +37,7 @@ class Cursor(NamedTuple):
     durable: int = 0
     covered_to: datetime | None = None
     covered_at: datetime | None = None
+    covered_by: datetime | None = None
     forgot: int = 0
 
     @property
@@ -58,6 +59,7 @@ _COLUMNS = (
     cursors.c.durable,
     cursors.c.covered_to,
     cursors.c.covered_at,
+    cursors.c.covered_by,
     cursors.c.forgot,
 )
 
@@ -200,18 +202,18 @@ def note_server(
     return [stand[shard] for shard in others]
 
 
-def cover(connection: Connection, namespace: str, shards: Collection[int], to: datetime, at: datetime) -> None:
-    """Note that what was accepted before `to`, by Redis's clock, is in SQL; `at` is the same moment by SQL's clock.
+def cover(
+    connection: Connection, namespace: str, shards: Collection[int], *, to: datetime, at: datetime, by: datetime
+) -> None:
+    """Note that what was accepted before `to` in these shards is in SQL: see `Cursor`.
 
     What a flush that began later has noted stays.
     """
-    begun_before = or_(cursors.c.covered_at.is_(None), cursors.c.covered_at < at)
-    uncovered = select(cursors.c.shard).where(
-        cursors.c.namespace == namespace, cursors.c.shard.in_(shards), begun_before
-    )
-    due = connection.scalars(uncovered.order_by(cursors.c.shard).with_for_update()).all()
+    began_before = or_(cursors.c.covered_at.is_(None), cursors.c.covered_at < at)
+    mine = select(cursors.c.shard).where(cursors.c.namespace == namespace, cursors.c.shard.in_(shards), began_before)
+    due = connection.scalars(mine.order_by(cursors.c.shard).with_for_update()).all()
     connection.execute(
         update(cursors)
         .where(cursors.c.namespace == namespace, cursors.c.shard.in_(due))
-        .values(covered_to=to, covered_at=at)
+        .values(covered_to=to, covered_at=at, covered_by=by)
     )

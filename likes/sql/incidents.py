@@ -23,6 +23,7 @@ class Kind(StrEnum):
     SQL_WENT_BACK = "sql_went_back"
     SET_ASIDE = "set_aside"
     BATCH_MISSING = "batch_missing"
+    REDIS_FORGOT = "redis_forgot"
 
 
 def record(

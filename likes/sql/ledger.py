@@ -167,9 +167,12 @@ class Ledger:
         with reading(self.engine) as connection:
             return read_clock(connection)
 
-    def cover(self, shards: Collection[int], to: datetime, at: datetime) -> None:
-        """Note that what Redis accepted before `to` in these shards is in SQL; `at` is that moment by SQL's clock."""
-        transact(self.engine, lambda connection: cursors.cover(connection, self.namespace, shards, to, at))
+    def cover(self, shards: Collection[int], *, to: datetime, at: datetime, by: datetime) -> None:
+        """Note that what Redis accepted before `to` in these shards is in SQL, by a flush that is over.
+
+        to, by: when it began and when it was over, by Redis's clock; at: when it began, by SQL's.
+        """
+        transact(self.engine, lambda connection: cursors.cover(connection, self.namespace, shards, to=to, at=at, by=by))
 
 
 def _portions(chains: Sequence[Chain]) -> Iterator[list[Chain]]:

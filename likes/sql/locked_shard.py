@@ -100,6 +100,19 @@ class LockedShard:
             delta=delta,
         )
 
+    def record_forgotten(self, detail: str, proof: int, known_at: datetime | None) -> None:
+        """Write the incident that a `proof` means: Redis no longer knows what it had acknowledged at `known_at`.
+
+        A flush that was over later may have covered the shard by what Redis was left with: then nobody knows when the
+        window begins.
+        """
+        self.cursor = self.cursor._replace(forgot=proof)
+        cursors.move(self._connection, self._namespace, self.cursor, self._now)
+        over = self.cursor.covered_by
+        if known_at is None or (over and known_at < over):
+            self.cursor = self.cursor._replace(covered_to=None)
+        self.record(Kind.REDIS_FORGOT, detail, self.cursor.epoch or "")
+
     def has_recorded(self, kind: Kind, epoch: str) -> bool:
         """True if there was such an incident in this epoch."""
         return incidents.is_recorded(self._connection, self._namespace, kind, self._shard, epoch)

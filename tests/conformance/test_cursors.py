@@ -166,16 +166,15 @@ def test_a_server_noted_by_another_since_the_cursors_were_read_stays(claimed: En
 
 
 def test_shards_are_covered_by_the_flush_that_began_last(claimed: Engine) -> None:
-    def cover(shards: Collection[int], to: int, at: int) -> Callable[[Connection], None]:
-        moments = [NOW + timedelta(seconds=seconds) for seconds in (to, at)]
-        return lambda connection: cursors.cover(connection, "likes", shards, *moments)
-
-    def covered(shards: Collection[int], to: int, at: int) -> dict[int, tuple[float, float]]:
+    def covered(shards: Collection[int], to: int, at: int) -> dict[int, tuple[float, ...]]:
+        moments = {name: NOW + timedelta(seconds=seconds) for name, seconds in (("to", to), ("at", at), ("by", to + 1))}
         return {
-            shard: ((cursor.covered_to - NOW).total_seconds(), (cursor.covered_at - NOW).total_seconds())
-            for (_, shard), cursor in changed(claimed, cover(shards, to, at)).items()
+            shard: tuple((moment - NOW).total_seconds() for moment in (now.covered_to, now.covered_at, now.covered_by))
+            for (_, shard), now in changed(
+                claimed, lambda connection: cursors.cover(connection, "likes", shards, **moments)
+            ).items()
         }
 
-    assert covered([0, 1], to=10, at=20) == {0: (10, 20), 1: (10, 20)}
+    assert covered([0, 1], to=10, at=20) == {0: (10, 20, 11), 1: (10, 20, 11)}
     assert covered([0, 1], to=15, at=19) == {}  # of a stalled flush that ends late
-    assert covered([1], to=5, at=30) == {1: (5, 30)}  # Redis's clock was set back
+    assert covered([1], to=5, at=30) == {1: (5, 30, 6)}  # Redis's clock was set back
