@@ -106,7 +106,8 @@ class Recovery:
         others = [cursor for cursor in known if (cursor.run_id, cursor.replid, cursor.durable) != now]
         if not server.run_id or not others:
             return
-        incident = next(filter(None, (what_happened(cursor, server) for cursor in others)), None)
+        lineage = self.buffer.lineage() if any(cursor.run_id != server.run_id for cursor in others) else []
+        incident = next(filter(None, (what_happened(cursor, server, lineage) for cursor in others)), None)
         self.ledger.note_server(
             others,
             server.run_id,

@@ -10,13 +10,14 @@ from likes.batch import Batch, BatchId
 from likes.buffer import scripts
 from likes.buffer.calls import Call, command
 from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
+from likes.buffer.lineage import LINEAGE
 from likes.buffer.links.link import Link, ask
 from likes.buffer.looking import look
 from likes.buffer.servers import Server, read_clock, read_servers
 from likes.buffer.standing import ShardView, Standing
 from likes.buffer.turn import Turn
 from likes.chain import Chain
-from likes.errors import LikesError
+from likes.errors import LikesError, Unavailable
 from likes.items import MAX_SHARDS
 
 BATCHES_IN_A_ROW = 4  # so many of an epoch are in flight at most
@@ -118,6 +119,16 @@ class Buffer:
     def servers(self, shards: Collection[int]) -> list[tuple[Server, Collection[int]]]:
         """Which servers answer for these shards, each with those that it has."""
         return read_servers(self.link, shards)
+
+    def lineage(self) -> list[str]:
+        """The run ids of the processes whose memory the server has, whole, its own first; empty where it has no such.
+
+        Only the embedded server keeps one.
+        """
+        (found,) = self.link.send([command("LRANGE", LINEAGE, 0, -1)])
+        if isinstance(found, Unavailable):
+            raise found
+        return [] if isinstance(found, LikesError) else [run_id.decode() for run_id in found]
 
     def clock(self, shard: int) -> datetime | None:
         """The moment by the clock of the server that a shard lives on; None if it does not tell."""

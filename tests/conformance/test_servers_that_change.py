@@ -258,9 +258,10 @@ def test_a_master_that_was_a_replica_for_a_while_is_an_incident(
     rig.flush()
     rig.flush()
     assert rig.totals() == times(2)
-    (incident,) = rig.incidents()
+    incident, found_out = rig.incidents()
     assert (incident.kind, incident.shard) == ("redis_failed_over", None)
     assert covered - SLACK < incident.exposed_from <= lost_at <= incident.exposed_to
+    assert found_out.kind == "redis_forgot"  # by the client: likes were lost indeed
 
 
 def note(rig: Rig, server: Server) -> None:
