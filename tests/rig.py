@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import redis
@@ -22,6 +23,9 @@ from likes.sql.tables import batches, dead_letters, incidents, metadata, retired
 from likes.sql.takeover import take_over
 from likes.sql.urls import url_of
 from worker.flush import Flusher
+
+# An exposure window may begin a little before the last complete flush: asking servers for the time takes time.
+SLACK = timedelta(seconds=1)
 
 RedisCopy = dict[bytes, bytes]
 SqlCopy = dict[str, list[dict[str, Any]]]
@@ -65,7 +69,7 @@ class Rig:
         engine = open_engine(url_of(self.engine), timeout=10)
         wrap_engine(engine)
         buffer = Buffer(link, lambda: wrap_link(self.places.open_link()), self.prefix, self.batch_items)
-        ledger = Ledger(engine, self.prefix, "test")
+        ledger = Ledger(engine, self.prefix, "test", buffer.clock)
         try:
             yield Flusher(
                 buffer,
@@ -114,6 +118,11 @@ class Rig:
         """What a worker sees of each epoch."""
         return dict(self.worker.buffer.look({shard: None})[shard].epochs)
 
+    def redis_now(self) -> datetime:
+        """The moment by its clock."""
+        seconds, microseconds = self.redis.time()
+        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds)
+
     def copy_redis(self) -> RedisCopy:
         """All it holds, for `restore_redis`."""
         return {key: self.redis.dump(key) for key in self.redis.scan_iter()}
@@ -137,6 +146,12 @@ class Rig:
     def cursor(self, shard: int = 0) -> Cursor:
         """Where a shard stands."""
         return self.worker.ledger.cursors()[shard]
+
+    def covered_to(self) -> datetime:
+        """The moment before which all that was accepted, in any shard, is in SQL."""
+        covered = [cursor.covered_to for cursor in self.worker.ledger.cursors().values()]
+        assert covered and None not in covered
+        return min(covered)
 
     def ledger(self) -> list[Row[Any]]:
         """The batches applied, in order."""

@@ -28,7 +28,7 @@ def open_flusher(settings: Settings) -> Iterator[Flusher]:
         with places.open_buffer(settings.prefix, settings.batch_items) as buffer:
             yield Flusher(
                 buffer,
-                Ledger(engine, settings.prefix, worker_name()),
+                Ledger(engine, settings.prefix, worker_name(), buffer.clock),
                 redis_name=places.redis_name(),
                 former_redis_names=places.former_redis_names(),
                 shards=settings.shards,

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from likes.buffer.buffer import Buffer
-from likes.buffer.standing import ShardView
 from likes.errors import LikesError
 from likes.sql.cursors import Cursor, require_redis
 from likes.sql.identity import Claim
@@ -29,36 +28,35 @@ class Pair:
         self._ledger = ledger
         self._former_names = former_names
 
-    def claim(self, shards: Collection[int]) -> tuple[dict[int, Cursor], dict[int, ShardView]]:
-        """Where `shards`, and all others with a cursor, stand in SQL and in Redis, idle ones too; all are claimed then.
+    def claim(self, shards: Collection[int]) -> dict[int, Cursor]:
+        """The cursors of `shards`, and of all others that have one; all of them, idle ones too, are claimed then.
 
         Raises WrongRedis and WrongDatabase, with nothing written.
         """
         for _ in range(ATTEMPTS):
-            database, cursors = self._ledger.known()  # SQL before Redis: else "Redis went back" could be a false alarm
+            database, cursors = self._ledger.known()
             for cursor in cursors.values():
                 require_redis(cursor, self.redis_name, *self._former_names)
-            everywhere = sorted({*cursors, *shards})
-            views = self._buffer.look({n: cursors[n].epoch if n in cursors else None for n in everywhere})
-            if not database and any(view.owner for view in views.values()):
+            owners = self._buffer.ownership.read({*cursors, *shards})
+            if not database and any(owners.values()):
                 database = self._ledger.known()[0]  # made since, by a worker that claims at the same time
             self._ledger.claim = Claim(database, self.redis_name)
             self._buffer.ownership.database = database
-            if not self._take_what_is_nobodys(cursors, views):
-                return cursors, views
+            if not self._take_what_is_nobodys(cursors, owners):
+                return cursors
         raise LikesError(
             f"{self._buffer.where} does not keep which database it belongs to; is it a replica, or emptied?"
         )
 
-    def _take_what_is_nobodys(self, cursors: Mapping[int, Cursor], views: Mapping[int, ShardView]) -> bool:
+    def _take_what_is_nobodys(self, cursors: Mapping[int, Cursor], owners: Mapping[int, str]) -> bool:
         """Claim what belongs to nobody; False if nothing was."""
         ownership, database = self._buffer.ownership, self._ledger.claim.database
-        ownership.require_none_of_another({shard: view.owner for shard, view in views.items()}, database)
-        unclaimed = [shard for shard, view in views.items() if not (view.owner or view.error)]
+        ownership.require_none_of_another(owners, database)
+        unclaimed = [shard for shard, owner in owners.items() if not owner]
         named = {shard for shard, cursor in cursors.items() if cursor.redis_name == self.redis_name}
-        if not unclaimed and named.issuperset(views):
+        if not unclaimed and named.issuperset(owners):
             return False
         self._ledger.claim = Claim(database or self._ledger.make_database_id(), self.redis_name)
         ownership.claim(unclaimed, self._ledger.claim.database)
-        self._ledger.begin_cursors(views, self._former_names)
+        self._ledger.begin_cursors(owners, self._former_names)
         return True

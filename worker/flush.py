@@ -15,12 +15,12 @@ from threading import Event, Lock
 
 from likes.batch import Batch
 from likes.buffer.buffer import Buffer
-from likes.buffer.standing import ShardView
 from likes.chain import Chain
 from likes.counted import Counted
 from likes.errors import DatabaseBusy, Unavailable
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import Ledger
+from worker.beginning import Beginning
 from worker.claim import Pair
 from worker.missing import Missing
 from worker.recovery import Recovery
@@ -68,14 +68,14 @@ class Flusher:
         """All shards: those configured, those with a cursor, and those that clients with other settings post to."""
         return sorted({*range(self.shards), *self.ledger.cursors(), *self.buffer.shards_in_use()})
 
-    def claim(self, shards: Collection[int]) -> tuple[dict[int, Cursor], dict[int, ShardView]]:
-        """Where these shards, and all others, stand in SQL and in Redis, which belong to each other alone then.
+    def claim(self, shards: Collection[int]) -> dict[int, Cursor]:
+        """The cursors of all shards, once Redis and the database are known to belong to each other alone.
 
         Raises WrongRedis and WrongDatabase, with nothing written.
         """
-        found = self._pair.claim({*range(self.shards), *shards})
+        cursors = self._pair.claim({*range(self.shards), *shards})
         self.ledger.note_replaced()
-        return found
+        return cursors
 
 
 class Flush:
@@ -92,14 +92,21 @@ class Flush:
 
     def run(self, shards: Collection[int]) -> Counted:
         """Flush `shards`, by several threads; raises as `Flusher.flush` does, once nothing more can be done."""
-        flushed = self._look_at(shards)
+        began = Beginning(self._buffer, self._ledger)
+        flushed = self._look_at(shards, began)
         with ThreadPoolExecutor(self._flusher.threads, thread_name_prefix="flush") as pool:
             try:
                 list(pool.map(self._flush_group, self._in_groups(flushed)))
                 if again := self._put_back(flushed):
-                    list(pool.map(self._flush_group, self._in_groups(self._look_at(again))))
+                    flushed = [shard for shard in flushed if shard.number not in again]
+                    flushed += (more := self._look_at(again, Beginning(self._buffer, self._ledger)))
+                    list(pool.map(self._flush_group, self._in_groups(more)))
             finally:
                 self._stopped.set()  # after Ctrl-C the threads end with the row they are at
+        try:
+            began.cover({shard.number for shard in flushed if shard.is_done})
+        except Exception as broken:  # noqa: BLE001 (told below, like what kept shards from being flushed)
+            self._fail(broken)
         for error in sorted(self._errors, key=lambda error: not isinstance(error, Unavailable)):
             raise error
         return self.counted
@@ -149,10 +156,11 @@ class Flush:
                 self._fail(error)
         return ready
 
-    def _look_at(self, shards: Collection[int]) -> list[ShardFlush]:
-        cursors, views = self._flusher.claim(shards)
-        for server, its_shards in self._buffer.servers(cursors):
+    def _look_at(self, shards: Collection[int], began: Beginning) -> list[ShardFlush]:
+        cursors = self._flusher.claim(shards)  # SQL before Redis: else "Redis went back" could be a false alarm
+        for server, its_shards in began.note_servers(cursors):
             self._flusher.recovery.note_server([cursors[shard] for shard in its_shards], server)
+        views = self._buffer.look({shard: cursors[shard].epoch for shard in shards})
         started = time.time_ns() // 1_000_000
         return [
             ShardFlush(self._flusher.recovery, cursors[shard], views[shard], started, self._stopped, self._count)

@@ -8,10 +8,12 @@ it.
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 from functools import partial
 
 from likes.batch import Batch, BatchId, Place
-from likes.buffer.buffer import Buffer, Server
+from likes.buffer.buffer import Buffer
+from likes.buffer.servers import Server
 from likes.buffer.standing import Standing
 from likes.counted import Counted
 from likes.sql.cursors import Cursor
@@ -19,6 +21,7 @@ from likes.sql.incidents import Kind
 from likes.sql.ledger import Ledger
 from likes.sql.locked_shard import LockedShard
 from worker.decisions import Verdict, is_ancestor, judge, went_back
+from worker.lost_memory import what_happened
 
 
 class Recovery:
@@ -132,22 +135,34 @@ class Recovery:
         return shard.unaccounted(redis.sealed, sum(one.delta for _, one in later if one))
 
     def note_server(self, known: Collection[Cursor], server: Server) -> None:
-        """Record one incident when another server than these cursors know, or the same after a restart, answers now."""
-        others = [cursor for cursor in known if (cursor.run_id, cursor.replid) != (server.run_id, server.replid)]
-        if not others:
+        """Record one incident where these cursors know another server, or the same before it may have lost memory."""
+        now = server.run_id, server.replid, int(server.is_durable)
+        others = [cursor for cursor in known if (cursor.run_id, cursor.replid, cursor.durable) != now]
+        if not server.run_id or not others:
             return
-        # A replication id alone also changes when a first replica joins.
-        shards = [cursor.shard for cursor in known]
-        lost_memory = [cursor for cursor in others if cursor.run_id not in ("", server.run_id)]
-        if not lost_memory:
-            self.ledger.note_server(shards, server.run_id, server.replid)
-            return
-        failed_over = server.replid_before in {cursor.replid for cursor in lost_memory}
-        kind = Kind.REDIS_FAILED_OVER if failed_over else Kind.REDIS_RESTARTED
-        what = "a replica was promoted" if failed_over else "Redis was restarted or replaced"
-        detail = f"{what}: increments it had not copied or written to disk may be lost"
-        since = min(cursor.updated_at for cursor in lost_memory)
-        self.ledger.note_server(shards, server.run_id, server.replid, incident=(kind, detail), since=since)
+        lineage = self.buffer.lineage() if any(cursor.run_id != server.run_id for cursor in others) else []
+        incident = next(filter(None, (what_happened(cursor, server, lineage) for cursor in others)), None)
+        self.ledger.note_server(
+            others,
+            server.run_id,
+            server.replid,
+            durable=server.is_durable,
+            incident=incident,
+            redis_now=server.now,
+        )
+
+    def note_forgotten(self, shard: int, epoch: str) -> None:
+        """Record one incident for a proof, by a client, that Redis no longer knows what it had acknowledged to it."""
+
+        def work(locked: LockedShard) -> None:
+            proof = self.buffer.confirm(shard, epoch).standing.forgot
+            if locked.cursor.epoch != epoch or locked.cursor.forgot == proof:
+                return
+            known_at = datetime.fromtimestamp(proof / 1000, UTC) if proof > 0 else None
+            detail = "Redis no longer knows what it had acknowledged (an older state put back in place, a key deleted?)"
+            locked.record_forgotten(f"{detail}: likes may have been lost", proof, known_at)
+
+        self.ledger.locked(shard, work)
 
     def _skip_what_is_gone(self, shard: LockedShard, batch: Batch, redis: Standing) -> None:
         later = self.buffer.in_flight(one for one in redis.in_flight if one.seq > batch.id.seq)

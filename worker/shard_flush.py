@@ -26,6 +26,7 @@ class ShardFlush:
     """
 
     turn: Turn  # what it hands off next, once `begin` or `go_on` said so
+    is_done = False  # true once nothing is left that was accepted before it was read
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class ShardFlush:
         stopped: Event,
         count: Callable[[Sequence[Batch], Counted], None],
     ) -> None:
+        self.number = cursor.shard
         self._recovery = recovery
         self._buffer = recovery.buffer
         self._ledger = recovery.ledger
@@ -73,7 +75,7 @@ class ShardFlush:
             if turn.unsealed:
                 self._unequal.add(turn.epoch)
             if is_as_expected and self._view.epochs.keys() == {turn.epoch}:
-                return False  # the ordinary end: one epoch, its pending deltas handed off
+                return self._end()  # the ordinary end: one epoch, its pending deltas handed off
         self._look_closer()
         return self._put_right()
 
@@ -96,13 +98,21 @@ class ShardFlush:
             self._buffer.ownership.require_own(self._cursor.shard, self._view.owner)
             step = next_step(self._cursor, self._retired, self._view, self._done)
             if step is None:
-                return False
+                return self._end()
             if step.do is Do.HAND_OFF:
                 owner = self._buffer.ownership.database
                 self.turn = Turn(self._view.epochs[step.epoch], owner=owner, started=self._started)
                 return True
             self._take(step)
             self._look_closer()
+        return False
+
+    def _end(self) -> bool:
+        """Nothing is left: False."""
+        epoch = self._view.epochs.get(self._cursor.epoch or "")
+        if epoch and epoch.forgot != self._cursor.forgot:
+            self._recovery.note_forgotten(epoch.shard, epoch.epoch)  # before the flush covers what was lost
+        self.is_done = True
         return False
 
     def _look_closer(self) -> None:

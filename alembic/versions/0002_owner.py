@@ -42,7 +42,10 @@ def upgrade() -> None:
         sa.Column("id", name(32), nullable=False),
         **EVERY_TABLE,
     )
+    op.add_column("likes_cursors", sa.Column("durable", sa.Integer, nullable=False, server_default="0"))
     op.add_column("likes_cursors", sa.Column("covered_to", MOMENT))
+    op.add_column("likes_cursors", sa.Column("covered_at", MOMENT))
+    op.add_column("likes_cursors", sa.Column("covered_by", MOMENT))
     op.add_column("likes_cursors", sa.Column("forgot", BIG_INTEGER, nullable=False, server_default="0"))
     op.add_column("likes_incidents", sa.Column("resolved_at", MOMENT))
     op.add_column("likes_incidents", sa.Column("resolved_by", name(255)))
@@ -52,6 +55,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     for column in ("resolution", "resolved_by", "resolved_at"):
         op.drop_column("likes_incidents", column)
-    op.drop_column("likes_cursors", "forgot")
-    op.drop_column("likes_cursors", "covered_to")
+    for column in ("forgot", "covered_by", "covered_at", "covered_to", "durable"):
+        op.drop_column("likes_cursors", column)
     op.drop_table("likes_database")

@@ -4,35 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from datetime import datetime
 
 from likes.batch import Batch, BatchId, Place
 from likes.buffer import scripts
 from likes.buffer.calls import Call, command
 from likes.buffer.damage import read_batch
 from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
+from likes.buffer.lineage import LINEAGE
 from likes.buffer.links.link import Link, ask
 from likes.buffer.looking import look
 from likes.buffer.ownership import Ownership
 from likes.buffer.scripts import Confirmed
+from likes.buffer.servers import Server, read_clock, read_servers
 from likes.buffer.standing import ShardView
 from likes.buffer.turn import Turn
 from likes.chain import Chain
+from likes.errors import LikesError, Unavailable
 from likes.items import MAX_SHARDS
 
 BATCHES_IN_A_ROW = 4  # so many of an epoch are in flight at most
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Which server answers: `run_id` is of its process, `replid` of its replication.
-
-    replid_before: of the replication it was in before it was promoted, zeros if there was none.
-    """
-
-    run_id: str
-    replid: str
-    replid_before: str
 
 
 class Buffer:
@@ -150,11 +141,21 @@ class Buffer:
 
     def servers(self, shards: Collection[int]) -> list[tuple[Server, Collection[int]]]:
         """Which servers answer for these shards, each with those that it has."""
-        groups = self.link.by_node(shards)
-        sections = ("server", "replication")
-        calls = [command("INFO", section, shard=min(group)) for group in groups for section in sections]
-        replies = ask(self.link, calls)
-        return [(_read_server(b"".join(replies[2 * i : 2 * i + 2])), group) for i, group in enumerate(groups)]
+        return read_servers(self.link, shards)
+
+    def lineage(self) -> list[str]:
+        """The run ids of the processes whose memory the server has, whole, its own first; empty where it has no such.
+
+        Only the embedded server keeps one.
+        """
+        (found,) = self.link.send([command("LRANGE", LINEAGE, 0, -1)])
+        if isinstance(found, Unavailable):
+            raise found
+        return [] if isinstance(found, LikesError) else [run_id.decode() for run_id in found]
+
+    def clock(self, shard: int) -> datetime | None:
+        """The moment by the clock of the server that a shard lives on; None if it does not tell."""
+        return read_clock(self.link, shard)
 
     def now(self) -> float:
         """Redis's clock, in seconds since 1970."""
@@ -163,8 +164,3 @@ class Buffer:
 
     def _keys(self, turn: Turn) -> EpochKeys:
         return epoch_keys(self.namespace, turn.shard, turn.epoch)
-
-
-def _read_server(info: bytes) -> Server:
-    fields = dict(line.decode().partition(":")[::2] for line in info.splitlines())
-    return Server(fields.get("run_id", ""), fields.get("master_replid", ""), fields.get("master_replid2", ""))

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from likes.buffer.calls import command
+from likes.buffer.damage import read_word
 from likes.buffer.keys import shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.scripts import claim
-from likes.errors import LikesError, WrongDatabase
+from likes.errors import LikesError, Unavailable, WrongDatabase
 
 
 class Ownership:
@@ -23,6 +25,18 @@ class Ownership:
         self._link = link
         self._namespace = namespace
         self.database = ""
+
+    def read(self, shards: Collection[int]) -> dict[int, str]:
+        """The database each shard belongs to, "" for none; without those where another type stands at the key.
+
+        Raises Unavailable.
+        """
+        keys = [shard_keys(self._namespace, shard) for shard in sorted(shards)]
+        replies = self._link.send([command("GET", each.owner, shard=each.shard) for each in keys])
+        if away := next((reply for reply in replies if isinstance(reply, Unavailable)), None):
+            raise away
+        found = zip(keys, replies, strict=True)
+        return {each.shard: read_word(each.owner, owner) for each, owner in found if not isinstance(owner, LikesError)}
 
     def claim(self, shards: Collection[int], database: str) -> None:
         """Let all `shards` that belong to nobody belong to `database`. Raises WrongDatabase.

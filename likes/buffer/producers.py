@@ -1,56 +1,66 @@
-"""Producers that Redis remembers, so that a resend is recognised; those silent for long are forgotten."""
+"""Producers that Redis remembers, so that a resend is recognised; those silent for long are forgotten.
+
+Silent is who stands unchanged at two looks, an age apart by this process's own clock: Redis's may be set at any moment,
+and a producer forgotten too early would count a resend twice.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.calls import command
-from likes.buffer.damage import shown
 from likes.buffer.keys import EpochKeys, epoch_keys, shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.scripts import prune_producers
-from likes.errors import LikesError, RedisRefused, Unavailable
 
 CHUNK = 1000
+MOST = 100_000  # so many are kept in mind; the others have their turn when those are forgotten
 
 
-def forget_producers(buffer: Buffer, shards: Collection[int], *, age: float) -> int:
-    """Forget producers silent for `age` seconds under the current epoch of their shard; returns how many.
+class SilentProducers:
+    """Forgets producers that were silent for `age` seconds at least. `clock`: seconds, never set."""
 
-    Raises RedisRefused for a shard whose producers cannot be read, once the others are done.
-    """
-    pointers = [command("GET", shard_keys(buffer.namespace, shard).pointer, shard=shard) for shard in shards]
-    forgotten, trouble = 0, None
-    for shard, epoch in zip(shards, buffer.link.send(pointers), strict=True):
-        if isinstance(epoch, Unavailable):
-            raise epoch
-        if epoch and not isinstance(epoch, LikesError):
-            try:
-                forgotten += _forget(buffer.link, epoch_keys(buffer.namespace, shard, shown(epoch)), age)
-            except RedisRefused as error:
-                trouble = error
-    if trouble:
-        raise trouble
-    return forgotten
+    def __init__(self, buffer: Buffer, age: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._buffer = buffer
+        self._age = age
+        self._clock = clock
+        self._looked_at = clock()
+        self._seen: Mapping[bytes, Mapping[bytes, bytes]] = {}  # by the key of its hash: what stood there
+
+    def forget(self, shards: Collection[int]) -> int:
+        """Forget those under the current epoch of these shards, where that is due; returns how many."""
+        if self._seen and self._clock() - self._looked_at < self._age:
+            return 0
+        seen, forgotten = self._seen, 0
+        now: dict[bytes, dict[bytes, bytes]] = {}
+        room = MOST
+        for keys in self._epochs(shards):
+            before, stand = seen.get(keys.producers, {}), now.setdefault(keys.producers, {})
+            for some in _producers(self._buffer.link, keys):
+                silent = {name: record for name, record in some.items() if before.get(name) == record}
+                if silent:
+                    forgotten += sum(ask(self._buffer.link, [prune_producers(keys, silent)]))
+                others = [entry for entry in some.items() if entry[0] not in silent]
+                stand |= others[:room]
+                room -= len(others[:room])
+        self._seen, self._looked_at = now, self._clock()
+        return forgotten
+
+    def _epochs(self, shards: Collection[int]) -> list[EpochKeys]:
+        pointers = [command("GET", shard_keys(self._buffer.namespace, shard).pointer, shard=shard) for shard in shards]
+        epochs = zip(shards, ask(self._buffer.link, pointers), strict=True)
+        return [epoch_keys(self._buffer.namespace, shard, epoch.decode()) for shard, epoch in epochs if epoch]
 
 
-def _forget(link: Link, keys: EpochKeys, age: float) -> int:
-    forgotten = 0
-    for producers in _producers(link, keys):
-        try:
-            forgotten += sum(ask(link, [prune_producers(keys, age=int(age * 1000), producers=producers)]))
-        except RedisRefused as error:
-            raise RedisRefused(f"the producers at {shown(keys.producers)} cannot be pruned: {error}") from None
-    return forgotten
-
-
-def _producers(link: Link, keys: EpochKeys) -> Iterator[list[bytes]]:
+def _producers(link: Link, keys: EpochKeys) -> Iterator[dict[bytes, bytes]]:
+    """What is remembered of each producer, some at a time; a hash that is small comes whole."""
     cursor = b"0"
     while True:
         scan = command("HSCAN", keys.producers, cursor, "COUNT", CHUNK, shard=keys.shard)
         ((cursor, found),) = ask(link, [scan])
-        names = found[::2]
-        yield from (names[i : i + CHUNK] for i in range(0, len(names), CHUNK))
+        pairs = list(zip(found[::2], found[1::2], strict=True))
+        yield from (dict(pairs[i : i + CHUNK]) for i in range(0, len(pairs), CHUNK))
         if cursor == b"0":
             return

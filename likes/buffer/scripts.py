@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from likes.batch import Batch, BatchId, Place
-from likes.buffer.calls import Call, Script
+from likes.buffer.calls import Call, Script, Word
 from likes.buffer.damage import damaged, read_word
 from likes.buffer.keys import EpochKeys, ShardKeys
 from likes.buffer.standing import FIELDS, Standing, read_standing
@@ -46,12 +46,34 @@ class Added(NamedTuple):
     pending: tuple[int, ...]
 
 
-def add(keys: EpochKeys, *, producer: str, sequence: int, entries: Sequence[Entry], wants_pending: bool) -> Call[Added]:
-    """Add `entries` under the producer's sequence."""
+class Acknowledged(NamedTuple):
+    """The sequence of a producer that a shard acknowledged last, and how many milliseconds ago it was first sent."""
+
+    sequence: int
+    age: int
+
+
+def add(
+    keys: EpochKeys,
+    *,
+    producer: str,
+    sequence: int,
+    entries: Sequence[Entry],
+    wants_pending: bool,
+    acknowledged: Acknowledged | None = None,
+    sent_before: bool = False,
+) -> Call[Added]:
+    """Add `entries` under the producer's sequence.
+
+    acknowledged: what Redis must still know of the producer; if it does not, it has forgotten likes. What was not
+    `sent_before` is added then, and the rest is not.
+    """
     names = [keys.pointer, keys.state, keys.pending, keys.producers]
     names += keys.of(member for member, _ in entries)
     deltas = msgpack.packb([str(delta) for _, delta in entries])
-    arguments = (keys.epoch, producer, sequence, deltas, "1" if wants_pending else "")
+    known: tuple[Word, Word] = acknowledged or ("", "")
+    wanted, resent = "1" if wants_pending else "", "1" if sent_before else ""
+    arguments = (keys.epoch, producer, sequence, deltas, wanted, *known, resent)
     return ADD.call(keys.shard, names, arguments, partial(_read_added, keys))
 
 
@@ -174,9 +196,10 @@ def lease(keys: ShardKeys, *, token: str, milliseconds: int) -> Call[bool]:
     return LEASE.call(keys.shard, (keys.lease,), (token, milliseconds), bool)
 
 
-def prune_producers(keys: EpochKeys, *, age: int, producers: Sequence[bytes]) -> Call[int]:
-    """Forget those of `producers` that have been silent for `age` milliseconds."""
-    return PRUNE_PRODUCERS.call(keys.shard, (keys.producers,), (age, *producers), int)
+def prune_producers(keys: EpochKeys, producers: Mapping[bytes, bytes]) -> Call[int]:
+    """Forget those of `producers` of which just that is remembered still."""
+    arguments = [word for producer in producers.items() for word in producer]
+    return PRUNE_PRODUCERS.call(keys.shard, (keys.producers,), arguments, int)
 
 
 class Live(NamedTuple):

@@ -22,6 +22,8 @@ class Standing:
     pending: entries of the list, not their sum; pending_since: milliseconds since 1970, None if nothing is pending.
     in_flight: oldest first.
     damage: what is wrong with fields of `state` that a flush can do without, "" for nothing; they count as 0 or None.
+    forgot: proof that Redis forgot likes: the moment, in milliseconds since 1970, when it had acknowledged some that it
+        no longer knows; 0 if there is none, negative where Redis does not tell the time.
     """
 
     shard: int
@@ -36,6 +38,7 @@ class Standing:
     pending: int = 0
     in_flight: tuple[BatchId, ...] = ()
     damage: str = ""
+    forgot: int = 0
 
     @property
     def place(self) -> Place:
@@ -61,12 +64,13 @@ class ShardView:
     error: LikesError | None = None
 
 
-FIELDS = (b"seq", b"nonce", b"acked", b"accepted", b"sealed", b"pending_since")  # of the hash `state`, as read below
+# Of the hash `state`, as read below.
+FIELDS = (b"seq", b"nonce", b"acked", b"accepted", b"sealed", b"pending_since", b"forgot")
 
 
 def read_standing(keys: EpochKeys, current: str, fields: list[Any], pending: int, in_flight: list[bytes]) -> Standing:
     """A standing from the `FIELDS`, the length of `pending` and the entries of `in_flight`. Raises Damaged."""
-    seq, nonce, acked, accepted, sealed, since = fields
+    seq, nonce, acked, accepted, sealed, since, forgot = fields
     return Standing(
         shard=keys.shard,
         epoch=keys.epoch,
@@ -80,6 +84,7 @@ def read_standing(keys: EpochKeys, current: str, fields: list[Any], pending: int
         pending=pending,
         in_flight=tuple(_read_id(keys, entry) for entry in in_flight),
         damage=_damage(keys, acked=acked, accepted=accepted, sealed=sealed, pending_since=since),
+        forgot=_number(forgot) or 0,
     )
 
 

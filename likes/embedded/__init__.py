@@ -21,6 +21,7 @@ from urllib.parse import quote
 from likes.config.folder import absolute, prepare
 from likes.embedded.home import Home
 from likes.embedded.launch import launch
+from likes.embedded.stopping import let_write, shut_down
 from likes.errors import LikesError
 
 __all__ = ["EmbeddedStatus", "ensure_running", "identity", "status", "stop"]
@@ -52,6 +53,7 @@ def ensure_running(data_dir: Path) -> str:
         prepare(data_dir)
         home.make_private()
         _start(home)
+    let_write(home)
     return f"unix://{quote(str(home.door))}"
 
 
@@ -87,8 +89,7 @@ def stop(data_dir: Path) -> bool:
     home = _home(data_dir)
     if not _answers(home):
         return False
-    if refusal := home.ask("SHUTDOWN"):
-        raise LikesError(f"the embedded Redis will not stop: {refusal.splitlines()[0]}; see {home.log}")
+    shut_down(home)
     deadline = time.monotonic() + PATIENCE
     while home.is_locked():
         if time.monotonic() > deadline:

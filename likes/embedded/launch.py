@@ -7,6 +7,7 @@ import subprocess
 
 from likes.embedded.binary import find_server
 from likes.embedded.home import Home
+from likes.embedded.stopping import CLOSED
 from likes.errors import LikesError
 
 # Relative names, since the real folder may be longer than a socket's path may be.
@@ -22,6 +23,7 @@ _OPTIONS = {
     "--daemonize": "yes",
     "--pidfile": Home.PID,
     "--logfile": Home.LOG,
+    **CLOSED,
 }
 
 

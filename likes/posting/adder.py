@@ -71,10 +71,12 @@ class Adder:
             sent_at = seconds_now()
             parts = [part for part in parts if not part.is_too_old(sent_at)]
             if ready := [part for part in parts if part.epoch]:
-                replies = yield Send([self._call(producer, part, wants_pending) for part in ready])
+                replies = yield Send([self._call(producer, part, wants_pending, sent_at) for part in ready])
                 replies = yield from blame(replies, lambda i: self._keys(ready[i]))
                 for part, reply in zip(ready, replies, strict=True):
                     part.hear(reply, sent_at)
+                    if part.added:
+                        producer.hear(part.shard, part.epoch, part.sequence, part.sent_at or sent_at)
                     self._epochs[part.shard] = part.epoch
             parts = [part for part in parts if not part.settled]
             if any(part.error for part in parts):
@@ -87,13 +89,15 @@ class Adder:
         may_be_counted = any(part.unknown for part in parts)
         return waited > (self.patience if may_be_counted else min(self.patience, UNSENT_PATIENCE_SECONDS))
 
-    def _call(self, producer: Producer, part: Part, wants_pending: bool) -> Call[Added]:
+    def _call(self, producer: Producer, part: Part, wants_pending: bool, now: float) -> Call[Added]:
         return add(
             self._keys(part),
             producer=producer.id,
             sequence=part.sequence,
             entries=part.entries,
             wants_pending=wants_pending,
+            acknowledged=producer.acknowledged(part.shard, part.epoch, now),
+            sent_before=part.sent_at is not None,
         )
 
     def _keys(self, part: Part) -> EpochKeys:

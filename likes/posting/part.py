@@ -43,7 +43,8 @@ class Part:
             if reply.done:
                 self.added, self.settled = reply, True
             elif self.sent_at is not None:
-                self.error, self.settled = Unanswered("Redis was replaced before it answered"), True
+                lost = "has lost its memory" if reply.epoch == self.epoch else "was replaced"
+                self.error, self.settled = Unanswered(f"Redis {lost} before it answered"), True
             else:
                 self.epoch = reply.epoch
             return

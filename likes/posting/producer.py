@@ -8,6 +8,8 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from likes.buffer.scripts import Acknowledged
+
 MEMORY_SECONDS = 3600.0  # a producer silent for longer is forgotten by Redis
 
 
@@ -17,11 +19,23 @@ class Producer:
     def __init__(self) -> None:
         self.id = secrets.token_urlsafe(12)
         self.sequence = 0
+        self._acknowledged: dict[int, tuple[str, int, float]] = {}
 
     def number(self) -> int:
         """The sequence of its next call."""
         self.sequence += 1
         return self.sequence
+
+    def hear(self, shard: int, epoch: str, sequence: int, sent_at: float) -> None:
+        """Note that a call, first sent at `sent_at`, was acknowledged."""
+        self._acknowledged[shard] = epoch, sequence, sent_at
+
+    def acknowledged(self, shard: int, epoch: str, now: float) -> Acknowledged | None:
+        """The last call that a shard acknowledged, if Redis must still know of it under this epoch."""
+        of, sequence, sent_at = self._acknowledged.get(shard, ("", 0, 0.0))
+        if of != epoch or now - sent_at > MEMORY_SECONDS / 2:
+            return None
+        return Acknowledged(sequence, round((now - sent_at) * 1000))
 
 
 class Producers:

@@ -17,7 +17,13 @@ from likes.sql.tables import cursors, retired_epochs
 
 
 class Cursor(NamedTuple):
-    """Where a shard stands in SQL: `epoch` is None when none is current, `nonce` is "" before the first batch."""
+    """Where a shard stands in SQL: `epoch` is None when none is current, `nonce` is "" before the first batch.
+
+    durable: 1 if the server `run_id` writes to disk before it answers.
+    covered_to: the moment, by Redis's clock, before which all that was accepted is in SQL; None before the first flush
+        that was complete. covered_at: the same moment by SQL's clock; covered_by: when that flush was over, by Redis's.
+    forgot: which proof that Redis forgot likes was told last.
+    """
 
     shard: int
     epoch: str | None
@@ -28,6 +34,11 @@ class Cursor(NamedTuple):
     replid: str
     run_id: str
     updated_at: datetime
+    durable: int = 0
+    covered_to: datetime | None = None
+    covered_at: datetime | None = None
+    covered_by: datetime | None = None
+    forgot: int = 0
 
     @property
     def place(self) -> Place:
@@ -45,6 +56,11 @@ _COLUMNS = (
     cursors.c.replid,
     cursors.c.run_id,
     cursors.c.updated_at,
+    cursors.c.durable,
+    cursors.c.covered_to,
+    cursors.c.covered_at,
+    cursors.c.covered_by,
+    cursors.c.forgot,
 )
 
 
@@ -102,6 +118,7 @@ def move(connection: Connection, namespace: str, cursor: Cursor, now: datetime) 
             seq=cursor.seq,
             nonce=cursor.nonce,
             applied_delta=cursor.applied_delta,
+            forgot=cursor.forgot,
             updated_at=now,
         )
     )
@@ -185,12 +202,37 @@ def rename_redis(connection: Connection, namespace: str, former: Collection[str]
     )
 
 
-def note_server(connection: Connection, namespace: str, shards: Collection[int], replid: str, run_id: str) -> int:
-    """Remember which server answers for these shards now; returns how many of their cursors knew another one."""
+def note_server(
+    connection: Connection, namespace: str, read: Collection[Cursor], *, replid: str, run_id: str, durable: int
+) -> list[Cursor]:
+    """Remember which server answers for these shards now, unless somebody else noted it since they were read; returns
+    their cursors as they were, those that changed.
+    """
     lock_all(connection, namespace)
-    other = or_(cursors.c.replid != replid, cursors.c.run_id != run_id)
-    return connection.execute(
+    stand = read_all(connection, namespace)
+    known = {cursor.shard: (cursor.replid, cursor.run_id, cursor.durable) for cursor in read}
+    there = {shard: (cursor.replid, cursor.run_id, cursor.durable) for shard, cursor in stand.items()}
+    others = [s for s, server in known.items() if there.get(s) == server != (replid, run_id, durable)]
+    connection.execute(
         update(cursors)
-        .where(cursors.c.namespace == namespace, cursors.c.shard.in_(shards), other)
-        .values(replid=replid, run_id=run_id)
-    ).rowcount
+        .where(cursors.c.namespace == namespace, cursors.c.shard.in_(others))
+        .values(replid=replid, run_id=run_id, durable=durable)
+    )
+    return [stand[shard] for shard in others]
+
+
+def cover(
+    connection: Connection, namespace: str, shards: Collection[int], *, to: datetime, at: datetime, by: datetime
+) -> None:
+    """Note that what was accepted before `to` in these shards is in SQL: see `Cursor`.
+
+    What a flush that began later has noted stays.
+    """
+    began_before = or_(cursors.c.covered_at.is_(None), cursors.c.covered_at < at)
+    mine = select(cursors.c.shard).where(cursors.c.namespace == namespace, cursors.c.shard.in_(shards), began_before)
+    due = connection.scalars(mine.order_by(cursors.c.shard).with_for_update()).all()
+    connection.execute(
+        update(cursors)
+        .where(cursors.c.namespace == namespace, cursors.c.shard.in_(due))
+        .values(covered_to=to, covered_at=at, covered_by=by)
+    )

@@ -8,6 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, insert, select
 
 from likes.sql.cursors import Cursor
+from likes.sql.exposure import Window
 from likes.sql.tables import dead_letters, incidents
 
 
@@ -25,6 +26,7 @@ class Kind(StrEnum):
     SET_ASIDE = "set_aside"
     BATCH_MISSING = "batch_missing"
     DELTAS_MISSING = "deltas_missing"
+    REDIS_FORGOT = "redis_forgot"
 
 
 def record(
@@ -33,22 +35,22 @@ def record(
     kind: Kind,
     detail: str,
     *,
-    now: datetime,
-    exposed_from: datetime | None,
+    at: datetime,
+    exposed: Window,
     shard: int | None = None,
     epoch: str | None = None,
     delta: int | None = None,
 ) -> None:
-    """Write an incident: likes accepted from `exposed_from` to `now` may be lost; `delta`, if given, certainly is."""
+    """Write an incident: likes accepted in the window `exposed` may be lost; `delta`, if given, certainly is."""
     connection.execute(
         insert(incidents).values(
             namespace=namespace,
             shard=shard,
             epoch=epoch,
             kind=str(kind),
-            at=now,
-            exposed_from=exposed_from,
-            exposed_to=now,
+            at=at,
+            exposed_from=exposed.begin,
+            exposed_to=exposed.end,
             delta=delta,
             detail=detail,
         )

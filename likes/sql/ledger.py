@@ -16,10 +16,12 @@ from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
 from likes.errors import DatabaseRefused, LikesError
 from likes.sql import cursors, identity, incidents
+from likes.sql.clock import read_clock
 from likes.sql.connections import replaced
 from likes.sql.cursors import Cursor, require_redis
 from likes.sql.dialects import dialect_of
 from likes.sql.engine import reading
+from likes.sql.exposure import Window, window_of
 from likes.sql.identity import Claim
 from likes.sql.incidents import Kind
 from likes.sql.locked_shard import LockedShard
@@ -38,17 +40,26 @@ class _NotAll(Exception):
 
 
 class Ledger:
-    """The SQL side of one namespace. `worker` is written into the rows of the batches it applies.
+    """The SQL side of one namespace.
 
     claim: what the flush was begun for; nothing is applied or put right once that is no longer so.
+    worker: written into the rows of the batches it applies.
+    redis_clock: the moment by the clock of the Redis that a shard lives on, None if it does not tell.
     """
 
     claim: Claim
 
-    def __init__(self, engine: Engine, namespace: str, worker: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        namespace: str,
+        worker: str,
+        redis_clock: Callable[[int], datetime | None] = lambda _shard: None,
+    ) -> None:
         self.engine = engine
         self.namespace = namespace
         self.worker = worker
+        self.redis_clock = redis_clock
 
     @property
     def where(self) -> str:
@@ -101,9 +112,9 @@ class Ledger:
 
     def _record_replaced(self, connection: Connection, detail: str) -> None:
         known = cursors.read_all(connection, self.namespace).values()
-        since = min((cursor.updated_at for cursor in known), default=None)
-        now = datetime.now(UTC)
-        incidents.record(connection, self.namespace, Kind.SQL_REPLACED, detail, now=now, exposed_from=since)
+        now = read_clock(connection)
+        exposed = window_of(known, redis_now=None, sql_now=now) if known else Window(None, now)
+        incidents.record(connection, self.namespace, Kind.SQL_REPLACED, detail, at=now, exposed=exposed)
 
     def apply(self, chains: Sequence[Chain]) -> list[Chain]:
         """Count chains, at most one of each shard, in as few transactions as take them; returns those in SQL now.
@@ -149,7 +160,7 @@ class Ledger:
 
         def transaction(connection: Connection) -> T:
             identity.require(connection, self.claim)
-            locked = LockedShard(connection, self.namespace, shard, self.worker)
+            locked = LockedShard(connection, self.namespace, shard, self.worker, self.redis_clock)
             require_redis(locked.cursor, self.claim.redis_name)
             return work(locked)
 
@@ -162,21 +173,41 @@ class Ledger:
 
     def note_server(
         self,
-        shards: Collection[int],
+        read: Collection[Cursor],
         run_id: str,
         replid: str,
         *,
+        durable: bool,
         incident: tuple[Kind, str] | None = None,
-        since: datetime | None = None,
+        redis_now: datetime | None = None,
     ) -> None:
-        """Remember which server answers for `shards` now. `incident`: what that means, if nobody noted it before."""
+        """Remember which server answers now for the shards of these cursors, if nobody noted one since they were read.
+
+        incident: what it means that it is another one; redis_now: the moment by its clock.
+        """
 
         def work(connection: Connection) -> None:
-            if cursors.note_server(connection, self.namespace, shards, replid, run_id) and incident:
-                now = datetime.now(UTC)
-                incidents.record(connection, self.namespace, *incident, now=now, exposed_from=since)
+            known = cursors.note_server(
+                connection, self.namespace, read, replid=replid, run_id=run_id, durable=int(durable)
+            )
+            if known and incident:
+                now = read_clock(connection)
+                exposed = window_of(known, redis_now=redis_now, sql_now=now)
+                incidents.record(connection, self.namespace, *incident, at=now, exposed=exposed)
 
         transact(self.engine, work)
+
+    def clock(self) -> datetime:
+        """This very moment, by the clock of the database."""
+        with reading(self.engine) as connection:
+            return read_clock(connection)
+
+    def cover(self, shards: Collection[int], *, to: datetime, at: datetime, by: datetime) -> None:
+        """Note that what Redis accepted before `to` in these shards is in SQL, by a flush that is over.
+
+        to, by: when it began and when it was over, by Redis's clock; at: when it began, by SQL's.
+        """
+        transact(self.engine, lambda connection: cursors.cover(connection, self.namespace, shards, to=to, at=at, by=by))
 
 
 def _portions(chains: Sequence[Chain]) -> Iterator[list[Chain]]:

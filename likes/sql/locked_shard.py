@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
@@ -11,7 +11,9 @@ from likes.batch import Batch, BatchId, Place
 from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
 from likes.sql import cursors, dead_letters, incidents
+from likes.sql.clock import read_clock
 from likes.sql.dead_letters import DeadLetter
+from likes.sql.exposure import window_of
 from likes.sql.incidents import Kind
 from likes.sql.rows import is_recorded, was_set_aside, write_rows
 
@@ -19,14 +21,21 @@ from likes.sql.rows import is_recorded, was_set_aside, write_rows
 class LockedShard:
     """The shard's cursor as it stands, and the changes to it. Raises LikesError if it has none."""
 
-    def __init__(self, connection: Connection, namespace: str, shard: int, worker: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        namespace: str,
+        shard: int,
+        worker: str,
+        redis_clock: Callable[[int], datetime | None],
+    ) -> None:
         self._connection = connection
         self._namespace = namespace
         self._shard = shard
         self._worker = worker
+        self._redis_clock = redis_clock
         self._now = datetime.now(UTC)
         self.cursor = cursors.lock(connection, namespace, shard)
-        self._last_change = self.cursor.updated_at
 
     def is_recorded(self, batch: BatchId) -> bool:
         """True if this very batch was counted or set aside."""
@@ -69,7 +78,7 @@ class LockedShard:
         """Make the epoch the current one, from before its first batch; the one before it is given up."""
         if self.cursor.epoch:
             self.retire(self.cursor.epoch, "Redis was replaced")
-        self.cursor = self.cursor._replace(epoch=epoch, seq=0, nonce="", applied_delta=0)
+        self.cursor = self.cursor._replace(epoch=epoch, seq=0, nonce="", applied_delta=0, forgot=0)
         cursors.move(self._connection, self._namespace, self.cursor, self._now)
 
     def skip_to(self, place: Place) -> None:
@@ -86,18 +95,32 @@ class LockedShard:
         return incidents.unaccounted(self._connection, self._namespace, self.cursor, sealed, in_flight)
 
     def record(self, kind: Kind, detail: str, epoch: str | None, delta: int | None = None) -> None:
-        """Write an incident: likes accepted since the cursor last moved may be lost; `delta`, if given, is lost."""
+        """Write an incident: likes accepted since the shard was covered may be lost; `delta`, if given, is lost."""
+        redis_now, sql_now = self._redis_clock(self._shard), read_clock(self._connection)
         incidents.record(
             self._connection,
             self._namespace,
             kind,
             detail,
-            now=self._now,
-            exposed_from=self._last_change,
+            at=sql_now,
+            exposed=window_of([self.cursor], redis_now=redis_now, sql_now=sql_now),
             shard=self._shard,
             epoch=epoch,
             delta=delta,
         )
+
+    def record_forgotten(self, detail: str, proof: int, known_at: datetime | None) -> None:
+        """Write the incident that a `proof` means: Redis no longer knows what it had acknowledged at `known_at`.
+
+        A flush that was over later may have covered the shard by what Redis was left with: then nobody knows when the
+        window begins.
+        """
+        self.cursor = self.cursor._replace(forgot=proof)
+        cursors.move(self._connection, self._namespace, self.cursor, self._now)
+        over = self.cursor.covered_by
+        if known_at is None or (over and known_at < over):
+            self.cursor = self.cursor._replace(covered_to=None)
+        self.record(Kind.REDIS_FORGOT, detail, self.cursor.epoch)
 
     def written_off(self, kind: Kind, epoch: str) -> int:
         """What incidents of this kind have written off in this epoch."""

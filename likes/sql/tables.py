@@ -38,7 +38,9 @@ database = Table(
 )
 
 # Per shard: the current epoch (null: none) and the batch applied last. A batch counts only where it follows its cursor.
-# covered_to: what Redis accepted before then was applied; forgot: how many proofs that Redis forgot were told.
+# covered_to: what Redis accepted before then, by its clock, was applied; covered_at: the same moment by SQL's clock;
+# covered_by: when the flush that did so was over, by Redis's clock.
+# durable: 1 if the server run_id wrote to disk before it answered. forgot: which proof that Redis forgot was told last.
 cursors = Table(
     "likes_cursors",
     metadata,
@@ -51,7 +53,10 @@ cursors = Table(
     Column("redis_name", Name(1024), nullable=False),
     Column("replid", Name(64), nullable=False),
     Column("run_id", Name(64), nullable=False),
+    Column("durable", Integer, nullable=False, server_default="0"),
     Column("covered_to", Moment()),
+    Column("covered_at", Moment()),
+    Column("covered_by", Moment()),
     Column("forgot", BIG_INTEGER, nullable=False, server_default="0"),
     Column("updated_at", Moment(), nullable=False),
     **EVERY_TABLE,

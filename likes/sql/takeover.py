@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine
 
 from likes.sql import cursors, incidents
+from likes.sql.clock import read_clock
 from likes.sql.engine import reading
+from likes.sql.exposure import Window, window_of
 from likes.sql.incidents import Kind
 from likes.sql.transaction import transact
 
@@ -24,12 +25,12 @@ def take_over(engine: Engine, namespace: str, name: str, before: Collection[str]
     """Let all cursors belong to the Redis `name`, no longer to `before`, and record that; returns how many changed."""
 
     def work(connection: Connection) -> int:
-        now = datetime.now(UTC)
-        last = max(cursor.updated_at for cursor in cursors.read_all(connection, namespace).values())
+        now = read_clock(connection)
+        exposed = window_of(cursors.read_all(connection, namespace).values(), redis_now=None, sql_now=now)
         changed = cursors.take_over(connection, namespace, name)
         if changed:
             detail = f"an operator let the database belong to {name}, no longer to {', '.join(before)}"
-            incidents.record(connection, namespace, Kind.REDIS_ADOPTED, detail, now=now, exposed_from=last)
+            incidents.record(connection, namespace, Kind.REDIS_ADOPTED, detail, at=now, exposed=exposed)
         return changed
 
     return transact(engine, work)
@@ -41,7 +42,7 @@ def record_new_owner(engine: Engine, namespace: str, seen: Mapping[int, str], da
     detail = f"an operator let Redis belong to this database ({database[:8]}…), no longer to {before}"
 
     def work(connection: Connection) -> None:
-        now = datetime.now(UTC)
-        incidents.record(connection, namespace, Kind.DATABASE_ADOPTED, detail, now=now, exposed_from=None)
+        now = read_clock(connection)
+        incidents.record(connection, namespace, Kind.DATABASE_ADOPTED, detail, at=now, exposed=Window(None, now))
 
     transact(engine, work)

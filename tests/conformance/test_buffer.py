@@ -55,11 +55,13 @@ class Shard:
     def claim(self, database: str = OURS, seen: str = "") -> str:
         return str(self.call(scripts.claim(self.keys, seen=seen, database=database)))
 
-    def add(self, entries: dict[str, int], *, sequence: int, producer: str = "p", epoch: str = "e") -> Added:
+    def add(
+        self, entries: dict[str, int], *, sequence: int, producer: str = "p", epoch: str = "e", **options: Any
+    ) -> Added:
         keys = epoch_keys("likes", 3, epoch)
         each = [*zip(members(*entries), entries.values(), strict=True)]
         added: Added = self.call(
-            scripts.add(keys, producer=producer, sequence=sequence, entries=each, wants_pending=True)
+            scripts.add(keys, producer=producer, sequence=sequence, entries=each, wants_pending=True, **options)
         )
         return added
 
@@ -545,13 +547,52 @@ def test_what_is_no_lease_is_taken_over(shard: Shard) -> None:
     assert not shard.call(take_over)
 
 
-def test_producers_are_pruned_by_age(shard: Shard) -> None:
-    shard.add({"a": 1}, sequence=1, producer="p")
-    shard.add({"a": 1}, sequence=1, producer="q")
-    producers = [b"p", b"q", b"nobody"]
-    assert shard.call(scripts.prune_producers(shard.keys, age=3_600_000, producers=producers)) == 0
-    assert shard.call(scripts.prune_producers(shard.keys, age=-1000, producers=[b"p", b"nobody"])) == 1
-    assert shard.redis.hkeys(shard.keys.producers) == ["q"]
+def remembered(shard: Shard) -> dict[bytes, bytes]:
+    """What Redis remembers of each producer."""
+    with redis.Redis.from_url(shard.url) as raw:
+        found: dict[bytes, bytes] = raw.hgetall(shard.keys.producers)
+        return found
+
+
+def test_producers_that_stand_as_they_were_seen_are_pruned(shard: Shard) -> None:
+    for producer in ("p", "q", "r"):
+        shard.add({"a": 1}, sequence=1, producer=producer)
+    seen = remembered(shard)
+    shard.add({"a": 1}, sequence=2, producer="q")
+    silent = {name: record for name, record in seen.items() if name != b"r"} | {b"nobody": seen[b"p"]}
+    assert shard.call(scripts.prune_producers(shard.keys, silent)) == 1
+    assert remembered(shard).keys() == {b"q", b"r"}
+
+
+def test_a_producer_that_redis_no_longer_knows_proves_that_it_forgot(shard: Shard) -> None:
+    def add(sequence: int, known: tuple[int, int] | None, *, sent_before: bool = False) -> Added:
+        acknowledged = known and scripts.Acknowledged(*known)
+        return shard.add({"a": 1}, sequence=sequence, acknowledged=acknowledged, sent_before=sent_before)
+
+    def proof() -> str | None:
+        return shard.state().pop("forgot", None)
+
+    add(1, None)
+    add(2, (1, 0))
+    add(3, None)  # lately nothing was acknowledged
+    add(3, (2, 0), sent_before=True)
+    add(4, (3, 0), sent_before=True)  # was not counted before
+    assert (shard.redis.get(shard.delta("a")), proof()) == ("4", None)
+
+    seconds, microseconds = shard.redis.time()
+    before = seconds * 1000 + microseconds // 1000
+    assert add(7, (6, 60_000)).done  # stands lower
+    assert before - 60_000 <= int(proof() or 0) <= before - 50_000
+    shard.redis.hdel(shard.keys.producers, "p")
+    assert add(8, (7, 10)).done  # is unknown
+    assert int(proof() or 0) >= before - 10
+    assert shard.redis.get(shard.delta("a")) == "6"
+    assert add(8, (7, 10)).done  # knows it again
+    shard.redis.hdel(shard.keys.state, "forgot")
+    shard.redis.hdel(shard.keys.producers, "p")
+    assert add(9, (8, 10), sent_before=True) == Added("e", False, {}, ())
+    assert proof() is not None
+    assert shard.redis.get(shard.delta("a")) == "6"
 
 
 def test_live_reads_pending_and_in_flight_of_one_moment(shard: Shard) -> None:
@@ -651,7 +692,7 @@ def all_scripts(shard: Shard) -> None:
     assert shard.call(scripts.confirm(shard.keys, [Place("e", 3, NONCES[3])])).remembers
     assert shard.call(scripts.lease(shard.keys, token="me", milliseconds=1000))
     assert shard.call(scripts.lease(shard.keys, token="me", milliseconds=0))
-    shard.call(scripts.prune_producers(shard.keys, age=-1000, producers=[b"p"]))
+    assert shard.call(scripts.prune_producers(shard.keys, remembered(shard))) == 1
     assert shard.begin("next", old="e") == "next"
     assert shard.drop()
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -138,17 +138,43 @@ def test_a_namespace_is_taken_over_by_another_redis(claimed: Engine) -> None:
     assert {cursor.redis_name for cursor in taken.values()} == {"there"}
 
 
+def note_server(engine: Engine, shards: Collection[int], replid: str, run_id: str, durable: int = 0) -> int:
+    """How many cursors did not know this server, by what is read now."""
+    with writing(engine) as connection:
+        read = [cursor for shard, cursor in cursors.read_all(connection, "likes").items() if shard in shards]
+        return len(cursors.note_server(connection, "likes", read, replid=replid, run_id=run_id, durable=durable))
+
+
 def test_the_server_that_answers_is_noted(claimed: Engine) -> None:
-    def note(replid: str, run_id: str, times: int) -> Callable[[Connection], None]:
-        def work(connection: Connection) -> None:
-            assert cursors.note_server(connection, "likes", [0, 1], replid, run_id) == times
+    for server in (("first", "one", 0), ("second", "one", 0), ("second", "two", 0), ("second", "two", 1)):
+        assert note_server(claimed, [0, 1], *server) == 2
+        with reading(claimed) as connection:
+            noted = cursors.read_all(connection, "likes").values()
+        assert {(cursor.replid, cursor.run_id, cursor.durable) for cursor in noted} == {server}
+        assert note_server(claimed, [0, 1], *server) == 0
+    assert note_server(claimed, [1], "third", "three") == 1
+    assert note_server(claimed, [0], "second", "two", 1) == 0
 
-        return work
 
-    for replid, run_id in (("first", "one"), ("second", "one"), ("second", "two")):
-        noted = changed(claimed, note(replid, run_id, 2))
-        assert noted.keys() == {("likes", 0), ("likes", 1)}
-        assert {(cursor.replid, cursor.run_id) for cursor in noted.values()} == {(replid, run_id)}
-        assert changed(claimed, note(replid, run_id, 0)) == {}
-    of_one_node = changed(claimed, lambda connection: cursors.note_server(connection, "likes", [1], "third", "three"))
-    assert of_one_node.keys() == {("likes", 1)}
+def test_a_server_noted_by_another_since_the_cursors_were_read_stays(claimed: Engine) -> None:
+    with reading(claimed) as connection:
+        read = cursors.read_all(connection, "likes").values()
+    assert note_server(claimed, [0], "first", "one") == 1
+    with writing(claimed) as connection:
+        noted = cursors.note_server(connection, "likes", read, replid="stale", run_id="stale", durable=0)
+        assert [cursor.shard for cursor in noted] == [1]
+
+
+def test_shards_are_covered_by_the_flush_that_began_last(claimed: Engine) -> None:
+    def covered(shards: Collection[int], to: int, at: int) -> dict[int, tuple[float, ...]]:
+        moments = {name: NOW + timedelta(seconds=seconds) for name, seconds in (("to", to), ("at", at), ("by", to + 1))}
+        return {
+            shard: tuple((moment - NOW).total_seconds() for moment in (now.covered_to, now.covered_at, now.covered_by))
+            for (_, shard), now in changed(
+                claimed, lambda connection: cursors.cover(connection, "likes", shards, **moments)
+            ).items()
+        }
+
+    assert covered([0, 1], to=10, at=20) == {0: (10, 20, 11), 1: (10, 20, 11)}
+    assert covered([0, 1], to=15, at=19) == {}  # of a stalled flush that ends late
+    assert covered([1], to=5, at=30) == {1: (5, 30, 6)}  # Redis's clock was set back

@@ -175,7 +175,8 @@ def test_a_lock_held_by_another_is_waited_for_once(ledger: Ledger) -> None:
 
 
 def note_server(connection: Connection) -> int:
-    return cursors.note_server(connection, "likes", [SHARD, OTHER_SHARD], "replid", "run id")
+    read = cursors.read_all(connection, "likes").values()
+    return len(cursors.note_server(connection, "likes", read, replid="replid", run_id="run id", durable=0))
 
 
 def take_over(connection: Connection) -> int:

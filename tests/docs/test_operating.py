@@ -211,5 +211,5 @@ def test_a_planned_restart_of_redis(
     assert likes("flush", "--json").json["delta"] == 5
     (incident,) = likes("status", "--json").json["newest_incidents"]
     assert incident["kind"] == "redis_restarted"
-    assert "written to disk may be lost" in incident["detail"]
+    assert "written to disk may have been lost" in incident["detail"]
     assert likes("audit").code == 0

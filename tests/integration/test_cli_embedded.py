@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -9,6 +11,7 @@ import pytest
 
 from likes import embedded
 from tests.shell import Shell
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -139,3 +142,28 @@ def test_the_embedded_redis_is_shown_stopped_and_started_again(likes: Shell) -> 
     assert likes("embedded", "status", "--json").json["running"] is False
     assert likes("embedded", "stop").out == "it was not running\n"
     assert likes("get", "kept", "--json").json[0]["total"] == 1
+
+
+def test_a_stop_in_order_is_no_incident(likes: Shell) -> None:
+    likes("post", "stopped")
+    likes("flush")
+    before = likes("status", "--json").json["incidents"]
+    for _ in range(2):
+        likes("post", "stopped")
+        assert likes("embedded", "stop").out == "stopped\n"
+    assert likes("flush", "--json").json["delta"] == 2
+    assert likes("status", "--json").json["incidents"] == before
+
+
+def test_a_kill_after_a_stop_in_order_is_one_though_no_flush_saw_what_ran_in_between(likes: Shell) -> None:
+    likes("post", "killed")
+    likes("flush")
+    before = likes("status", "--json").json["incidents"]
+    likes("embedded", "stop")
+    likes("post", "killed")
+    os.kill(likes("embedded", "status", "--json").json["pid"], signal.SIGKILL)
+    wait_until(lambda: not embedded.status(likes.folder / "data").running)
+    likes("flush")
+    status = likes("status", "--json").json
+    assert status["incidents"] == before + 1
+    assert status["newest_incidents"][0]["kind"] == "redis_restarted"

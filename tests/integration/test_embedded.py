@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from likes import embedded
+from likes.buffer.lineage import LINEAGE, STOPPED
 from likes.embedded.home import Home
 from likes.errors import LikesError, RedisUnavailable
 from tests.waiting import wait_until
@@ -136,6 +137,58 @@ def test_it_is_stopped_with_everything_on_disk(data_dir: Path) -> None:
     assert embedded.status(data_dir) == embedded.EmbeddedStatus(running=False, socket=data_dir / "redis" / Home.SOCKET)
     with client(data_dir) as redis_:
         assert redis_.get("n") == "1"
+
+
+def lineage(data_dir: Path) -> list[str]:
+    with client(data_dir) as redis_:
+        run_ids: list[str] = redis_.lrange(LINEAGE, 0, -1)
+        assert run_ids[0] == redis_.info("server")["run_id"]
+        return run_ids
+
+
+def test_its_lineage_goes_on_through_stops_in_order(data_dir: Path) -> None:
+    first = lineage(data_dir)
+    assert len(first) == 1
+    assert lineage(data_dir) == first
+    embedded.stop(data_dir)
+    second = lineage(data_dir)
+    assert second[1:] == first
+    embedded.stop(data_dir)
+    assert lineage(data_dir)[1:] == second
+    kill(data_dir)
+    assert len(lineage(data_dir)) == 1
+
+
+def test_a_stop_that_is_refused_leaves_no_trace(data_dir: Path) -> None:
+    before = lineage(data_dir)
+    with client(data_dir) as redis_:
+        redis_.config_set("appendonly", "no")
+        redis_.config_set("save", "1 1")
+    (data_dir / "redis" / "dump.rdb").mkdir()  # where it wants to save
+    with pytest.raises(LikesError, match="will not stop: -ERR"):
+        embedded.stop(data_dir)
+    assert lineage(data_dir) == before
+    (data_dir / "redis" / "dump.rdb").rmdir()
+
+
+def test_it_takes_no_writes_before_its_lineage_is_known(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or likes it accepted and lost before would be taken for kept."""
+    first = lineage(data_dir)
+    embedded.stop(data_dir)
+    with monkeypatch.context() as patched:
+        patched.setattr(embedded, "let_write", lambda _home: None)  # whoever started it died
+        url = embedded.ensure_running(data_dir)
+    with redis.Redis.from_url(url, retry=None) as early, pytest.raises(redis.ResponseError, match="NOREPLICAS"):
+        early.incr("n")
+    kill(data_dir)
+    assert lineage(data_dir)[1:] == first  # the one in between accepted nothing
+
+
+def test_a_stop_that_was_never_carried_out_is_forgotten(data_dir: Path) -> None:
+    before = lineage(data_dir)
+    with client(data_dir) as redis_:
+        redis_.lpush(LINEAGE, STOPPED)
+    assert lineage(data_dir) == before
 
 
 def test_it_says_how_it_is(data_dir: Path) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import msgpack
 import pytest
 from sqlalchemy import Engine, update
 
 from likes import LikeCounter
 from likes.buffer import producers as buffer_producers
 from likes.buffer.buffer import BATCHES_IN_A_ROW
-from likes.buffer.producers import forget_producers
+from likes.buffer.producers import SilentProducers
 from likes.posting.producer import MEMORY_SECONDS
 from likes.sql import retention
 from likes.sql.engine import writing
@@ -19,6 +21,7 @@ from likes.sql.retention import prune_ledger
 from likes.sql.tables import batches
 from likes.sql.urls import url_of
 from tests.rig import Rig
+from tests.seams import TappedLink
 from tests.stepping import SteppedWorker
 from worker.housekeeping import EVERY_SECONDS, Housekeeping
 
@@ -122,8 +125,16 @@ def producers(rig: Rig) -> int:
     return sum(rig.redis.hlen(rig.key("producers", shard)) for shard in (0, 1))
 
 
-def forget(rig: Rig, *, age: float = MEMORY_SECONDS) -> int:
-    return forget_producers(rig.worker.buffer, [0, 1], age=age)
+class Silence:
+    """Forgets silent producers, by a clock that the test turns."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.now = 0.0
+        self.producers = SilentProducers(rig.worker.buffer, MEMORY_SECONDS, clock=lambda: self.now)
+
+    def forget(self, *, after: float = 0.0) -> int:
+        self.now += after
+        return self.producers.forget([0, 1])
 
 
 def post(rig: Rig, valkey_url: str) -> None:
@@ -132,24 +143,75 @@ def post(rig: Rig, valkey_url: str) -> None:
         likes.add({f"item {n}": 1 for n in range(20)})
 
 
-def test_silent_producers_are_forgotten_and_others_are_not(rig: Rig, valkey_url: str) -> None:
+def test_producers_that_stand_unchanged_for_long_are_forgotten_and_others_are_not(rig: Rig, valkey_url: str) -> None:
+    silence = Silence(rig)
     for _ in range(5):
         post(rig, valkey_url)
-    assert forget(rig) == 0
-    assert producers(rig) == 10
-    assert forget(rig, age=-1) == 10  # even those of this very moment
+    rig.likes.add({f"item {n}": 1 for n in range(20)})
+    assert silence.forget() == 0
+    assert silence.forget(after=MEMORY_SECONDS - 1) == 0
+    rig.likes.add({f"item {n}": 1 for n in range(20)})  # speaks up
+    assert silence.forget(after=1) == 10
+    assert producers(rig) == 2
+    assert silence.forget(after=MEMORY_SECONDS - 1) == 0
+    assert silence.forget(after=1) == 2
     assert producers(rig) == 0
+
+
+def test_a_clock_of_redis_that_is_set_forgets_nobody(rig: Rig) -> None:
+    """No moment is kept with a producer, so there is none to go wrong."""
+    silence = Silence(rig)
+    silence.forget()
+    rig.likes.add({f"item {n}": 1 for n in range(20)})
+    for shard in (0, 1):
+        for record in rig.redis.hvals(rig.key("producers", shard)):
+            unpacker = msgpack.Unpacker()
+            unpacker.feed(record)
+            assert list(unpacker) == [1 + shard, []]
+    assert silence.forget(after=100 * MEMORY_SECONDS) == 0
+    assert producers(rig) == 2
+
+
+def test_a_like_between_two_looks_keeps_its_producer(rig: Rig) -> None:
+    """Or a resend of it would count twice. It comes when the second look is over, and nothing is forgotten yet."""
+    silence = Silence(rig)
+    rig.likes.like("item 1")
+    silence.forget()
+    link = rig.worker.buffer.link
+
+    def like_before_pruning(call: str, make: Callable[[], Any]) -> Any:
+        if call == "prune_producers":
+            rig.likes.like("item 1")
+        return make()
+
+    rig.worker.buffer.link = TappedLink(link, like_before_pruning)
+    assert silence.forget(after=MEMORY_SECONDS) == 0
+    rig.worker.buffer.link = link
+    assert producers(rig) == 1
 
 
 def test_many_producers_are_forgotten_in_chunks(rig: Rig, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffer_producers, "CHUNK", 2)
+    silence = Silence(rig)
     for _ in range(5):
         post(rig, valkey_url)
-    assert forget(rig, age=-1) == 10
+    silence.forget()
+    assert silence.forget(after=MEMORY_SECONDS) == 10
+
+
+def test_no_more_producers_are_kept_in_mind_than_there_is_room_for(
+    rig: Rig, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buffer_producers, "MOST", 3)
+    silence = Silence(rig)
+    for _ in range(5):
+        post(rig, valkey_url)
+    silence.forget()
+    assert [silence.forget(after=MEMORY_SECONDS) for _ in range(4)] == [3, 3, 3, 1]
 
 
 def test_before_any_client_there_is_nothing_to_forget(rig: Rig) -> None:
-    assert forget(rig) == 0
+    assert Silence(rig).forget() == 0
 
 
 def test_it_tidies_up_every_ten_minutes(rig: Rig) -> None:

@@ -137,7 +137,7 @@ def test_incidents_the_newest_first(rig: Rig) -> None:
     assert ids == sorted(ids, reverse=True)
     newest = now.newest_incidents[0]
     assert newest.exposed_from is not None
-    assert newest.exposed_from < newest.at == newest.exposed_to
+    assert newest.exposed_from < newest.at <= newest.exposed_to
     assert newest.kind == rig.kinds()[-1]
     assert newest.detail
 

@@ -31,8 +31,8 @@ HARMLESS: Sequence[Harmless] = (
     ),
     Harmless(
         "likes/buffer/lua/add.lua",
-        "if #refused > 0 then redis.call('HSET', KEYS[4], ARGV[2], cmsgpack.pack(sequence, now, refused)) end",
-        "if #refused >= 0 then redis.call('HSET', KEYS[4], ARGV[2], cmsgpack.pack(sequence, now, refused)) end",
+        "if #refused > 0 then redis.call('HSET', KEYS[4], ARGV[2], cmsgpack.pack(sequence, refused)) end",
+        "if #refused >= 0 then redis.call('HSET', KEYS[4], ARGV[2], cmsgpack.pack(sequence, refused)) end",
         "With nothing refused it writes once more what stands there.",
     ),
     Harmless(
@@ -40,12 +40,6 @@ HARMLESS: Sequence[Harmless] = (
         "elseif #text <= 12 then sum = sum + tonumber(text)",
         "elseif #text < 12 then sum = sum + tonumber(text)",
         "Both ways of adding a number of 12 digits are exact.",
-    ),
-    Harmless(
-        "likes/buffer/lua/prune_producers.lua",
-        "if at < oldest then forgotten = forgotten + redis.call('HDEL', KEYS[1], ARGV[i]) end",
-        "if at <= oldest then forgotten = forgotten + redis.call('HDEL', KEYS[1], ARGV[i]) end",
-        "A millisecond more or less of an hour.",
     ),
     Harmless(
         "likes/buffer/links/exchange.py",

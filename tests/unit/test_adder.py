@@ -35,8 +35,9 @@ class Clock:
 class Adding:
     """An add to shard 0, given the answers one by one; `wanted` is what it wants next, `parts` how it ended."""
 
-    def __init__(self, adder: Adder, entries: Sequence[Entry] = (ENTRY,)) -> None:
-        self._steps: Generator[Any, Any, list[Part]] = adder.add(Producer(), {0: entries}, wants_pending=False)
+    def __init__(self, adder: Adder, entries: Sequence[Entry] = (ENTRY,), producer: Producer | None = None) -> None:
+        producer = producer or Producer()
+        self._steps: Generator[Any, Any, list[Part]] = adder.add(producer, {0: entries}, wants_pending=False)
         self.wanted: Any = next(self._steps)
         self.parts: list[Part] | None = None
 
@@ -63,6 +64,11 @@ class Adding:
     def goes_to(self, epoch: str) -> bool:
         """True if it wants to add under this epoch."""
         return self.scripts() == ["add"] and f"{{likes:0}}:{epoch}:state".encode() in self.wanted.calls[0].words
+
+    def says_is_known(self) -> tuple[object, ...]:
+        """The sequence that was acknowledged last, how many milliseconds ago, and whether this was sent before."""
+        assert self.scripts() == ["add"]
+        return self.wanted.calls[0].words[-3:]
 
     def part(self) -> Part:
         """How it ended."""
@@ -178,6 +184,48 @@ def test_an_epoch_is_asked_for_again_when_beginning_one_failed(adder: Adder) -> 
     adding.begin()
     adding.hear(DONE)
     assert adding.part().added == DONE
+
+
+# What Redis must still know.
+
+
+def test_each_call_names_the_last_one_that_was_acknowledged(adder: Adder, clock: Clock) -> None:
+    producer = Producer()
+    first = Adding(adder, producer=producer)
+    first.begin()
+    assert first.says_is_known() == ("", "", "")
+    first.hear(NO_REPLY)
+    clock.now += 2
+    first.wait()
+    assert first.says_is_known() == ("", "", "1")
+    clock.now += 1
+    first.hear(DONE)
+    second = Adding(adder, producer=producer)
+    assert second.says_is_known() == (1, 3000, "")  # its first send may have been the one that counted
+    second.hear(FULL)
+    third = Adding(adder, producer=producer)
+    assert third.says_is_known() == (1, 3000, "")
+
+
+def test_what_redis_may_have_forgotten_is_not_named(adder: Adder, clock: Clock) -> None:
+    producer = Producer()
+    first = Adding(adder, producer=producer)
+    first.begin()
+    first.hear(DONE)
+    clock.now += MEMORY_SECONDS / 2
+    assert Adding(adder, producer=producer).says_is_known()[:2] == (1, round(MEMORY_SECONDS * 500))
+    clock.now += 0.1
+    assert Adding(adder, producer=producer).says_is_known() == ("", "", "")
+
+
+def test_what_another_epoch_acknowledged_is_not_named(adder: Adder) -> None:
+    producer = Producer()
+    first = Adding(adder, producer=producer)
+    first.begin()
+    first.hear(DONE)
+    second = Adding(adder, producer=producer)
+    second.hear(Added("next", False, {}, ()))
+    assert second.says_is_known() == ("", "", "")
 
 
 # Many entries.

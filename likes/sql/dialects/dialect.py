@@ -44,6 +44,7 @@ class Dialect(ABC):
     NOT_OF_A_ROW: ClassVar[tuple[str, ...]]  # neither away nor transient, and certainly not the fault of one row
     MISSING_TABLE: ClassVar[tuple[str, ...]]
     IDLE_SECONDS: ClassVar[float] = 60.0  # firewalls forget an idle connection, after minutes, and tell nobody
+    CLOCK: ClassVar[str]  # an expression for this very moment, in UTC or with its zone
 
     @abstractmethod
     def code(self, error: DBAPIError) -> str:

@@ -75,6 +75,7 @@ class MySQL(Dialect):
     BAD_DATA = ("1264", "1265", "1292", "1300", "1366", "1367", "1406", "1690")
     NOT_OF_A_ROW = tuple(map(str, _NOT_OF_A_ROW))
     MISSING_TABLE = ("1146", "1054")
+    CLOCK = "UTC_TIMESTAMP(6)"
 
     def __init__(self, kind: str) -> None:
         self.kind = kind

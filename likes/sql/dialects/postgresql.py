@@ -67,6 +67,7 @@ class PostgreSQL(Dialect):
     MISSING_TABLE = ("42P01", "42703")
     # Where PostgreSQL raises what an owner wrote, whatever code it is given: RAISE, a row's policy, a view's check.
     OF_THE_OWNER = ("exec_stmt_raise", "ExecWithCheckOptions")
+    CLOCK = "clock_timestamp()"
 
     def code(self, error: DBAPIError) -> str:
         state = getattr(error.orig, "sqlstate", None)

@@ -48,6 +48,7 @@ class SQLite(Dialect):
     )
     MISSING_TABLE = ("no such table", "no such column", "table likes_")
     IDLE_SECONDS = inf
+    CLOCK = "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')"
 
     def code(self, error: DBAPIError) -> str:
         if getattr(error.orig, "sqlite_errorcode", None) == _CONSTRAINT_DATATYPE:
