@@ -22,7 +22,7 @@ ITEMS = [f"item {n}" for n in range(12)]
 HERE = [item for item in ITEMS if shard_of(item.encode(), 2) == 0]
 THERE = [item for item in ITEMS if shard_of(item.encode(), 2) == 1]
 FIRST = HERE[0]
-OUTSIDE = ("epoch", "epochs", "lease")
+OUTSIDE = ("owner", "epoch", "epochs", "lease")
 
 
 class LiveShards:

@@ -9,7 +9,7 @@ from datetime import datetime
 from likes.batch import Batch, BatchId, Place
 from likes.buffer import scripts
 from likes.buffer.calls import Call, command
-from likes.buffer.damage import read_batch
+from likes.buffer.damage import culprit, is_about_a_type, probes, read_batch
 from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
 from likes.buffer.lineage import LINEAGE
 from likes.buffer.links.link import Link, ask
@@ -77,6 +77,9 @@ class Buffer:
         replies = iter(self.link.send([call for calls in rows for call in calls]))
         for turn, calls in zip(turns, rows, strict=True):
             turn.take([next(replies) for _ in calls])
+            if turn.error and is_about_a_type(turn.error):
+                suspects = probes(self._keys(turn))
+                turn.error = culprit(suspects, self.link.send(suspects), turn.error)
         return [turn.sealed for turn in turns if turn.sealed]
 
     def acknowledge(self, turns: Sequence[Turn]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from likes.batch import Batch, LaterFormat
 from likes.buffer.calls import Call, command
 from likes.buffer.keys import EpochKeys, ShardKeys
-from likes.errors import RedisRefused
+from likes.errors import LikesError, RedisRefused
 
 _NAME = re.compile(rb"\{[^{}]*\}:(?:[^:]*:)?([a-z_]+)(?::.*)?", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z0-9_. -]{1,32}")
@@ -67,3 +68,19 @@ def probes(keys: ShardKeys) -> list[Call[Any]]:
         calls += [("HGET", keys.state, "seq"), ("LLEN", keys.pending), ("LLEN", keys.in_flight)]
         calls += [("HGET", keys.producers, ""), ("LLEN", keys.nonces)]
     return [command(*words, shard=keys.shard) for words in calls]
+
+
+def culprit(calls: Sequence[Call[Any]], replies: Sequence[object], error: LikesError) -> LikesError:
+    """What a script's `error` was about, where Redis only says that a key has another type: found by `probes`."""
+    unread: bytes | None = None  # we may not read it; if all others are in order, it must be that one
+    for call, reply in zip(calls, replies, strict=True):
+        if isinstance(reply, Damaged):
+            return reply
+        if isinstance(reply, RedisRefused):
+            unread = unread or call.key
+    return damaged(unread, "holds another type than ours") if unread else error
+
+
+def is_about_a_type(error: object) -> bool:
+    """True for the error of a script that ran into a key of another type."""
+    return isinstance(error, RedisRefused) and "WRONGTYPE" in str(error)

@@ -78,7 +78,7 @@ def take_stock(buffer: Buffer, shard: int, epoch: str, found: Sequence[Member]) 
     """Read all that lies under the epoch; `found` are members that were seen to have a delta key before."""
     link, keys = buffer.link, epoch_keys(buffer.namespace, shard, epoch)
     standing = _standing(link, keys)
-    in_flight = {batch.seq: _delta_of(buffer, batch) for batch in standing.in_flight}
+    in_flight = {batch.seq: delta_of(buffer, batch) for batch in standing.in_flight}
     # The deltas first and the entries after them: unless a batch was handed off in between, each has one by then.
     deltas = _read_deltas(link, keys, found)
     entries = read_entries(buffer, shard, epoch)
@@ -108,7 +108,8 @@ def _but_for_likes(standing: Standing) -> Standing:
     return replace(standing, accepted=0, pending=0, pending_since=None)
 
 
-def _delta_of(buffer: Buffer, batch_id: BatchId) -> int | None:
+def delta_of(buffer: Buffer, batch_id: BatchId) -> int | None:
+    """The sum of a batch in flight, None if it is gone. Raises Damaged."""
     keys = epoch_keys(buffer.namespace, batch_id.shard, batch_id.epoch)
     (payload,) = ask(buffer.link, [command("GET", keys.batch(batch_id.seq), shard=batch_id.shard)])
     batch = read_batch(keys.batch(batch_id.seq), payload) if payload else None

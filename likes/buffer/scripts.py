@@ -257,6 +257,6 @@ def _read_tally(keys: EpochKeys, reply: list[Any]) -> tuple[Standing, int, tuple
     return standing, _whole(written_off), tuple(map(_whole, deltas))
 
 
-def write_off(keys: EpochKeys, *, before: int, now: int) -> Call[bool]:
+def write_off(keys: EpochKeys, *, before: int, now: int, owner: str) -> Call[bool]:
     """Count as sealed what was written off since `before`, `now` in all; False if that is no longer how it stands."""
-    return WRITE_OFF.call(keys.shard, (keys.state,), (before, now, now - before), bool)
+    return WRITE_OFF.call(keys.shard, (keys.state, keys.owner), (before, now, now - before, owner), bool)

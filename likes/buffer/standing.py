@@ -95,12 +95,15 @@ def _seq(keys: EpochKeys, text: bytes | None) -> int:
     return seq
 
 
+_SUMS = {"accepted": "sealed + pending", "sealed": "applied + in flight + dead letters + written off"}
+
+
 def _damage(keys: EpochKeys, **fields: bytes | None) -> str:
     for name, text in fields.items():
         if _number(text) is None:
             what = f'has a field {name} that is no number: "{shown(text or b"")}"'
-            put = "set it to applied + in flight + dead letters + written off, as likes audit -v shows them"
-            return str(damaged(keys.state, what, put if name == "sealed" else f"HDEL {shown(keys.state)} {name}"))
+            remedy = f"set it to {_SUMS[name]}, as likes audit -v shows them" if name in _SUMS else ""
+            return str(damaged(keys.state, what, remedy or f"HDEL {shown(keys.state)} {name}"))
     return ""
 
 

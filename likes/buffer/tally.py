@@ -72,4 +72,5 @@ def put_back_deltas(buffer: Buffer, shard: int, epoch: str) -> int:
 
 def count_as_sealed(buffer: Buffer, shard: int, epoch: str, *, before: int, now: int) -> None:
     """Let the sums say that `now` is written off in all, if it was `before`; harmless when repeated."""
-    ask(buffer.link, [write_off(epoch_keys(buffer.namespace, shard, epoch), before=before, now=now)])
+    keys, owner = epoch_keys(buffer.namespace, shard, epoch), buffer.ownership.database
+    ask(buffer.link, [write_off(keys, before=before, now=now, owner=owner)])

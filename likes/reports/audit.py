@@ -34,18 +34,18 @@ class ShardAudit:
     shard: int
     epoch: str | None
     ok: bool
-    accepted: int
-    sealed: int
-    applied: int
-    in_flight: int
-    pending: int
-    dead_letters: int
-    written_off: int
-    missing_entries: int
-    repaired: int
-    compared_books: bool
-    compared_keys: bool
-    problems: Sequence[str]
+    accepted: int = 0
+    sealed: int = 0
+    applied: int = 0
+    in_flight: int = 0
+    pending: int = 0
+    dead_letters: int = 0
+    written_off: int = 0
+    missing_entries: int = 0
+    repaired: int = 0
+    compared_books: bool = False
+    compared_keys: bool = False
+    problems: Sequence[str] = ()
     notes: Sequence[str] = ()
 
 
@@ -103,30 +103,10 @@ def _audit_shard(buffer: Buffer, ledger: Ledger, shard: int, repair: bool) -> Sh
         epoch = current_epoch(buffer, shard)
         audited = _compare_shard(buffer, ledger, shard, repair)
     except RedisRefused as error:
-        audited = _unreadable(shard, error)
+        audited = ShardAudit(shard, None, ok=False, problems=[str(error)])
     damage = find_damage(buffer.link, buffer.namespace, {shard: epoch})[shard]
     problems = list(dict.fromkeys([*audited.problems, *damage]))
     return replace(audited, problems=problems, ok=not problems)
-
-
-def _unreadable(shard: int, error: RedisRefused) -> ShardAudit:
-    return ShardAudit(
-        shard=shard,
-        epoch=None,
-        ok=False,
-        accepted=0,
-        sealed=0,
-        applied=0,
-        in_flight=0,
-        pending=0,
-        dead_letters=0,
-        written_off=0,
-        missing_entries=0,
-        repaired=0,
-        compared_books=False,
-        compared_keys=False,
-        problems=[str(error)],
-    )
 
 
 def _compare_shard(buffer: Buffer, ledger: Ledger, shard: int, repair: bool) -> ShardAudit:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from likes.buffer.buffer import Buffer
+from likes.buffer.inventory import delta_of
 from likes.buffer.leases import Lease, read_leases
 from likes.buffer.looking import find_damage
 from likes.buffer.standing import ShardView
@@ -85,7 +86,7 @@ def _read_shards(buffer: Buffer, known: Mapping[int, Cursor], shards: Collection
 def _unreadable_batches(buffer: Buffer, view: ShardView) -> Iterator[str]:
     for batch in (batch for epoch in view.epochs.values() for batch in epoch.in_flight):
         try:
-            list(buffer.in_flight([batch]))
+            delta_of(buffer, batch)
         except RedisRefused as error:
             yield str(error)
 

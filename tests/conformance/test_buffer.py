@@ -436,6 +436,7 @@ def test_a_shard_of_another_database_is_left_as_it_is(shard: Shard, owner: str) 
     before = shard.everything()
     assert shard.hand_off("b", seq=1, nonce=NONCES[1], in_flight=1) is None
     assert not shard.acknowledge(1, NONCES[1])
+    assert not shard.call(scripts.write_off(shard.keys, before=0, now=1, owner=OURS))
     assert shard.begin("next", old="e") == "e"
     assert shard.call(scripts.fetch(shard.keys, 1)).owner == owner
     assert shard.call(scripts.confirm(shard.keys)).owner == owner
@@ -658,11 +659,11 @@ def test_a_tally_is_taken_of_a_master_only(shard: Shard, own_valkey: Callable[..
 
 def test_what_is_written_off_counts_as_sealed_once(shard: Shard) -> None:
     shard.add({"a": 5}, sequence=1)
-    assert shard.call(scripts.write_off(shard.keys, before=0, now=3))
-    assert not shard.call(scripts.write_off(shard.keys, before=0, now=3))
-    assert shard.call(scripts.write_off(shard.keys, before=3, now=2**53 + 1))
+    assert shard.call(scripts.write_off(shard.keys, before=0, now=3, owner=OURS))
+    assert not shard.call(scripts.write_off(shard.keys, before=0, now=3, owner=OURS))
+    assert shard.call(scripts.write_off(shard.keys, before=3, now=2**53 + 1, owner=OURS))
     assert shard.state()["sealed"] == shard.state()["written_off"] == str(2**53 + 1)
-    assert shard.call(scripts.write_off(shard.keys, before=2**53 + 1, now=-1))
+    assert shard.call(scripts.write_off(shard.keys, before=2**53 + 1, now=-1, owner=OURS))
     assert shard.state()["sealed"] == "-1"
 
 
@@ -686,7 +687,7 @@ def all_scripts(shard: Shard) -> None:
     shard.redis.set(shard.delta("a"), 1)
     assert shard.call(scripts.repair(shard.keys, now=NOW, members=members("a"))) == 1
     assert shard.call(scripts.tally(shard.keys, members("a")))
-    assert shard.call(scripts.write_off(shard.keys, before=0, now=1))
+    assert shard.call(scripts.write_off(shard.keys, before=0, now=1, owner=OURS))
     assert shard.hand_off("a", seq=2, nonce=NONCES[2])
     assert shard.acknowledge(3, NONCES[3])
     assert shard.call(scripts.confirm(shard.keys, [Place("e", 3, NONCES[3])])).remembers

@@ -10,10 +10,11 @@ from sqlalchemy import Engine
 
 from likes import LikeCounter
 from likes.errors import LikesError
+from likes.reports.audit import audit
 from tests.live_shards import FIRST, HERE, OUTSIDE, LiveShards, act_on_it, delete, make_another_type, put_in_order
 from tests.rig import Rig
 
-KEYS = (*OUTSIDE, "state", "pending", "in_flight", "producers", "batch:2", f"delta:likes:{FIRST}")
+KEYS = (*OUTSIDE, "state", "pending", "in_flight", "nonces", "producers", "batch:2", f"delta:likes:{FIRST}")
 
 
 @pytest.fixture
@@ -30,6 +31,8 @@ def test_a_key_deleted(live: LiveShards, name: str) -> None:
 
 
 NAMED_BY = {
+    "owner": {"status", "audit", "flush", "work"},
+    "nonces": {"status", "audit", "flush", "work"},
     "epoch": {"status", "audit", "get", "post", "flush", "work"},
     "epochs": {"status", "audit", "flush", "work"},
     "lease": {"status", "audit"},
@@ -79,14 +82,20 @@ def test_a_field_of_the_state_that_is_none(live: LiveShards, field: str) -> None
     live.rig.redis.hset(key, field, b"\xff 1.5e3")
     told = act_on_it(live)
     assert {who for who, words in told.items() if key in words} == FIELDS[field]
-    if field in ("accepted", "acked", "pending_since"):
-        assert f"HDEL {key} {field}" in told["audit"]
-        live.rig.redis.hdel(key, field)  # as the message says
-        live.flush()
-        assert live.audit() == ""
-    elif field != "sealed":
+    here = audit(live.rig.worker.buffer, live.rig.worker.ledger, 2).shards[0]
+    if field in ("seq", "nonce"):
         live.rig.redis.hset(key, field, before)
-        put_in_order(live)
+    elif field == "accepted":
+        assert "set it to sealed + pending" in told["audit"]
+        live.rig.redis.hset(key, field, here.sealed + here.pending)
+    elif field == "sealed":
+        assert "set it to applied + in flight + dead letters + written off" in told["audit"]
+        live.rig.redis.hset(key, field, here.applied + here.in_flight + here.dead_letters + here.written_off)
+    else:
+        assert f"HDEL {key} {field}" in told["audit"]
+        live.rig.redis.hdel(key, field)
+    put_in_order(live)
+    assert live.lost() == {}
 
 
 def test_an_entry_in_flight_that_is_no_batch(live: LiveShards) -> None:

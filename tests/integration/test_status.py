@@ -114,6 +114,15 @@ def test_a_worker_keeps_its_leases_while_it_counts(rig: Rig) -> None:
     assert rig.redis.pttl("{likes:0}:lease") > 1000
 
 
+def test_a_process_that_never_flushed_sees_batches_in_flight(rig: Rig) -> None:
+    rig.likes.like("a")
+    with SteppedWorker(rig) as worker:
+        worker.go_until("hand_off").step()
+    with rig.new_worker() as another:
+        now = read_status(another.buffer, another.ledger, rig.shards)
+    assert (now.in_flight_batches, list(now.problems)) == (1, [])
+
+
 def test_leases_show_who_flushes(rig: Rig) -> None:
     leases = Leases(rig.worker.buffer, 30)
     leases.take([1])
