@@ -30,8 +30,12 @@ class Given:
 
 def settings_of(context: typer.Context) -> Settings:
     """The settings of this run: flags, environment, `.env`, defaults. Raises SettingsError."""
+    import logging
+
     from likes.config.settings import Settings
 
+    if not is_verbose(context):
+        logging.getLogger().addHandler(logging.NullHandler())  # what libraries log, the errors they raise say again
     return Settings.load(**_given(context).flags)
 
 

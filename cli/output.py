@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import typer
 
 from cli.exits import Code, discard_output
 from likes.errors import LikesError
+from likes.moments import iso
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,6 +82,11 @@ def as_pairs(pairs: Row) -> None:
                 print(f"{name.ljust(width)}  {shown(value)}")
 
 
+def is_screen() -> bool:
+    """True if stdout is a terminal on which what was shown can be replaced."""
+    return sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
 def grid(pairs: Row) -> Table:
     """Names with their values, for a terminal."""
     from rich.table import Table
@@ -126,10 +133,10 @@ def _numeric(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[boo
 
 
 def shown(value: object) -> str:
-    """A value as people read it; moments are in UTC."""
+    """A value as people read it."""
     if value is None:
         return ""
-    return f"{value:%Y-%m-%d %H:%M:%S}Z" if isinstance(value, datetime) else str(value)
+    return iso(value) if isinstance(value, datetime) else str(value)
 
 
 def _dumps(value: object) -> str:
@@ -138,7 +145,7 @@ def _dumps(value: object) -> str:
 
 
 def _json(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return iso(value) if isinstance(value, datetime) else str(value)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ hypothesis.settings.load_profile("ci" if IN_CI else "dev")
 
 # What design 3 lists, and nothing else: {prefix:shard}:… with an epoch of 16 hexadecimal digits, or any name in tests.
 DECLARED_KEYS = re.compile(
-    rb"\{[^{}]+:\d+\}:(epoch|epochs|lease|[^:]+:(state|pending|in_flight|producers|batch:\d+|delta:[A-Za-z0-9_.-]+:.+))",
+    rb"\{[^{}]+:\d+\}:(epoch|epochs|lease|workers|[^:]+:(state|pending|in_flight|producers|batch:\d+|delta:[A-Za-z0-9_.-]+:.+))",
     re.DOTALL,
 )
 
@@ -108,6 +108,14 @@ def own_valkey() -> Iterator[Callable[..., RedisServer]]:
             return server
 
         yield make
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgreSQL]:
+    """A PostgreSQL of the test's own, to stop and start."""
+    server = PostgreSQL().start()
+    yield server
+    server.remove()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ class ShardKeys:
         self.pointer = self.tag + b"epoch"
         self.epochs = self.tag + b"epochs"
         self.lease = self.tag + b"lease"
+        self.workers = self.tag + b"workers"  # of shard 0: those of all shards
 
 
 class EpochKeys(ShardKeys):

@@ -24,6 +24,7 @@ BEGIN_EPOCH = Script("begin_epoch")
 DROP_EPOCH = Script("drop_epoch")
 CONFIRM = Script("confirm")
 LEASE = Script("lease")
+BEAT = Script("beat")
 PRUNE_PRODUCERS = Script("prune_producers")
 LIVE = Script("live")
 REPAIR = Script("repair")
@@ -120,6 +121,14 @@ def _read_confirmed(keys: EpochKeys, reply: list[Any]) -> Standing:
 def lease(keys: ShardKeys, *, token: str, milliseconds: int) -> Call[bool]:
     """Take or keep the lease; 0 milliseconds gives it back. False if another worker holds it."""
     return LEASE.call(keys.shard, (keys.lease,), (token, milliseconds), bool)
+
+
+def beat(keys: ShardKeys, *, worker: str, said: str, now: int, forget: int) -> Call[None]:
+    """Keep what a worker says of itself ("": it ends); those silent for `forget` milliseconds are forgotten.
+
+    now: milliseconds since 1970 by the worker's clock, for a Redis that does not tell its own.
+    """
+    return BEAT.call(keys.shard, (keys.workers,), (worker, said, now, forget), lambda _: None)
 
 
 def prune_producers(keys: EpochKeys, *, age: int, producers: Sequence[bytes]) -> Call[int]:
