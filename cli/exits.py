@@ -103,7 +103,10 @@ def _terminate(_signal: int, _frame: object) -> NoReturn:
 
 
 def _usage(error: typer.TyperException) -> int:
-    if message := error.format_message():
+    message = error.format_message()
+    if message.startswith("Usage: "):  # nothing was asked, so that it is a page of help
+        sys.stdout.write(f"{message}\n")
+    elif message:
         context = getattr(error, "ctx", None)
         hint = f"; see {context.command_path} --help" if context else ""
         if message.startswith("No such option"):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+NARROW = 60  # columns of a terminal; below, what is shown needs another form
+
 Row = Mapping[str, Any]
 
 
@@ -89,16 +91,20 @@ def is_screen() -> bool:
 
 def grid(pairs: Row) -> Table:
     """Names with their values, for a terminal."""
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    grid = Table.grid(padding=(0, 3))
+    grid = Table.grid("", Column(overflow="fold"), padding=(0, 3))
     for name, value in pairs.items():
         grid.add_row(Text(name, style="bold"), Text(shown(value)))
     return grid
 
 
 def _rich_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    if (console := _console()).width < NARROW:  # columns of a few letters each are no table
+        for row in rows:
+            console.print(grid(dict(zip(headings, row, strict=True))), "")
+        return
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -107,7 +113,7 @@ def _rich_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         table.add_column(heading, justify="right" if right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(f"{value:,}" if isinstance(value, int) else shown(value) for value in row))
-    _console().print(table)
+    console.print(table)
 
 
 def _console() -> Console:

@@ -12,9 +12,7 @@ def worker(context: typer.Context) -> None:
     """Flush every five minutes, or when --flush-at-items are pending, until SIGTERM or Ctrl-C; then once more.
 
     It waits for servers that are away, and says so now and then. Several workers may run: they share the shards. If
-    one is killed, the next flush goes on where it was; nothing is lost or counted twice. The settings that matter here:
-    --interval, --flush-at-items, --flush-threads, --batch-items, --lease-seconds, --ledger-retention-days and
-    --log-format.
+    one is killed, the next flush goes on where it was; nothing is lost or counted twice.
 
     $ likes worker
     $ likes worker --interval 10 --log-format json

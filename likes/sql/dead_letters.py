@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from likes.batch import Batch, BatchId
 from likes.deltas import Deltas
 from likes.sql.dialects import dialect_of
+from likes.sql.said import said
 from likes.sql.tables import dead_letters
 
 LONGEST_RAW = 2**16  # bytes: the beginning tells what it was; megabytes may be more than a database takes at once
@@ -75,4 +76,4 @@ def write(connection: Connection, namespace: str, batch: BatchId, letters: Itera
 
 
 def _words(error: DBAPIError) -> str:
-    return str(error.orig).splitlines()[0][:200]
+    return said(error)[:200]

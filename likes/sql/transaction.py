@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from likes.errors import DatabaseBusy, DatabaseRefused, DatabaseUnavailable, LikesError
 from likes.sql.dialects import dialect_of
 from likes.sql.engine import writing
+from likes.sql.said import said
 
 T = TypeVar("T")
 
@@ -43,7 +44,6 @@ def transact(engine: Engine, work: Callable[[Connection], T], *, attempts: int =
 
 
 def _given_up(error: DBAPIError, attempts: int) -> LikesError:
-    said = " ".join(str(error.orig).split())
     if isinstance(error, IntegrityError):
-        return DatabaseRefused(f"the database has a row that should not be there: {said}")
-    return DatabaseBusy(f"the database could not do this in {attempts} attempts: {said}")
+        return DatabaseRefused(f"the database has a row that should not be there: {said(error)}")
+    return DatabaseBusy(f"the database could not do this in {attempts} attempts: {said(error)}")
