@@ -64,6 +64,7 @@ class Rounds:
 
     def flush_everything(self) -> None:
         """Flush all shards, whoever else is flushing them."""
+        self._look_for_others_at = self._clock()
         self._prepare()
         self._flush(self._shards)
 

@@ -19,6 +19,7 @@ from likes.buffer.scripts import beat
 from likes.errors import LikesError, Unavailable
 
 EVERY_SECONDS = 5.0
+MOST = 1000  # workers that are shown
 ALIVE_SECONDS = 120.0  # longer than a flush may be without a sign of life where a server is slow
 
 
@@ -88,12 +89,15 @@ def read_workers(buffer: Buffer) -> list[SeenWorker] | None:
     """The workers heard of lately, by name; None where Redis does not tell. Raises Unavailable."""
     try:
         now = buffer.now()
-        (told,) = ask(buffer.link, [command("HGETALL", shard_keys(buffer.namespace, 0).workers, shard=0)])
+        (told,) = ask(
+            buffer.link, [command("HSCAN", shard_keys(buffer.namespace, 0).workers, 0, "COUNT", MOST, shard=0)]
+        )
     except Unavailable:
         raise
     except LikesError:
         return None
-    seen = [_read(token, record) for token, record in zip(told[::2], told[1::2], strict=True)]
+    records = dict(zip(told[1][::2], told[1][1::2], strict=True))  # a scan may tell something twice
+    seen = [_read(token, record) for token, record in records.items()]
     alive = [worker for worker in seen if worker and now - worker.seen_at.timestamp() < ALIVE_SECONDS]
     return sorted(alive, key=lambda worker: (worker.name, worker.token))
 

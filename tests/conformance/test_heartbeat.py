@@ -53,6 +53,12 @@ def test_what_workers_say_is_read_by_their_names(buffer: Buffer) -> None:
     assert abs(a.seen_at.timestamp() - buffer.now()) < 5
 
 
+def test_many_workers_are_all_shown(buffer: Buffer) -> None:
+    for number in range(200):
+        Heartbeat(buffer, f"worker {number:03}", str(number)).beat(WAITING)
+    assert [worker.name for worker in seen(buffer)] == [f"worker {number:03}" for number in range(200)]
+
+
 def test_it_tells_every_few_seconds_or_at_once(buffer: Buffer) -> None:
     now = 100.0
     heartbeat = Heartbeat(buffer, "a", "a", clock=lambda: now)
@@ -90,7 +96,6 @@ def test_the_silent_are_not_shown_and_then_forgotten(
     client.hset(WORKERS, mapping={"old": old, "recent": recent, "strange": "no msgpack", "stranger": msgpack.packb(1)})
     Heartbeat(buffer, "alive", "alive").beat(WAITING)
     assert {*client.hkeys(WORKERS)} == {b"killed", b"recent", b"alive"}
-    assert 55_000 < client.pttl(WORKERS) <= 60_000, "nothing is left where all workers are gone for good"
 
 
 def test_what_no_worker_wrote_is_passed_over(buffer: Buffer, client: Any) -> None:
@@ -128,13 +133,13 @@ def test_without_the_right_to_ask_the_time_its_own_clock_serves(buffer: Buffer, 
 
 
 @pytest.mark.usefixtures("no_shy_user")
-@pytest.mark.parametrize("denied", ["-hset", "-hgetall", "-evalsha"])
+@pytest.mark.parametrize("denied", ["-hset", "-hscan", "-evalsha"])
 def test_without_the_rights_for_it_all_else_goes_on(buffer: Buffer, client: Any, redis_url: str, denied: str) -> None:
     with shy(client, redis_url, denied).open_buffer("likes") as untold:
         heartbeat = Heartbeat(untold, "a", "a")
         heartbeat.beat(WAITING)
         assert heartbeat.refused
-        assert (read_workers(untold) is None) == (denied == "-hgetall")
+        assert (read_workers(untold) is None) == (denied == "-hscan")
     assert seen(buffer) == []
 
 

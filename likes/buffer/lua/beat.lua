@@ -8,7 +8,7 @@ redis.call('HDEL', KEYS[1], ARGV[1])  -- comes first: after a write that frees m
 local time, now = redis.pcall('TIME'), tonumber(ARGV[3])
 if not time.err then now = time[1] * 1000 + math.floor(time[2] / 1000) end
 
-local known = redis.call('HGETALL', KEYS[1])
+local known = redis.call('HSCAN', KEYS[1], 0)[2]  -- as a right it is there for producers; few workers come all at once
 for i = 1, #known, 2 do
   local readable, record = pcall(cmsgpack.unpack, known[i + 1])
   if not readable or type(record) ~= 'table' or tonumber(record[1] or 0) < now - ARGV[4] then
@@ -17,5 +17,4 @@ for i = 1, #known, 2 do
 end
 if ARGV[2] ~= '' then
   redis.call('HSET', KEYS[1], ARGV[1], cmsgpack.pack({now, ARGV[2]}))
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
 end
