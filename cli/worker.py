@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import typer
 
 from cli.exits import code_of
-from cli.options import is_verbose, settings_of
+from cli.options import asked_for, is_verbose, settings_of
+from likes.errors import SettingsError
 
 
 def worker(context: typer.Context) -> None:
@@ -19,12 +22,25 @@ def worker(context: typer.Context) -> None:
     """
     from worker import events
 
-    settings, verbose = settings_of(context), is_verbose(context)
+    verbose = is_verbose(context)
+    try:
+        settings = settings_of(context)
+    except SettingsError as error:
+        if asked_for(context, "log_format") != "json":
+            raise
+        events.configure("json", verbose=verbose)
+        _fail(error)
     events.configure(settings.log_format, verbose=verbose)
     try:
         from worker.run import run
 
         run(settings)
     except Exception as error:  # noqa: BLE001 (told as all that the worker tells)
-        events.failed(error)
-        raise typer.Exit(code_of(error)) from None
+        _fail(error)
+
+
+def _fail(error: Exception) -> NoReturn:
+    from worker import events
+
+    events.failed(error)
+    raise typer.Exit(code_of(error)) from None

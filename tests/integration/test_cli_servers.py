@@ -53,7 +53,6 @@ def test_a_role_that_may_only_read_is_told_in_one_line(postgres_url: str, valkey
     migrate(engine)
     engine.dispose()
     shell = Shell(tmp_path, redis_url=valkey_url, shards=2, database_url=postgres_url)
-    assert shell("flush").code == 0
     shell("post", "--file", "-", stdin=b"a\nb\nc\n")
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {connection.info.dbname} SET default_transaction_read_only = on")

@@ -508,6 +508,17 @@ def test_without_tables_it_does_not_start(valkey_url: str, sqlite_url: str, tmp_
         assert worker.said("failed")[0]["message"].endswith("has no tables yet; run `likes migrate`")
 
 
+def test_a_wrong_setting_is_told_as_json_too(tmp_path: Path) -> None:
+    with RunningWorker(Shell(tmp_path), shards=0, interval="soon") as worker:
+        assert worker.wait() == 2
+        (failed,) = worker.said("failed")
+        assert len(worker.lines) == 1
+        assert "LIKES_SHARDS is '0'" in failed["message"] and "LIKES_INTERVAL is 'soon'" in failed["message"]
+    with RunningWorker(Shell(tmp_path), shards=0, log_format=None) as worker:
+        assert worker.wait() == 2
+        assert worker.lines[0].startswith("Error: LIKES_SHARDS is '0'")
+
+
 def test_another_redis_than_the_databases_own_is_refused(one_rig: Rig, tmp_path: Path) -> None:
     one_rig.flush()
     with RunningWorker(shell_for(one_rig, tmp_path), redis_name="a-laptop") as worker:
