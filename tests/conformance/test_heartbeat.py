@@ -93,7 +93,16 @@ def test_the_silent_are_not_shown_and_then_forgotten(
     monkeypatch.setattr(heartbeat_module, "ALIVE_SECONDS", 60)
     old = msgpack.packb([int((time.time() - 61) * 1000), "{}"])
     recent = msgpack.packb([int((time.time() - 50) * 1000), "{}"])
-    client.hset(WORKERS, mapping={"old": old, "recent": recent, "strange": "no msgpack", "stranger": msgpack.packb(1)})
+    client.hset(
+        WORKERS,
+        mapping={
+            "old": old,
+            "recent": recent,
+            "strange": "no msgpack",
+            "stranger": msgpack.packb(1),
+            "strangest": msgpack.packb(["?"]),
+        },
+    )
     Heartbeat(buffer, "alive", "alive").beat(WAITING)
     assert {*client.hkeys(WORKERS)} == {b"killed", b"recent", b"alive"}
 

@@ -11,7 +11,7 @@ if not time.err then now = time[1] * 1000 + math.floor(time[2] / 1000) end
 local known = redis.call('HSCAN', KEYS[1], 0)[2]  -- as a right it is there for producers; few workers come all at once
 for i = 1, #known, 2 do
   local readable, record = pcall(cmsgpack.unpack, known[i + 1])
-  if not readable or type(record) ~= 'table' or tonumber(record[1] or 0) < now - ARGV[4] then
+  if not readable or type(record) ~= 'table' or (tonumber(record[1]) or 0) < now - ARGV[4] then
     redis.call('HDEL', KEYS[1], known[i])
   end
 end
