@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from cli.output import NARROW
 
+LEAST = 20  # columns; whatever a terminal says, words are not broken into letters
 ELSEWHERE = "Settings, such as --redis-url, go with every command: see likes --help."
 
 Command = TyperCommand | TyperGroup
@@ -33,7 +34,7 @@ def make_fit(root: TyperGroup, settings: Mapping[str, Collection[str]]) -> None:
         if columns < NARROW:
             _make_plain(command)
     if columns < NARROW:
-        root.context_settings["terminal_width"] = columns - 1
+        root.context_settings["terminal_width"] = max(columns - 1, LEAST)
 
 
 def _below(name: str, command: Command) -> Iterator[tuple[str, Command]]:

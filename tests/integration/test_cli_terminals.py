@@ -151,6 +151,7 @@ def test_help_at_forty_columns_cuts_no_name(tmp_path: Path) -> None:
     assert "  $ likes post video:42\n  $ likes get video:42\n" in page
     assert "  $ likes post video:42\n  $ likes post" in narrow("post", "--help").out
     assert narrow() == Ran(2, page, "")
+    assert Page(1, tmp_path)("--help").code == 0
 
 
 # Pages of help.
