@@ -20,7 +20,7 @@ def worker(context: typer.Context) -> None:
     $ likes worker
     $ likes worker --interval 10 --log-format json
     """
-    from worker import events
+    from worker import log_lines
 
     verbose = is_verbose(context)
     try:
@@ -28,9 +28,9 @@ def worker(context: typer.Context) -> None:
     except SettingsError as error:
         if asked_for(context, "log_format") != "json":
             raise
-        events.configure("json", verbose=verbose)
+        log_lines.configure("json", verbose=verbose)
         _fail(error)
-    events.configure(settings.log_format, verbose=verbose)
+    log_lines.configure(settings.log_format, verbose=verbose)
     try:
         from worker.run import run
 

@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 from likes.errors import RedisUnavailable
 from likes.sql.reports import Incident
-from worker import events
+from worker import events, log_lines
 
 class Odd:
     def __del__(self):
@@ -32,7 +32,7 @@ def fail():
     raise ValueError("in a thread\\nof two lines")
 
 def run():
-    events.configure(sys.argv[1], verbose=len(sys.argv) > 2)
+    log_lines.configure(sys.argv[1], verbose=len(sys.argv) > 2)
     warnings.warn("deprecated\\nsince long")
     logging.getLogger("a.library").warning("%d is no number", "x")
     logging.getLogger("a.library").error("of\\ntwo lines at redis://u:hunter2@h/ \\u2603 \\udcff")
