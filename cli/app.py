@@ -7,8 +7,9 @@ from inspect import signature
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from cli import embedded
+from cli import embedded, pages
 from cli.adopt import adopt
 from cli.arguments import settings_first
 from cli.audit import audit
@@ -111,6 +112,9 @@ def likes(
 
 SETTINGS = [name for name in signature(likes).parameters if name not in ("context", "verbose", "show_version")]
 
+# Those that a command's own page shows.
+SHOWN = {"worker": ["interval", "flush_at_items", "flush_threads", "batch_items", "lease_seconds", "log_format"]}
+
 COMMANDS: dict[str, list[Callable[..., None]]] = {
     "Likes": [post, unlike, get, totals, demo],
     "From Redis into the database": [worker, flush, status, history],
@@ -125,4 +129,8 @@ app.add_typer(embedded.app, name="embedded", rich_help_panel="Looking after it")
 
 def likes_with(words: Sequence[str]) -> object:
     """Run `likes` with these arguments; the exit code, if it has one to say. Raises whatever stops it."""
-    return app(settings_first(words, SETTINGS), prog_name="likes", standalone_mode=False)
+    arguments = settings_first(words, SETTINGS)
+    command = typer.main.get_command(app)
+    if isinstance(command, TyperGroup) and pages.is_asked_for(arguments):
+        pages.make_fit(command, SHOWN)
+    return command(arguments, prog_name="likes", standalone_mode=False)

@@ -38,7 +38,18 @@ def settings_first(words: Sequence[str], settings: Collection[str]) -> list[str]
             front.append(word)
         elif word not in VERBOSE:
             others.append(word)
-    return front + others
+    return front + _by_options(others)
+
+
+def _by_options(words: list[str]) -> list[str]:
+    """`help [COMMAND]` and `version` as the options that are meant; other words as they are."""
+    match words:
+        case ["help", *command]:
+            return [*command, "--help"]
+        case ["version"]:
+            return ["--version"]
+        case _:
+            return words
 
 
 def parse_count(text: str) -> int:

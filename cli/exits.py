@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -41,6 +42,8 @@ def run(command: Callable[[], object], *, verbose: bool) -> int:
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     _open_what_is_closed()
+    _make_fit(sys.stdout, sys.stderr)
+    sys.unraisablehook = _end_all_the_same
     try:
         code = command()
         sys.stdout.flush()
@@ -69,6 +72,20 @@ def _open_what_is_closed() -> None:
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
 
 
+def _make_fit(*streams: object) -> None:
+    """What a terminal or a file cannot show is written as an escape, `\\u2603`, instead of ending the command."""
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _end_all_the_same(thrown: sys.UnraisableHookArgs) -> None:
+    """A signal that comes while a library cannot pass its exception on would be told as a mishap, and forgotten."""
+    if isinstance(thrown.exc_value, KeyboardInterrupt | SystemExit):
+        os._exit(Code.INTERRUPTED if isinstance(thrown.exc_value, KeyboardInterrupt) else Code.TERMINATED)
+    sys.__unraisablehook__(thrown)
+
+
 def say(message: str) -> None:
     """Write to stderr, without the passwords of URLs; whoever reads it may have gone."""
     with suppress(OSError):
@@ -86,7 +103,10 @@ def _terminate(_signal: int, _frame: object) -> NoReturn:
 
 
 def _usage(error: typer.TyperException) -> int:
-    if message := error.format_message():
+    message = error.format_message()
+    if message.startswith("Usage: "):  # nothing was asked, so that it is a page of help
+        sys.stdout.write(f"{message}\n")
+    elif message:
         context = getattr(error, "ctx", None)
         hint = f"; see {context.command_path} --help" if context else ""
         if message.startswith("No such option"):
@@ -98,12 +118,18 @@ def _usage(error: typer.TyperException) -> int:
 def _failure(error: Exception) -> Code:
     if isinstance(error, InvalidInput):
         say(f"Error: {error}")
-        return Code.USAGE
-    if isinstance(error, LikesError):
+    elif isinstance(error, LikesError):
         say(f"Error: {_line(error)}")
-        return Code.AWAY if _is_away(error) else Code.FAILED
-    say(f"Error: {type(error).__name__}: {_line(error)} (unexpected; run with -v for the traceback)")
-    return Code.FAILED
+    else:
+        say(f"Error: {type(error).__name__}: {_line(error)} (unexpected; run with -v for the traceback)")
+    return code_of(error)
+
+
+def code_of(error: Exception) -> Code:
+    """The exit code of a command that fails with `error`."""
+    if isinstance(error, InvalidInput):
+        return Code.USAGE
+    return Code.AWAY if isinstance(error, LikesError) and _is_away(error) else Code.FAILED
 
 
 def _is_away(error: LikesError) -> bool:

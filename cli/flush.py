@@ -27,8 +27,9 @@ def flush(context: typer.Context, json: Json = False) -> None:
     settings = settings_of(context)
     with open_flusher(settings) as flusher:
         require_head(flusher.ledger.engine)
-        flushed = flusher.flush()
-        Housekeeping(flusher.buffer, flusher.ledger, settings.ledger_retention_days).tidy(flusher.shards_in_use())
+        shards = flusher.shards_in_use()
+        flushed = flusher.flush(shards)
+        Housekeeping(flusher.buffer, flusher.ledger, settings.ledger_retention_days).tidy(shards)
     seconds = round(time.monotonic() - began, 3)
     if json:
         as_json({**flushed._asdict(), "seconds": seconds})

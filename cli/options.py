@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import cleandoc
@@ -30,9 +31,18 @@ class Given:
 
 def settings_of(context: typer.Context) -> Settings:
     """The settings of this run: flags, environment, `.env`, defaults. Raises SettingsError."""
+    import logging
+
     from likes.config.settings import Settings
 
+    if not is_verbose(context):
+        logging.getLogger().addHandler(logging.NullHandler())  # what libraries log, the errors they raise say again
     return Settings.load(**_given(context).flags)
+
+
+def asked_for(context: typer.Context, setting: str) -> str | None:
+    """What a flag or the environment says of a setting, be it allowed or not: for when the settings cannot be had."""
+    return _given(context).flags.get(setting) or os.environ.get(f"LIKES_{setting.upper()}")
 
 
 def is_verbose(context: typer.Context) -> bool:

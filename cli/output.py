@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,10 +14,13 @@ import typer
 
 from cli.exits import Code, discard_output
 from likes.errors import LikesError
+from likes.moments import iso
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+NARROW = 60  # columns of a terminal; below, what is shown needs another form
 
 Row = Mapping[str, Any]
 
@@ -80,18 +84,27 @@ def as_pairs(pairs: Row) -> None:
                 print(f"{name.ljust(width)}  {shown(value)}")
 
 
+def is_screen() -> bool:
+    """True if stdout is a terminal on which what was shown can be replaced."""
+    return sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
 def grid(pairs: Row) -> Table:
     """Names with their values, for a terminal."""
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    grid = Table.grid(padding=(0, 3))
+    grid = Table.grid("", Column(overflow="fold"), padding=(0, 3))
     for name, value in pairs.items():
         grid.add_row(Text(name, style="bold"), Text(shown(value)))
     return grid
 
 
 def _rich_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    if (console := _console()).width < NARROW:  # columns of a few letters each are no table
+        for row in rows:
+            console.print(grid(dict(zip(headings, row, strict=True))), "")
+        return
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -100,7 +113,7 @@ def _rich_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         table.add_column(heading, justify="right" if right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(f"{value:,}" if isinstance(value, int) else shown(value) for value in row))
-    _console().print(table)
+    console.print(table)
 
 
 def _console() -> Console:
@@ -126,10 +139,10 @@ def _numeric(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[boo
 
 
 def shown(value: object) -> str:
-    """A value as people read it; moments are in UTC."""
+    """A value as people read it."""
     if value is None:
         return ""
-    return f"{value:%Y-%m-%d %H:%M:%S}Z" if isinstance(value, datetime) else str(value)
+    return iso(value) if isinstance(value, datetime) else str(value)
 
 
 def _dumps(value: object) -> str:
@@ -138,7 +151,7 @@ def _dumps(value: object) -> str:
 
 
 def _json(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return iso(value) if isinstance(value, datetime) else str(value)
 
 
 @contextmanager

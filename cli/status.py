@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.exits import Code
 from cli.options import Json, is_verbose, settings_of
 from cli.output import as_json, as_pairs, as_table, line, shown
 
 if TYPE_CHECKING:
+    from likes.buffer.heartbeat import SeenWorker
     from likes.reports.status import Status
     from likes.sql.reports import Incident
 
+UNKNOWN = "unknown"
 LATE = 2.0  # intervals without a flush while likes are pending
 SHARD_COLUMNS = ["shard", "pending_items", "in_flight_batches", "oldest_pending_seconds", "lease", "seq", "cursor_seq"]
 
@@ -24,7 +27,10 @@ def status(
     again: Annotated[bool, typer.Option("--watch", "-w", help="Show it every second, until Ctrl-C.")] = False,
     json: Json = False,
 ) -> None:
-    """Show what is pending and in flight, when the last flush was, what went wrong; with -v every shard.
+    """Show what is pending and in flight, who flushes, when the last flush was, what went wrong; with -v every shard.
+
+    With one server away it shows what the other says, and since when the one has been missed: by a worker, or by this
+    command. Exit code 5 then. A worker shows for two minutes after its last sign of life.
 
     $ likes status
     $ likes status --watch
@@ -36,9 +42,12 @@ def status(
 
     settings = settings_of(context)
     with open_flusher(settings) as flusher:
+        now: Status | None = None
 
         def read() -> Status:
-            return read_status(flusher.buffer, flusher.ledger, settings.shards)
+            nonlocal now
+            now = read_status(flusher.buffer, flusher.ledger, settings.shards, before=now)
+            return now
 
         if again:
             watch(lambda: fields(read()) if json else summary(read(), settings.interval), json=json)
@@ -46,35 +55,81 @@ def status(
             as_json(fields(read()))
         else:
             _show(read(), settings.interval, every_shard=is_verbose(context))
+    if now and (now.redis_trouble or now.database_trouble):
+        raise typer.Exit(Code.AWAY)
 
 
 def fields(status: Status) -> dict[str, Any]:
     """What --json gives."""
-    return {**asdict(status), "newest_incidents": [incident._asdict() for incident in status.newest_incidents]}
+    incidents, workers = status.newest_incidents, status.workers
+    return {
+        **asdict(status),
+        "workers": None if workers is None else [_worker_fields(worker) for worker in workers],
+        "newest_incidents": None if incidents is None else [incident._asdict() for incident in incidents],
+    }
+
+
+def _worker_fields(worker: SeenWorker) -> dict[str, Any]:
+    return {"name": worker.name, "seen_at": worker.seen_at, **asdict(worker.said)}
 
 
 def summary(status: Status, interval: float) -> dict[str, str]:
     """What matters, in words."""
-    oldest = status.oldest_pending_seconds
-    late = ": is a worker running?" if oldest is not None and oldest > LATE * interval else ""
-    held = [str(shard.shard) for shard in status.shards if shard.lease]
+    away = {
+        "redis": _away(status.redis_trouble, status.redis_away_since),
+        "database": _away(status.database_trouble, status.database_away_since),
+    }
     return {
-        "pending items": f"{status.pending_items:,}",
-        "in flight batches": f"{status.in_flight_batches:,}",
-        "oldest pending": f"{oldest:,.1f} s{late}" if oldest is not None else "nothing is pending",
-        "last flush": _ago(status.last_flush_at),
-        "being flushed": f"shards {', '.join(held)}" if held else "no shard",
-        "incidents": f"{status.incidents:,}",
-        "dead letters": f"{status.dead_letters:,}",
+        **{server: trouble for server, trouble in away.items() if trouble},
+        "pending items": _number(status.pending_items),
+        "in flight batches": _number(status.in_flight_batches),
+        "oldest pending": UNKNOWN if status.redis_trouble else _oldest(status, interval),
+        "workers": UNKNOWN if status.workers is None else "; ".join(map(_worker, status.workers)) or "none",
+        "being flushed": UNKNOWN if status.redis_trouble else _being_flushed(status),
+        "last flush": UNKNOWN if status.database_trouble else _ago(status.last_flush_at),
+        "incidents": _number(status.incidents),
+        "dead letters": _number(status.dead_letters),
         **({"problems": f"{len(status.problems):,}"} if status.problems else {}),
     }
+
+
+def _away(trouble: str | None, since: datetime | None) -> str | None:
+    return trouble and f"away since {shown(since)} at least: {trouble}"
+
+
+def _number(count: int | None) -> str:
+    return UNKNOWN if count is None else f"{count:,}"
+
+
+def _oldest(status: Status, interval: float) -> str:
+    oldest = status.oldest_pending_seconds
+    if oldest is None:
+        return "nothing is pending"
+    if oldest <= LATE * interval:
+        return f"{oldest:,.1f} s"
+    return f"{oldest:,.1f} s: {'no worker is running' if status.workers == [] else 'is a worker running?'}"
+
+
+def _worker(worker: SeenWorker) -> str:
+    said = worker.said
+    trouble = f": {said.trouble}" if said.trouble else ""
+    return f"{worker.name}, {said.doing} since {shown(said.since)}, seen {_ago(worker.seen_at)}{trouble}"
+
+
+def _being_flushed(status: Status) -> str:
+    names = {worker.token: worker.name for worker in status.workers or ()}
+    held: dict[str, list[str]] = {}
+    for shard in status.shards:
+        if shard.lease:
+            held.setdefault(names.get(shard.lease, shard.lease), []).append(str(shard.shard))
+    return "; ".join(f"shards {', '.join(shards)} by {who}" for who, shards in held.items()) or "no shard"
 
 
 def _show(status: Status, interval: float, *, every_shard: bool) -> None:
     as_pairs(summary(status, interval))
     for problem in status.problems:
         line(problem)
-    for incident in status.newest_incidents:
+    for incident in status.newest_incidents or ():
         line(f"{shown(incident.at)}  {_words(incident)}")
     if every_shard:
         as_table(SHARD_COLUMNS, [asdict(shard) for shard in status.shards])

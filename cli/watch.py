@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from cli.output import as_json, grid, line
-from likes.errors import Unavailable
+from cli.output import as_json, grid, is_screen, line
 
 SECONDS = 1.0
 
@@ -17,13 +15,10 @@ Shown = Mapping[str, Any]
 
 
 def watch(read: Callable[[], Shown], *, json: bool) -> None:
-    """Show what `read` returns until Ctrl-C; a server that is away is waited for."""
+    """Show what `read` returns until Ctrl-C."""
     with _screen(json=json) as show:
         while True:
-            try:
-                show(read())
-            except Unavailable as error:
-                show({"trouble": str(error)})
+            show(read())
             time.sleep(SECONDS)
 
 
@@ -31,7 +26,7 @@ def watch(read: Callable[[], Shown], *, json: bool) -> None:
 def _screen(*, json: bool) -> Iterator[Callable[[Shown], None]]:
     if json:
         yield as_json
-    elif not sys.stdout.isatty():
+    elif not is_screen():
         yield lambda shown: line("; ".join(f"{name}: {value}" for name, value in shown.items()))
     else:
         from rich.live import Live

@@ -33,7 +33,7 @@ hypothesis.settings.load_profile("ci" if IN_CI else "dev")
 # What design 3 lists, and nothing else: {prefix:shard}:… with an epoch of 16 hexadecimal digits, or any name in tests.
 DECLARED_KEYS = re.compile(
     rb"\{[^{}]+:\d+\}:"
-    rb"(epoch|epochs|lease|owner|[^:]+:(state|pending|in_flight|nonces|producers|batch:\d+|delta:[A-Za-z0-9_.-]+:.+))",
+    rb"(epoch|epochs|lease|owner|workers|[^:]+:(state|pending|in_flight|nonces|producers|batch:\d+|delta:[A-Za-z0-9_.-]+:.+))",
     re.DOTALL,
 )
 
@@ -115,6 +115,14 @@ def own_valkey() -> Iterator[Callable[..., RedisServer]]:
             return server
 
         yield make
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgreSQL]:
+    """A PostgreSQL of the test's own, to stop and start."""
+    server = PostgreSQL().start()
+    yield server
+    server.remove()
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ is locked and the master asked anew, with a write.
     decisions           the rules, as pure functions
     recovery, missing   what is done about the list above
     run, loop, rounds   the process around it: its signals, when it flushes, its leases
-    schedule, trouble, housekeeping, events             what these ask, and what they say
+    schedule, trouble, housekeeping                     what these ask
+    events, log_lines, pulse                            what they say, to the log and to `likes status`
     assembly            all of it put together from settings
 """

@@ -1,57 +1,19 @@
-"""What the worker says, worded in one place: a line for each event on stderr, as text or as JSON with its fields."""
+"""What the worker says, worded in one place."""
 
 from __future__ import annotations
 
-import json
 import logging
-import re
-import sys
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-from likes.config.urls import mask
 from likes.errors import LikesError
+from worker.log_lines import EVENTS
 
 if TYPE_CHECKING:
     from likes.batch import BatchId
     from likes.counted import Counted
     from likes.sql.reports import Incident
 
-_log = logging.getLogger("likes.worker")
-
-_URL = re.compile(r"\w[\w+.-]*://\S+")
-
-
-def configure(log_format: Literal["text", "json"], *, verbose: bool = False) -> None:
-    """Send what this process and its libraries log to stderr, a line each; if `verbose`, with tracebacks and more."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Json() if log_format == "json" else Text())
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    _log.setLevel(logging.DEBUG if verbose else logging.INFO)
-
-
-class Text(logging.Formatter):
-    """`2026-01-31T12:00:00.123Z info message`; passwords in URLs are masked."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line, and the traceback if there is one."""
-        line = f"{_moment(record)} {record.levelname.lower()} {record.getMessage()}"
-        if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
-        return _masked(line)
-
-
-class Json(logging.Formatter):
-    """`{"at", "level", "event", "message", …}` with the fields of the event."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line."""
-        said: dict[str, Any] = {"at": _moment(record), "level": record.levelname.lower()}
-        said |= {"event": getattr(record, "event", record.name), "message": _masked(record.getMessage())}
-        said |= getattr(record, "fields", {})
-        if record.exc_info:
-            said["traceback"] = _masked(self.formatException(record.exc_info))
-        return json.dumps(said, default=str, ensure_ascii=False)
+_log = logging.getLogger(EVENTS)
 
 
 def started(*, worker: str, redis: str, database: str, shards: int, interval: float) -> None:
@@ -78,14 +40,21 @@ def dead_letters(batch: BatchId, count: int) -> None:
 def incident(incident: Incident) -> None:
     """An incident was recorded, by this worker or another."""
     where = "" if incident.shard is None else f" in shard {incident.shard}"
-    _say(logging.WARNING, "incident", f"incident {incident.kind}{where}: {incident.detail}", **incident._asdict())
+    fields = incident._asdict()
+    fields["noticed_at"] = fields.pop("at")
+    _say(logging.WARNING, "incident", f"incident {incident.kind}{where}: {incident.detail}", **fields)
 
 
 def trouble(error: Exception) -> None:
     """A flush failed; said once, until it is over."""
-    words = str(error) if isinstance(error, LikesError) else f"{type(error).__name__}: {error}"
-    words = f"{' '.join(words.split())}; the worker goes on trying"
+    words = f"{_words(error)}; the worker goes on trying"
     _say(logging.ERROR, "trouble", words, exc_info=_log.isEnabledFor(logging.DEBUG), error=type(error).__name__)
+
+
+def trouble_lasts(error: Exception, seconds: float) -> None:
+    """Flushes go on failing: a reminder."""
+    words = f"no flush has succeeded for {seconds / 60:,.0f} minutes: {_words(error)}; the worker goes on trying"
+    _say(logging.ERROR, "trouble_lasts", words, error=type(error).__name__, seconds=round(seconds, 3))
 
 
 def recovered(seconds: float) -> None:
@@ -104,6 +73,18 @@ def stopping(reason: str) -> None:
     _say(logging.INFO, "stopping", f"{reason}: one last flush", reason=reason)
 
 
+def left(error: Exception, pending: tuple[int, int] | None) -> None:
+    """The last flush could not be done; `pending`: items that are, and batches in flight, if Redis tells."""
+    what = "what is pending stays in Redis" if pending is None else _left(*pending)
+    words = f"no last flush: {_words(error)}; nothing is lost: {what}, and the next worker goes on from there"
+    items, batches = pending or (None, None)
+    _say(logging.WARNING, "left", words, pending_items=items, in_flight_batches=batches, error=type(error).__name__)
+
+
+def _left(items: int, batches: int) -> str:
+    return f"{items:,} items are pending in Redis and {batches:,} batches in flight"
+
+
 def cut_short(seconds: float) -> None:
     """The last flush took too long."""
     words = f"the last flush was not done within {seconds:g} s; nothing is lost, the next worker goes on from there"
@@ -115,13 +96,21 @@ def stopped() -> None:
     _say(logging.INFO, "stopped", "stopped")
 
 
+def failed(error: Exception) -> None:
+    """The worker ends with an error."""
+    _say(logging.ERROR, "failed", _words(error), exc_info=_log.isEnabledFor(logging.DEBUG), error=type(error).__name__)
+
+
+def not_shown(error: LikesError) -> None:
+    """Redis takes no heartbeat of this worker."""
+    words = f"likes status does not show this worker: {_words(error)}; all else works"
+    _say(logging.WARNING, "not_shown", words, error=type(error).__name__)
+
+
 def _say(level: int, event: str, words: str, *, exc_info: bool = False, **fields: object) -> None:
     _log.log(level, "%s", words, exc_info=exc_info, extra={"event": event, "fields": fields})
 
 
-def _moment(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _masked(line: str) -> str:
-    return _URL.sub(lambda url: mask(url[0]), line)
+def _words(error: Exception) -> str:
+    words = str(error) if isinstance(error, LikesError) else f"{type(error).__name__}: {error}"
+    return " ".join(words.split())

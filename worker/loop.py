@@ -6,7 +6,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-from likes.errors import SchemaOutdated, WrongDatabase, WrongRedis
+from likes.errors import RedisUnavailable, SchemaOutdated, Unavailable, WrongDatabase, WrongRedis
+from worker import events
+from worker.pulse import Pulse
 from worker.rounds import Rounds
 from worker.schedule import Schedule, ticking
 from worker.trouble import Trouble
@@ -26,6 +28,7 @@ class Loop:
         self,
         rounds: Rounds,
         schedule: Schedule,
+        pulse: Pulse,
         *,
         flush_at_items: int,
         again_after: float,
@@ -33,6 +36,7 @@ class Loop:
     ) -> None:
         self._rounds = rounds
         self._schedule = schedule
+        self._pulse = pulse
         self._flush_at_items = flush_at_items
         self._again_after = again_after
         self._revive = revive
@@ -40,17 +44,31 @@ class Loop:
         self._bell: SimpleQueue[None] = SimpleQueue()  # unlike an Event, it may be used in a signal handler
         self._stopping = False
 
+    @property
+    def in_trouble(self) -> bool:
+        """True while flushes fail."""
+        return self._trouble.lasts
+
     def run(self) -> None:
         """Flush whenever it is due, until `stop`; then once more, everything.
 
-        Raises SchemaOutdated, WrongRedis and WrongDatabase, which waiting does not cure, and what fails the last flush.
+        Raises WrongRedis, WrongDatabase and, before a first flush was done, SchemaOutdated, which waiting does not cure;
+        and whatever fails the last flush but a server that is away: what is left then is told, and nothing is lost.
         """
         with ticking(self._schedule.interval, self._tick):
             while not self._stopping:
                 self._look()
                 with suppress(Empty):
                     self._bell.get(timeout=LOOK_SECONDS)
-        self._rounds.flush_everything()
+        self._pulse.stopping()
+        try:
+            self._rounds.flush_everything()
+        except (Unavailable, SchemaOutdated) as error:
+            if not self._may_pass(error):
+                raise
+            events.left(error, None if isinstance(error, RedisUnavailable) else self._rounds.left())
+        finally:
+            self._pulse.end()
 
     def stop(self) -> None:
         """Let `run` come to its end. May be called from a signal handler and from other threads."""
@@ -65,17 +83,27 @@ class Loop:
         try:
             if self._schedule.is_due() or self._is_crowded():
                 self._flush()
-        except (SchemaOutdated, WrongRedis, WrongDatabase):
-            raise
-        except Exception as error:  # noqa: BLE001 (whatever it is: likes pile up in Redis if nobody tries again)
+            self._pulse.go_on()
+        except Exception as error:  # whatever it is: likes pile up in Redis if nobody tries again
+            if not self._may_pass(error):
+                raise
             self._trouble.note(error)
             self._schedule.failed()
+            self._pulse.failed(error)
+
+    def _may_pass(self, error: Exception) -> bool:
+        """False for what waiting does not cure. Tables that were there may be on their way back from a backup."""
+        if isinstance(error, SchemaOutdated):
+            return self._rounds.have_worked
+        return not isinstance(error, WrongRedis | WrongDatabase)
 
     def _flush(self) -> None:
         if self._schedule.failing:
             self._revive()
         self._schedule.begin()
+        self._pulse.flushing()
         left_to_others = self._rounds.flush()
+        self._pulse.flushed()
         self._trouble.over()
         self._schedule.succeeded(self._again_after if left_to_others else None)
 

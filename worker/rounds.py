@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from likes.batch import Batch
@@ -16,20 +16,35 @@ from likes.sql.schema import require_head
 from worker import events
 from worker.flush import Flush, Flusher
 from worker.housekeeping import Housekeeping
+from worker.pulse import Pulse
+
+OTHERS_SECONDS = 600.0  # how often it looks for shards of clients with other settings: it asks for each there may be
 
 
 class Rounds:
-    """Flushes under leases. For one thread."""
+    """Flushes under leases. For one thread. have_worked: once a flush counted something, or had nothing to count."""
 
-    def __init__(self, flusher: Flusher, leases: Leases, housekeeping: Housekeeping) -> None:
+    def __init__(
+        self,
+        flusher: Flusher,
+        leases: Leases,
+        housekeeping: Housekeeping,
+        pulse: Pulse,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         flusher.on_counted = self._on_counted
         self._flusher = flusher
         self._ledger = flusher.ledger
         self._leases = leases
         self._housekeeping = housekeeping
+        self._pulse = pulse
+        self._clock = clock
+        self._look_for_others_at = 0.0
         self._shards: list[int] = []
         self._backlog: Backlog | None = None
         self._told_incident = 0
+        self.have_worked = False
 
     def pending_items(self) -> int:
         """How much is pending; 0 before the first flush. Raises Unavailable."""
@@ -38,6 +53,7 @@ class Rounds:
     def flush(self) -> bool:
         """Flush the shards that are free; True if some were not. Raises SchemaOutdated, and as `Flusher.flush`."""
         self._prepare()
+        self._flusher.claim(self._shards)  # before a lease is taken from whomever it belongs to
         shards = self._leases.take(self._shards)
         try:
             self._flush(shards)
@@ -49,15 +65,27 @@ class Rounds:
 
     def flush_everything(self) -> None:
         """Flush all shards, whoever else is flushing them."""
+        self._look_for_others_at = self._clock()
         self._prepare()
         self._flush(self._shards)
+
+    def left(self) -> tuple[int, int] | None:
+        """How many items are pending and how many batches in flight; None if Redis does not tell."""
+        try:
+            views = self._flusher.buffer.look(dict.fromkeys(self._shards or range(self._flusher.shards))).values()
+        except LikesError:
+            return None
+        epochs = [epoch for view in views for epoch in view.epochs.values()]
+        return sum(epoch.pending for epoch in epochs), sum(len(epoch.in_flight) for epoch in epochs)
 
     def _prepare(self) -> None:
         if not self._shards:
             require_head(self._ledger.engine)
             self._told_incident = last_incident(self._ledger.engine, self._ledger.namespace)
+        elif self._clock() < self._look_for_others_at:
+            return
         shards = self._flusher.shards_in_use()
-        self._flusher.claim(shards)  # before a lease is taken from whomever it belongs to
+        self._look_for_others_at = self._clock() + OTHERS_SECONDS
         if shards != self._shards:
             self._shards = shards
             self._backlog = Backlog(self._flusher.buffer, shards)
@@ -69,16 +97,19 @@ class Rounds:
         flush = Flush(self._flusher)
         try:
             flush.run(shards)
+            self.have_worked = True
         finally:
             if flush.counted.batches:
                 events.flushed(flush.counted, time.monotonic() - began)
         self._tell_incidents()
 
     def _on_counted(self, batches: Sequence[Batch], counted: Counted) -> None:
+        self.have_worked = True
         if counted.dead_letters:
             events.dead_letters(batches[-1].id, counted.dead_letters)
         with suppress(LikesError):  # they only save work
             self._leases.keep()
+        self._pulse.counted()
 
     def _tell_incidents(self) -> None:
         for incident in incidents_after(self._ledger.engine, self._ledger.namespace, self._told_incident):

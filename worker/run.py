@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from likes.buffer.heartbeat import Heartbeat
 from likes.buffer.leases import Leases
 from likes.connect import Places
 from worker import events
 from worker.assembly import open_flusher
 from worker.housekeeping import Housekeeping
 from worker.loop import Loop
+from worker.pulse import Pulse
 from worker.rounds import Rounds
 from worker.schedule import Schedule
 
@@ -26,16 +28,16 @@ LAST_FLUSH_SECONDS = 25  # Kubernetes kills 30 s after it asked
 ONE_REQUEST_SECONDS = 1.0  # `timeout`, and what passes Ctrl-C on to its children, send the signal twice
 
 
-def run(settings: Settings, *, verbose: bool = False) -> int:
-    """Flush on the interval until SIGTERM or SIGINT, then once more; 0 when that is done.
+def run(settings: Settings) -> None:
+    """Flush on the interval until SIGTERM or SIGINT, then once more.
 
     A signal is how a worker ends, so that is no failure. Another one, a second later or more, ends it at once, which
-    loses nothing. Raises SchemaOutdated, WrongRedis, WrongDatabase; and Unavailable if a server is away then.
+    loses nothing; nor does a last flush for which a server is away. Raises SchemaOutdated,
+    WrongRedis and WrongDatabase.
     """
-    events.configure(settings.log_format, verbose=verbose)
     with open_flusher(settings) as flusher:
         loop = _loop(flusher, settings)
-        with _ending_by_signal(loop.stop):
+        with _ending_by_signal(loop):
             events.started(
                 worker=flusher.ledger.worker,
                 redis=flusher.buffer.where,
@@ -45,18 +47,17 @@ def run(settings: Settings, *, verbose: bool = False) -> int:
             )
             loop.run()
     events.stopped()
-    return 0
 
 
 def _loop(flusher: Flusher, settings: Settings) -> Loop:
     lease_seconds = min(settings.lease_seconds, settings.interval)  # a killed worker's shards miss one turn at most
+    leases = Leases(flusher.buffer, lease_seconds)
+    pulse = Pulse(Heartbeat(flusher.buffer, flusher.ledger.worker, leases.token))
+    housekeeping = Housekeeping(flusher.buffer, flusher.ledger, settings.ledger_retention_days)
     return Loop(
-        Rounds(
-            flusher,
-            Leases(flusher.buffer, lease_seconds),
-            Housekeeping(flusher.buffer, flusher.ledger, settings.ledger_retention_days),
-        ),
+        Rounds(flusher, leases, housekeeping, pulse),
         Schedule(settings.interval),
+        pulse,
         flush_at_items=settings.flush_at_items,
         again_after=lease_seconds,
         revive=Places.from_settings(settings).redis_url,  # starts the embedded server again
@@ -64,7 +65,7 @@ def _loop(flusher: Flusher, settings: Settings) -> Loop:
 
 
 @contextmanager
-def _ending_by_signal(stop: Callable[[], None]) -> Iterator[None]:
+def _ending_by_signal(loop: Loop) -> Iterator[None]:
     asked_at: float | None = None
 
     def end(number: int, _frame: object) -> None:
@@ -73,12 +74,19 @@ def _ending_by_signal(stop: Callable[[], None]) -> Iterator[None]:
             if time.monotonic() - asked_at >= ONE_REQUEST_SECONDS:
                 signal.signal(number, signal.SIG_DFL)
                 signal.raise_signal(number)
+                os._exit(128 + number)  # the first process of a container outlives a signal it does not handle
             return
         asked_at = time.monotonic()
-        signal.signal(signal.SIGALRM, _cut_short)
+        signal.signal(signal.SIGALRM, cut_short)
         signal.alarm(LAST_FLUSH_SECONDS)
         events.stopping(signal.Signals(number).name)
-        stop()
+        loop.stop()
+
+    def cut_short(_signal: int, _frame: object) -> None:
+        try:
+            events.cut_short(LAST_FLUSH_SECONDS)
+        finally:
+            os._exit(0 if loop.in_trouble else 1)  # not sys.exit, which waits for the flushing threads
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -87,10 +95,3 @@ def _ending_by_signal(stop: Callable[[], None]) -> Iterator[None]:
         signal.alarm(0)
         for number, handler in before.items():
             signal.signal(number, handler if asked_at is None else signal.SIG_IGN)  # the end was asked for, and is near
-
-
-def _cut_short(_signal: int, _frame: object) -> None:
-    try:
-        events.cut_short(LAST_FLUSH_SECONDS)
-    finally:
-        os._exit(1)  # not sys.exit, which waits for the flushing threads

@@ -29,8 +29,8 @@ def demo(
     every count is compared with the source. All of it happens in a temporary folder; your own Redis and database are
     not touched.
 
-        likes demo
-        likes demo --seconds 40
+    $ likes demo
+    $ likes demo --seconds 40
     """
     given = context.find_object(Given)
     if given and any(value is not None for value in given.flags.values()):

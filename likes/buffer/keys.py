@@ -23,6 +23,7 @@ class ShardKeys:
         self.epochs = self.tag + b"epochs"
         self.lease = self.tag + b"lease"
         self.owner = self.tag + b"owner"
+        self.workers = self.tag + b"workers"  # of shard 0: those of all shards
 
 
 class EpochKeys(ShardKeys):

@@ -12,6 +12,7 @@ from likes.errors import LikesError, RedisFull, RedisRefused, RedisUnavailable
 # Errors that are answers: the connection is still usable, and the call was not carried out.
 ANSWERS = (redis_errors.ResponseError, redis_errors.BusyLoadingError, redis_errors.AuthenticationError)
 _KIND = re.compile(r"(?:^|-)([A-Z]{3,})\b")
+_CONNECTING = re.compile(r"^Error -?\d+ connecting to .*?\. ")  # how redis-py begins; our message says where already
 _NOT_NOW = ("LOADING", "MASTERDOWN", "READONLY", "BUSY", "CLUSTERDOWN", "TRYAGAIN", "NOSCRIPT", "NOREPLICAS")
 _NOT_ALLOWED = ("NOAUTH", "WRONGPASS", "NOPERM", "MISCONF")
 # The same for words that redis-py knows: it takes them off the text.
@@ -38,7 +39,7 @@ def no_connection(error: redis_errors.RedisError, where: str) -> LikesError:
     """The error for a call that found no connection, and so was not sent."""
     if isinstance(error, ANSWERS):
         return refusal(error, where)
-    return NotSent(f"{where} cannot be reached: {_reason(error)}")
+    return NotSent(f"{where} cannot be reached: {_CONNECTING.sub('', _reason(error))}")
 
 
 def no_reply(error: redis_errors.RedisError, where: str) -> LikesError:

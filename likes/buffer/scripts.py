@@ -27,6 +27,7 @@ CLAIM = Script("claim")
 CONFIRM = Script("confirm")
 FETCH = Script("fetch")
 LEASE = Script("lease")
+BEAT = Script("beat")
 PRUNE_PRODUCERS = Script("prune_producers")
 LIVE = Script("live")
 REPAIR = Script("repair")
@@ -194,6 +195,14 @@ def _read_confirmed(keys: EpochKeys, asked: Mapping[str, Place], reply: list[Any
 def lease(keys: ShardKeys, *, token: str, milliseconds: int) -> Call[bool]:
     """Take or keep the lease; 0 milliseconds gives it back. False if another worker holds it."""
     return LEASE.call(keys.shard, (keys.lease,), (token, milliseconds), bool)
+
+
+def beat(keys: ShardKeys, *, worker: str, said: str, now: int, forget: int) -> Call[None]:
+    """Keep what a worker says of itself ("": it ends); those silent for `forget` milliseconds are forgotten.
+
+    now: milliseconds since 1970 by the worker's clock, for a Redis that does not tell its own.
+    """
+    return BEAT.call(keys.shard, (keys.workers,), (worker, said, now, forget), lambda _: None)
 
 
 def prune_producers(keys: EpochKeys, producers: Mapping[bytes, bytes]) -> Call[int]:

@@ -1,39 +1,46 @@
-"""How things stand: what is pending and in flight, when the last flush was, who flushes, and what went wrong."""
+"""How things stand: what is pending and in flight, when the last flush was, who flushes, and what went wrong.
+
+With one server away it is what the other says, and since when the one is away as far as anybody knows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import TypeVar
 
 from likes.buffer.buffer import Buffer
+from likes.buffer.heartbeat import SeenWorker, read_workers
 from likes.buffer.inventory import delta_of
 from likes.buffer.leases import Lease, read_leases
 from likes.buffer.looking import find_damage
 from likes.buffer.standing import ShardView
-from likes.errors import RedisRefused
+from likes.errors import RedisRefused, Unavailable
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import Ledger
 from likes.sql.reports import Incident, read_overview
 
 INCIDENTS = 10
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class ShardStatus:
     """One shard: in Redis under `epoch` (None: no likes yet), and in SQL (`cursor_…`; None before a first flush).
 
-    Pending items and batches in flight of epochs left behind are counted too.
+    Pending items and batches in flight of epochs left behind are counted too; they and `seq` are None with Redis away.
     """
 
     shard: int
     epoch: str | None
-    pending_items: int
-    in_flight_batches: int
+    pending_items: int | None
+    in_flight_batches: int | None
     oldest_pending_seconds: float | None
     lease: str | None  # the token of who flushes it now
     lease_seconds: float | None
-    seq: int
+    seq: int | None
     cursor_epoch: str | None
     cursor_seq: int | None
     problems: Sequence[str] = ()  # keys that hold what nobody of ours put there
@@ -41,34 +48,72 @@ class ShardStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All shards, their sums, and the latest incidents, newest first; `dead_letters` counts the unresolved ones."""
+    """All shards, their sums, and the latest incidents, newest first; `dead_letters` counts the unresolved ones.
 
-    pending_items: int
-    in_flight_batches: int
+    What only a server knows that is away is None; `…_trouble` says why it is, `…_away_since` since when at least.
+    workers: those alive; None also where Redis does not tell.
+    """
+
+    pending_items: int | None
+    in_flight_batches: int | None
     oldest_pending_seconds: float | None
     last_flush_at: datetime | None
-    incidents: int
-    dead_letters: int
+    incidents: int | None
+    dead_letters: int | None
+    workers: Sequence[SeenWorker] | None
+    redis_away_since: datetime | None
+    redis_trouble: str | None
+    database_away_since: datetime | None
+    database_trouble: str | None
     shards: Sequence[ShardStatus]
-    newest_incidents: Sequence[Incident]
+    newest_incidents: Sequence[Incident] | None
     problems: Sequence[str] = ()  # of all shards
 
 
-def read_status(buffer: Buffer, ledger: Ledger, shards: int) -> Status:
-    """Look at both servers, without changing anything. Raises RedisUnavailable, DatabaseUnavailable, SchemaOutdated."""
-    sql = read_overview(ledger.engine, ledger.namespace, INCIDENTS)
-    of_shards = _read_shards(buffer, sql.cursors, sorted({*range(shards), *sql.cursors}))
+def read_status(buffer: Buffer, ledger: Ledger, shards: int, before: Status | None = None) -> Status:
+    """Look at both servers, without changing anything. Raises SchemaOutdated, and what else waiting does not cure.
+
+    before: an earlier status, which may have found the same server away.
+    """
+    sql, no_sql = _unless_away(lambda: read_overview(ledger.engine, ledger.namespace, INCIDENTS))
+    cursors = sql.cursors if sql else {}
+    numbers = sorted({*range(shards), *cursors})
+    seen, no_redis = _unless_away(lambda: (_read_shards(buffer, cursors, numbers), read_workers(buffer)))
+    of_shards, workers = seen or ([_shard_in_sql(shard, cursors.get(shard)) for shard in numbers], None)
     return Status(
-        pending_items=sum(shard.pending_items for shard in of_shards),
-        in_flight_batches=sum(shard.in_flight_batches for shard in of_shards),
+        pending_items=sum(shard.pending_items or 0 for shard in of_shards) if seen else None,
+        in_flight_batches=sum(shard.in_flight_batches or 0 for shard in of_shards) if seen else None,
         oldest_pending_seconds=_largest(shard.oldest_pending_seconds for shard in of_shards),
-        last_flush_at=max((cursor.updated_at for cursor in sql.cursors.values() if cursor.seq), default=None),
-        incidents=sql.incidents,
-        dead_letters=sql.dead_letters,
+        last_flush_at=max((cursor.updated_at for cursor in cursors.values() if cursor.seq), default=None),
+        incidents=sql.incidents if sql else None,
+        dead_letters=sql.dead_letters if sql else None,
+        workers=workers,
+        redis_away_since=_earliest([before.redis_away_since] if before else []) if no_redis else None,
+        redis_trouble=str(no_redis) if no_redis else None,
+        database_away_since=_earliest(_missed_the_database(workers, before)) if no_sql else None,
+        database_trouble=str(no_sql) if no_sql else None,
         shards=of_shards,
-        newest_incidents=sql.newest_incidents,
+        newest_incidents=sql.newest_incidents if sql else None,
         problems=[f"shard {shard.shard}: {problem}" for shard in of_shards for problem in shard.problems],
     )
+
+
+def _unless_away(read: Callable[[], T]) -> tuple[T | None, Unavailable | None]:
+    try:
+        return read(), None
+    except Unavailable as error:
+        return None, error
+
+
+def _missed_the_database(workers: Sequence[SeenWorker] | None, before: Status | None) -> list[datetime | None]:
+    """Since when workers miss it, and this command."""
+    told = [worker.said.database_away_since for worker in workers or ()]
+    return [*told, before.database_away_since] if before else told
+
+
+def _earliest(moments: Iterable[datetime | None]) -> datetime:
+    """The first of the moments at which somebody missed a server; now, if nobody has before."""
+    return min((moment for moment in moments if moment is not None), default=datetime.now(UTC))
 
 
 def _read_shards(buffer: Buffer, known: Mapping[int, Cursor], shards: Collection[int]) -> list[ShardStatus]:
@@ -109,6 +154,12 @@ def _shard_status(
         cursor_seq=cursor.seq if cursor else None,
         problems=list(dict.fromkeys([*([str(view.error)] if view.error else []), *damage, *odd])),
     )
+
+
+def _shard_in_sql(shard: int, cursor: Cursor | None) -> ShardStatus:
+    """What the cursor says alone, with Redis away."""
+    epoch, seq = (cursor.epoch, cursor.seq) if cursor else (None, None)
+    return ShardStatus(shard, None, None, None, None, None, None, None, cursor_epoch=epoch, cursor_seq=seq)
 
 
 def _age(now: float, since: int | None) -> float | None:

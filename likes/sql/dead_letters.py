@@ -13,6 +13,7 @@ from likes.batch import Batch, BatchId
 from likes.deltas import Deltas
 from likes.errors import DatabaseRefused
 from likes.sql.dialects import dialect_of
+from likes.sql.said import said
 from likes.sql.tables import dead_letters
 
 _INSERT = insert(dead_letters)
@@ -115,5 +116,4 @@ def _in_ascii(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _words(error: DBAPIError | DatabaseRefused) -> str:
-    said = str(error.orig if isinstance(error, DBAPIError) else error)
-    return said.splitlines()[0][:200]
+    return (said(error) if isinstance(error, DBAPIError) else str(error).splitlines()[0])[:200]

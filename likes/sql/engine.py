@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 from likes.errors import DatabaseRefused, DatabaseUnavailable, SchemaOutdated
 from likes.sql.connections import LENT_OPTION, REPLACED_OPTION, connected
 from likes.sql.dialects import dialect_of
+from likes.sql.said import said
 from likes.sql.urls import parse_url, place
 from likes.sql.watchdog import watchdog
 
@@ -124,8 +125,8 @@ def _watched(connection: Connection, timeout: float) -> Iterator[None]:
 
 def _reason(error: DBAPIError, url: URL) -> str:
     """What the driver said, in one line, without the password."""
-    said = " ".join(str(error.orig).split())
-    return said.replace(url.password, "***") if url.password else said
+    words = said(error)
+    return words.replace(url.password, "***") if url.password else words
 
 
 _engines: WeakSet[Engine] = WeakSet()

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from likes.errors import DatabaseBusy, DatabaseRefused, DatabaseUnavailable, LikesError
 from likes.sql.dialects import dialect_of
 from likes.sql.engine import writing
+from likes.sql.said import said
 from likes.sql.urls import place
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ def transact(engine: Engine, work: Callable[[Connection], T], *, attempts: int =
                 return work(connection)
         except (DatabaseUnavailable, DBAPIError) as error:
             if isinstance(error, DBAPIError) and dialect.is_bad_data(error):
-                raise DatabaseRefused(f"{place(engine.url)}: {_said(error)}") from error
+                raise DatabaseRefused(f"{place(engine.url)}: {said(error)}") from error
             if attempt == attempts:
                 raise error if isinstance(error, LikesError) else _given_up(error, attempts) from error
         time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 (spreads retries, no secret)
@@ -44,11 +45,6 @@ def transact(engine: Engine, work: Callable[[Connection], T], *, attempts: int =
 
 
 def _given_up(error: DBAPIError, attempts: int) -> LikesError:
-    said = _said(error)
     if isinstance(error, IntegrityError):
-        return DatabaseRefused(f"the database has a row that should not be there: {said}")
-    return DatabaseBusy(f"the database could not do this in {attempts} attempts: {said}")
-
-
-def _said(error: DBAPIError) -> str:
-    return " ".join(str(error.orig).split())
+        return DatabaseRefused(f"the database has a row that should not be there: {said(error)}")
+    return DatabaseBusy(f"the database could not do this in {attempts} attempts: {said(error)}")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import redis
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from likes.sql.engine import open_engine, writing
 from likes.sql.schema import head, migrate
-from likes.sql.tables import totals
+from likes.sql.tables import cursors, totals
 from tests.servers import RedisServer
 from tests.shell import Shell
 
@@ -45,6 +46,21 @@ def test_from_an_empty_database_to_totals_and_history(likes: Shell) -> None:
     assert sum(batch["delta"] for batch in likes("history", "--json").json) == 3
     assert likes("audit", "--json").json["ok"]
     assert likes("check", "--json").json["ok"]
+
+
+def test_a_role_that_may_only_read_is_told_in_one_line(postgres_url: str, valkey_url: str, tmp_path: Path) -> None:
+    engine = open_engine(postgres_url, timeout=10)
+    migrate(engine)
+    engine.dispose()
+    shell = Shell(tmp_path, redis_url=valkey_url, shards=2, database_url=postgres_url)
+    shell("post", "--file", "-", stdin=b"a\nb\nc\n")
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET default_transaction_read_only = on")
+    refused = shell("flush")
+    assert refused.code in (1, 5)
+    assert "read-only" in refused.err
+    assert len(refused.err.splitlines()) == 1
+    assert "pipeline" not in refused.err.lower()
 
 
 @pytest.fixture
@@ -98,4 +114,14 @@ def test_check_finds_shards_that_are_not_looked_at(on_sqlite: Shell) -> None:
     on_sqlite("post", "a")
     on_sqlite("flush")
     checked = on_sqlite("check", "--json", "--shards", "4").json
-    assert findings(checked, "warning")["shards"] == "the database knows 16 shards, LIKES_SHARDS is 4"
+    assert findings(checked, "warning")["shards"].startswith("LIKES_SHARDS is 4, but shards up to 15 were in")
+
+
+def test_check_forgets_shards_that_were_more_once(on_sqlite: Shell, sqlite_url: str) -> None:
+    on_sqlite("post", "a")
+    on_sqlite("flush")
+    engine = open_engine(sqlite_url, timeout=10)
+    with writing(engine) as connection:
+        connection.execute(update(cursors).values(updated_at=datetime.now(UTC) - timedelta(minutes=61)))
+    engine.dispose()
+    assert "shards" not in findings(on_sqlite("check", "--json", "--shards", "4").json, "warning")

@@ -14,7 +14,7 @@ import pytest
 from tests.snippets import README, block, blocks
 
 # What differs from run to run.
-VARIES = [(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "MOMENT"), (r"\d+\.\d+ s", "SECONDS"), (r" +", " ")]
+VARIES = [(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "MOMENT"), (r"\d+\.\d+ s", "SECONDS"), (r" +", " ")]
 
 
 def commands(language: str) -> list[tuple[str, list[str]]]:

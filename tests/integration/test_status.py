@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Engine, update
 
+from likes.buffer.heartbeat import Heartbeat
 from likes.buffer.leases import Leases
 from likes.errors import SchemaOutdated
 from likes.items import shard_of
@@ -18,6 +19,7 @@ from tests.rig import Rig
 from tests.stepping import SteppedWorker
 from tests.waiting import wait_until
 from worker.housekeeping import Housekeeping
+from worker.pulse import Pulse
 from worker.rounds import Rounds
 
 
@@ -101,7 +103,8 @@ def test_what_waits_behind_a_batch_in_flight_is_as_old_as_it_was(rig: Rig) -> No
 def test_a_worker_keeps_its_leases_while_it_counts(rig: Rig) -> None:
     now = 0.0
     leases = Leases(rig.worker.buffer, 30, clock=lambda: now)
-    Rounds(rig.worker, leases, Housekeeping(rig.worker.buffer, rig.worker.ledger, retention_days=30))
+    pulse = Pulse(Heartbeat(rig.worker.buffer, "test", leases.token))
+    Rounds(rig.worker, leases, Housekeeping(rig.worker.buffer, rig.worker.ledger, retention_days=30), pulse)
     leases.take([0])
     rig.redis.pexpire("{likes:0}:lease", 1000)
     rig.likes.add(dict.fromkeys(["a", "b", "c", "d"], 1))

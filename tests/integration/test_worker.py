@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from threading import Thread
@@ -20,8 +21,9 @@ from sqlalchemy import Engine
 from likes import RedisFull, embedded
 from likes.buffer.leases import Leases
 from likes.reports.audit import audit
-from likes.sql.engine import open_engine
+from likes.sql.engine import open_engine, writing
 from likes.sql.schema import migrate
+from likes.sql.tables import metadata
 from likes.sql.urls import url_of
 from tests.rig import Rig
 from tests.running_worker import RunningWorker
@@ -239,13 +241,86 @@ def test_a_last_flush_that_takes_too_long_is_cut_short(breakable: tuple[RedisSer
     assert said[-1] == "cut_short"
 
 
-def test_with_redis_away_at_the_end_it_says_so(breakable: tuple[RedisServer, Rig], tmp_path: Path) -> None:
+def test_with_redis_away_at_the_end_it_says_so_and_nothing_is_lost(
+    breakable: tuple[RedisServer, Rig], tmp_path: Path
+) -> None:
     server, rig = breakable
     with RunningWorker(shell_for(rig, tmp_path, **NEVER)) as worker:
         wait_until(rig.worker.ledger.cursors)
+        rig.likes.add(ITEMS)
         server.stop()
-        assert worker.stop() == 5
-        assert worker.lines[-1].startswith("Error: Redis at 127.0.0.1")
+        assert worker.stop() == 0
+        (left,) = worker.said("left")
+        assert left["message"].startswith("no last flush: Redis at 127.0.0.1")
+        assert "nothing is lost" in left["message"]
+        assert left["pending_items"] is None
+    server.start()
+    assert rig.flush().delta == sum(ITEMS.values())
+
+
+def test_with_the_database_away_at_the_end_it_says_what_is_left(
+    own_postgres: PostgreSQL, valkey_url: str, tmp_path: Path
+) -> None:
+    engine = open_engine(own_postgres.url, timeout=10)
+    migrate(engine)
+    with Rig(valkey_url, engine, shards=4) as rig:
+        with RunningWorker(shell_for(rig, tmp_path, **NEVER)) as worker:
+            wait_until(rig.worker.ledger.cursors)
+            rig.likes.add(ITEMS)
+            own_postgres.stop()
+            assert worker.stop() == 0
+            (left,) = worker.said("left")
+            assert left["pending_items"] == len(ITEMS)
+            assert f"{len(ITEMS)} items are pending in Redis" in left["message"]
+            assert len(worker.said("stopped")) == 1
+        own_postgres.start()
+        rig.worker.ledger.engine.dispose()  # its connections were cut too
+        assert rig.flush().delta == sum(ITEMS.values())
+    engine.dispose()
+
+
+def test_with_a_server_that_has_not_answered_for_long_being_cut_short_is_no_failure(
+    breakable: tuple[RedisServer, Rig], tmp_path: Path
+) -> None:
+    server, rig = breakable
+    program = "from worker import run; run.LAST_FLUSH_SECONDS = 1; from cli.main import main; main()"
+    settings = shell_for(rig, tmp_path, interval=0.2, redis_timeout=2, log_format="json").settings
+    environment = {f"LIKES_{name.upper()}": str(value) for name, value in settings.items()}
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "worker"],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), **environment},
+    ) as process:
+        assert process.stderr
+        wait_until(rig.worker.ledger.cursors)
+        server.pause()
+        assert any(json.loads(line)["event"] == "trouble" for line in process.stderr)
+        process.send_signal(signal.SIGTERM)
+        said = [json.loads(line)["event"] for line in process.stderr]
+        assert process.wait(30) == 0
+    server.resume()
+    assert said[-1] == "cut_short"
+
+
+def test_as_the_first_process_of_a_container_a_later_signal_ends_it_too(
+    breakable: tuple[RedisServer, Rig], tmp_path: Path
+) -> None:
+    server, rig = breakable
+    shell = shell_for(rig, tmp_path, **NEVER, redis_timeout=600, log_format="json")
+    command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-m", "likes", "worker"]
+    if subprocess.run([*command[:4], "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no right to make a pid namespace")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=tmp_path, env=shell.environment()) as outside:
+        assert outside.stderr
+        wait_until(rig.worker.ledger.cursors)
+        server.pause()
+        (first,) = Path(f"/proc/{outside.pid}/task/{outside.pid}/children").read_text().split()
+        os.kill(int(first), signal.SIGTERM)
+        assert any(json.loads(line)["event"] == "stopping" for line in outside.stderr)
+        with suppress(ProcessLookupError):
+            wait_until(lambda: os.kill(int(first), signal.SIGTERM) or outside.poll() is not None)
+        assert outside.wait(30) == 128 + signal.SIGTERM
+        server.resume()
 
 
 # Killed.
@@ -383,14 +458,6 @@ def test_a_full_redis_is_made_room_in(own_valkey: OwnValkey, sqlite_engine: Engi
         assert_in_order(rig)
 
 
-@pytest.fixture
-def own_postgres() -> Iterator[PostgreSQL]:
-    """A PostgreSQL to stop and start."""
-    server = PostgreSQL().start()
-    yield server
-    server.remove()
-
-
 def test_a_database_away_stops_no_like_and_is_waited_for(
     own_postgres: PostgreSQL, valkey_url: str, tmp_path: Path
 ) -> None:
@@ -430,21 +497,52 @@ def test_tables_are_asked_for_once_the_database_is_there(
         worker.wait_for("trouble")
         own_postgres.start()
         assert worker.wait() == 1
-        assert worker.lines[-1].startswith("Error: PostgreSQL at")
-        assert worker.lines[-1].endswith("run `likes migrate`")
+        (failed,) = worker.said("failed")
+        assert failed["message"].startswith("PostgreSQL at")
+        assert failed["message"].endswith("run `likes migrate`")
 
 
 def test_without_tables_it_does_not_start(valkey_url: str, sqlite_url: str, tmp_path: Path) -> None:
     with RunningWorker(Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)) as worker:
         assert worker.wait() == 1
-        assert worker.lines[-1].endswith("has no tables yet; run `likes migrate`")
+        assert worker.said("failed")[0]["message"].endswith("has no tables yet; run `likes migrate`")
+
+
+def test_a_wrong_setting_is_told_as_json_too(tmp_path: Path) -> None:
+    with RunningWorker(Shell(tmp_path), shards=0, interval="soon") as worker:
+        assert worker.wait() == 2
+        (failed,) = worker.said("failed")
+        assert len(worker.lines) == 1
+        assert "LIKES_SHARDS is '0'" in failed["message"] and "LIKES_INTERVAL is 'soon'" in failed["message"]
+    with RunningWorker(Shell(tmp_path), shards=0, log_format=None) as worker:
+        assert worker.wait() == 2
+        assert worker.lines[0].startswith("Error: LIKES_SHARDS is '0'")
 
 
 def test_another_redis_than_the_databases_own_is_refused(one_rig: Rig, tmp_path: Path) -> None:
     one_rig.flush()
     with RunningWorker(shell_for(one_rig, tmp_path), redis_name="a-laptop") as worker:
         assert worker.wait() == 1
-        assert "belongs to the Redis redis, not to a-laptop" in worker.lines[-1]
+        assert "belongs to the Redis redis, not to a-laptop" in worker.said("failed")[0]["message"]
+
+
+def test_tables_that_are_gone_for_a_moment_are_waited_for(rig: Rig, tmp_path: Path) -> None:
+    rig.likes.add(ITEMS)
+    with RunningWorker(shell_for(rig, tmp_path)) as worker:
+        wait_until(lambda: rig.totals() == ITEMS)
+        copy = rig.copy_sql()
+        with writing(rig.engine) as connection:
+            metadata.drop_all(connection)
+        assert "run `likes migrate`" in worker.wait_for("trouble")["message"]
+        rig.likes.add(ITEMS)
+        with writing(rig.engine) as connection:
+            metadata.create_all(connection)
+        rig.restore_sql(copy)
+        worker.wait_for("recovered")
+        wait_until(lambda: rig.totals() == {item: 2 * delta for item, delta in ITEMS.items()})
+        assert worker.stop() == 0
+        assert len(worker.said("trouble")) <= 2, "what is asked for first may be another table"
+    assert_in_order(rig)
 
 
 def test_an_embedded_redis_that_died_is_started_again(tmp_path: Path) -> None:

@@ -36,6 +36,12 @@ HARMLESS: Sequence[Harmless] = (
         "With nothing refused it writes once more what stands there.",
     ),
     Harmless(
+        "likes/buffer/lua/beat.lua",
+        "if not readable or type(record) ~= 'table' or (tonumber(record[1]) or 0) < now - ARGV[4] then",
+        "if not readable or type(record) ~= 'table' or (tonumber(record[1]) or 0) <= now - ARGV[4] then",
+        "Who was silent for just so long is forgotten a millisecond sooner.",
+    ),
+    Harmless(
         "likes/buffer/lua/hand_off.lua",
         "elseif #text <= 12 then sum = sum + tonumber(text)",
         "elseif #text < 12 then sum = sum + tonumber(text)",

@@ -21,6 +21,7 @@ MISSING = "tests/conformance/test_missing_likes.py"
 RESENDS = "tests/conformance/test_resends.py"
 STRANGERS = "tests/conformance/test_strangers.py"
 LIVE_TOTALS = "tests/conformance/test_live_totals.py"
+HEARTBEAT = "tests/conformance/test_heartbeat.py"
 HOUSEKEEPING = "tests/integration/test_housekeeping.py"
 AUDIT = "tests/integration/test_audit.py"
 COUNTING = "tests/fundamentals/test_counting.py"
@@ -42,6 +43,7 @@ TARGETS: Sequence[Target] = (
     Target("likes/buffer/lua/confirm.lua", (BUFFER,)),
     Target("likes/buffer/lua/drop_epoch.lua", (BUFFER,)),
     Target("likes/buffer/lua/lease.lua", (BUFFER,)),
+    Target("likes/buffer/lua/beat.lua", (HEARTBEAT,)),
     Target("likes/buffer/lua/live.lua", (BUFFER, LIVE_TOTALS)),
     Target("likes/buffer/lua/prune_producers.lua", (BUFFER, HOUSEKEEPING)),
     Target("likes/buffer/lua/repair.lua", (BUFFER, AUDIT)),

@@ -9,10 +9,12 @@ from typing import Any, cast
 
 import pytest
 
+from likes.buffer.heartbeat import Doing, Heartbeat
 from likes.errors import DatabaseUnavailable, LikesError, RedisUnavailable, SchemaOutdated, WrongDatabase, WrongRedis
 from tests.waiting import wait_until
 from worker import loop as loop_module
 from worker.loop import Loop
+from worker.pulse import Pulse
 from worker.rounds import Rounds
 from worker.schedule import Schedule
 
@@ -25,6 +27,8 @@ class FakeRounds:
         self.flushes = 0
         self.last_flushes = 0
         self.pending = 0
+        self.have_worked = False
+        self.last_outcome: Exception | None = None
         self.looks = 0
 
     def flush(self) -> bool:
@@ -32,19 +36,37 @@ class FakeRounds:
         outcome = self.outcomes.pop(0) if self.outcomes else False
         if isinstance(outcome, Exception):
             raise outcome
+        self.have_worked = True
         return outcome
 
     def flush_everything(self) -> None:
         self.last_flushes += 1
+        if self.last_outcome:
+            raise self.last_outcome
+
+    def left(self) -> tuple[int, int] | None:
+        return 7, 1
 
     def pending_items(self) -> int:
         self.looks += 1
         return self.pending
 
 
+class Unheard:
+    """A heartbeat that nobody hears."""
+
+    refused: LikesError | None = None
+
+    def beat(self, doing: Doing, *, at_once: bool = False) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
 def make(rounds: FakeRounds, interval: float = 300.0, **options: Any) -> Loop:
     given = {"flush_at_items": 0, "again_after": 30.0, **options}
-    return Loop(cast("Rounds", rounds), Schedule(interval), **given)
+    return Loop(cast("Rounds", rounds), Schedule(interval), Pulse(cast("Heartbeat", Unheard())), **given)
 
 
 @contextmanager
@@ -128,6 +150,38 @@ def test_what_waiting_does_not_mend_ends_it(error: LikesError) -> None:
     with pytest.raises(type(error)):
         make(rounds).run()
     assert rounds.last_flushes == 0
+
+
+def test_tables_that_were_there_may_come_back(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "likes.worker")
+    rounds = FakeRounds(False, SchemaOutdated("run likes migrate"), SchemaOutdated("run likes migrate"))
+    with running(make(rounds, interval=0.02)):
+        wait_until(lambda: rounds.flushes > 4)
+    assert [record.getMessage().partition(";")[0] for record in caplog.records][:1] == ["run likes migrate"]
+    assert len(caplog.records) == 2, "told once, and that it is over"
+
+
+@pytest.mark.parametrize("error", [RedisUnavailable("no route"), DatabaseUnavailable("no route")])
+def test_a_server_away_at_the_end_is_no_failure(error: LikesError, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "likes.worker")
+    rounds = FakeRounds()
+    rounds.last_outcome = error
+    loop = make(rounds)
+    loop.stop()
+    loop.run()
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "no route; nothing is lost" in said
+    assert ("7 items are pending in Redis and 1 batches in flight" in said) == isinstance(error, DatabaseUnavailable)
+
+
+@pytest.mark.parametrize("error", [WrongRedis("run likes adopt"), SchemaOutdated("run likes migrate"), ValueError("?")])
+def test_whatever_else_fails_the_last_flush_is_one(error: Exception) -> None:
+    rounds = FakeRounds()
+    rounds.last_outcome = error
+    loop = make(rounds)
+    loop.stop()
+    with pytest.raises(type(error)):
+        loop.run()
 
 
 def test_it_may_be_stopped_before_it_runs() -> None:

@@ -1,0 +1,84 @@
+"""What drivers say, in one sentence: never a tuple, a code of the system, several lines, or where a second time."""
+
+from __future__ import annotations
+
+import psycopg
+import pymysql
+import pytest
+import redis
+from sqlalchemy.exc import OperationalError
+
+from likes.buffer.refusals import no_connection
+from likes.errors import DatabaseUnavailable
+from likes.sql.engine import open_engine, reading
+from likes.sql.said import said
+
+SEVERAL_HOSTS = """connection failed: connection to server at "127.0.0.1", port 2 failed: Connection refused
+\tIs the server running on that host and accepting TCP/IP connections?
+Multiple connection attempts failed. All failures were:
+- host: '127.0.0.1', port: '1', hostaddr: '127.0.0.1': connection failed: connection to server at "127.0.0.1", …"""
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (psycopg.OperationalError(SEVERAL_HOSTS), "Connection refused"),
+        (
+            psycopg.OperationalError(
+                'connection is bad: connection to server on socket "/nowhere/.s.PGSQL.5432" failed: No such file or '
+                "directory\n\tIs the server running locally and accepting connections on that socket?"
+            ),
+            "No such file or directory",
+        ),
+        (
+            psycopg.OperationalError(
+                'connection failed: connection to server at "::1", port 5432 failed: FATAL:  password authentication '
+                'failed for user "u"\nconnection to server at "::1", port 5432 failed: FATAL:  password …'
+            ),
+            'password authentication failed for user "u"',
+        ),
+        (
+            psycopg.OperationalError("failed to resolve host 'h.invalid': [Errno -2] Name or service not known"),
+            "failed to resolve host 'h.invalid': Name or service not known",
+        ),
+        (
+            psycopg.errors.UniqueViolation('duplicate key violates "x"\nDETAIL:  Key (a)=(b).'),
+            'duplicate key violates "x"',
+        ),
+        (
+            pymysql.OperationalError(2003, "Can't connect to MySQL server on 'h' ([Errno 111] Connection refused)"),
+            "Connection refused",
+        ),
+        (pymysql.OperationalError(2003, "Can't connect to MySQL server on 'h' (timed out)"), "timed out"),
+        (
+            pymysql.OperationalError(2013, "Lost connection to MySQL server during query"),
+            "Lost connection to MySQL server during query",
+        ),
+        (pymysql.err.InterfaceError(0, ""), "InterfaceError"),
+        (psycopg.OperationalError(), "OperationalError"),
+    ],
+)
+def test_one_sentence(error: Exception, sentence: str) -> None:
+    assert said(OperationalError("SELECT 1", None, error)) == sentence
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mysql", "mariadb"])
+def test_of_a_server_that_is_not_there(kind: str) -> None:
+    engine = open_engine(f"{kind}://u:hunter2@127.0.0.1:1/likes", timeout=5)
+    with pytest.raises(DatabaseUnavailable) as away, reading(engine):
+        pass
+    assert str(away.value).partition(" ")[2] == "at 127.0.0.1:1: Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Error 111 connecting to 127.0.0.1:1. Connection refused.", "Connection refused"),
+        ("Error -2 connecting to h.invalid:6379. Name or service not known.", "Name or service not known"),
+        ("Error 2 connecting to /nowhere. No such file or directory.", "No such file or directory"),
+        ("Connection closed by server.", "Connection closed by server"),
+    ],
+)
+def test_of_a_redis_that_is_not_there(text: str, reason: str) -> None:
+    error = no_connection(redis.exceptions.ConnectionError(text), "Redis at here")
+    assert str(error) == f"Redis at here cannot be reached: {reason}"
