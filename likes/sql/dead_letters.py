@@ -14,6 +14,7 @@ from likes.deltas import Deltas
 from likes.sql.dialects import dialect_of
 from likes.sql.tables import dead_letters
 
+REFUSED = "the database refused it"  # how the reason of an entry begins whose batch was counted without it
 LONGEST_RAW = 2**16  # bytes: the beginning tells what it was; megabytes may be more than a database takes at once
 
 
@@ -54,7 +55,7 @@ def add_or_refuse(connection: Connection, deltas: Deltas, now: datetime) -> list
             refused = add_or_refuse(connection, deltas[:middle], now)
             return refused + add_or_refuse(connection, deltas[middle:], now)
         delta = deltas[0]
-        return [DeadLetter(delta.counter, delta.item, delta.delta, None, f"the database refused it: {_words(error)}")]
+        return [DeadLetter(delta.counter, delta.item, delta.delta, None, f"{REFUSED}: {_words(error)}")]
     savepoint.commit()
     return []
 
