@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from likes.reports.audit import Audit
 
 SUMS = ["accepted", "applied", "in_flight", "pending", "dead_letters", "written_off", "totals"]
+OPEN = ["open_incidents", "open_dead_letters"]
 SHARD_COLUMNS = ["shard", "ok", "accepted", "sealed", "applied", "in_flight", "pending", "dead_letters", "written_off"]
 
 
@@ -50,7 +51,7 @@ def audit(
 
 
 def _show(found: Audit, *, every_shard: bool) -> None:
-    as_pairs({name.replace("_", " "): f"{getattr(found, name):,}" for name in SUMS})
+    as_pairs({name.replace("_", " "): f"{getattr(found, name):,}" for name in SUMS + OPEN})
     if every_shard:
         as_table(SHARD_COLUMNS, [asdict(shard) for shard in found.shards])
     for text in (*found.problems, *found.notes):

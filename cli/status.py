@@ -64,8 +64,8 @@ def summary(status: Status, interval: float) -> dict[str, str]:
         "oldest pending": f"{oldest:,.1f} s{late}" if oldest is not None else "nothing is pending",
         "last flush": _ago(status.last_flush_at),
         "being flushed": f"shards {', '.join(held)}" if held else "no shard",
-        "incidents": f"{status.incidents:,}",
-        "dead letters": f"{status.dead_letters:,}",
+        "open incidents": f"{status.incidents:,}",
+        "open dead letters": f"{status.dead_letters:,}",
     }
 
 

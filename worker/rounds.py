@@ -11,11 +11,14 @@ from likes.buffer.backlog import Backlog
 from likes.buffer.leases import Leases
 from likes.counted import Counted
 from likes.errors import LikesError
+from likes.sql.letters import last_letter, letters_after
 from likes.sql.reports import incidents_after, last_incident
 from likes.sql.schema import require_head
 from worker import events
 from worker.flush import Flush, Flusher
 from worker.housekeeping import Housekeeping
+
+LETTERS_TOLD = 20  # after a flush; where an epoch is set aside there may be a hundred thousand
 
 
 class Rounds:
@@ -30,6 +33,7 @@ class Rounds:
         self._shards: list[int] = []
         self._backlog: Backlog | None = None
         self._told_incident = 0
+        self._told_letter = 0
 
     def pending_items(self) -> int:
         """How much is pending; 0 before the first flush. Raises Unavailable."""
@@ -56,6 +60,7 @@ class Rounds:
         if not self._shards:
             require_head(self._ledger.engine)
             self._told_incident = last_incident(self._ledger.engine, self._ledger.namespace)
+            self._told_letter = last_letter(self._ledger.engine, self._ledger.namespace)
         shards = self._flusher.shards_in_use()
         if shards != self._shards:
             self._shards = shards
@@ -71,11 +76,10 @@ class Rounds:
         finally:
             if flush.counted.batches:
                 events.flushed(flush.counted, time.monotonic() - began)
+        self._tell_letters()
         self._tell_incidents()
 
     def _on_counted(self, batches: Sequence[Batch], counted: Counted) -> None:
-        if counted.dead_letters:
-            events.dead_letters(batches[-1].id, counted.dead_letters)
         with suppress(LikesError):  # they only save work
             self._leases.keep()
 
@@ -83,3 +87,11 @@ class Rounds:
         for incident in incidents_after(self._ledger.engine, self._ledger.namespace, self._told_incident):
             events.incident(incident)
             self._told_incident = incident.id
+
+    def _tell_letters(self) -> None:
+        engine, namespace = self._ledger.engine, self._ledger.namespace
+        first, more, self._told_letter = letters_after(engine, namespace, self._told_letter, LETTERS_TOLD)
+        for letter in first:
+            events.dead_letter(letter)
+        if more:
+            events.more_dead_letters(more)

@@ -37,7 +37,7 @@ class ShardStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All shards, their sums, and the latest incidents, newest first; `dead_letters` counts the unresolved ones."""
+    """All shards, their sums, how many incidents and dead letters are open, and the latest of those incidents."""
 
     pending_items: int
     in_flight_batches: int

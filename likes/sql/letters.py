@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, select
 
 from likes.sql.decision import decided
 from likes.sql.engine import reading
@@ -73,27 +73,39 @@ class Wanted(NamedTuple):
     resolved: bool = False
 
 
-_LETTER = select(*(dead_letters.c[name] for name in Letter._fields)).order_by(dead_letters.c.id)
+_IDS = dead_letters.c.id
+_LETTER = select(*(dead_letters.c[name] for name in Letter._fields)).order_by(_IDS)
 
 
 def letters(engine: Engine, namespace: str, wanted: Wanted) -> Iterator[Letter]:
     """Those that are wanted, the oldest first; each page of 1,000 is of a moment of its own."""
     last = 0
     query = _LETTER.where(dead_letters.c.namespace == namespace, *_conditions(wanted)).limit(LETTERS_A_PAGE)
-    while page := _read(engine, query.where(dead_letters.c.id > last)):
+    while page := _read(engine, query.where(last < _IDS)):
         yield from page
         last = page[-1].id
 
 
-def letters_after(engine: Engine, namespace: str, last: int, most: int) -> list[Letter]:
-    """Those set aside after the one with the id `last`, the oldest first, at most so many."""
-    later = _LETTER.where(dead_letters.c.namespace == namespace, dead_letters.c.id > last).limit(most)
-    return _read(engine, later)
+def last_letter(engine: Engine, namespace: str) -> int:
+    """The id of the entry set aside last, 0 if there was none."""
+    with reading(engine) as connection:
+        return connection.scalar(select(func.max(_IDS)).where(dead_letters.c.namespace == namespace)) or 0
+
+
+def letters_after(engine: Engine, namespace: str, last: int, most: int) -> tuple[list[Letter], int, int]:
+    """The first `most` of those set aside after the one with the id `last`, how many more there are, the newest id."""
+    later = (dead_letters.c.namespace == namespace, last < _IDS)
+    first = _read(engine, _LETTER.where(*later).limit(most))
+    if len(first) < most:
+        return first, 0, first[-1].id if first else last
+    with reading(engine) as connection:
+        number, newest = connection.execute(select(func.count(), func.max(_IDS)).where(*later)).one()
+    return first, number - most, newest
 
 
 def find(connection: Connection, namespace: str, ids: Collection[int], *, lock: bool = False) -> dict[int, Letter]:
     """Those with these ids, locked in the order of the ids until the transaction ends if that is asked for."""
-    query = _LETTER.where(dead_letters.c.namespace == namespace, dead_letters.c.id.in_(ids))
+    query = _LETTER.where(dead_letters.c.namespace == namespace, _IDS.in_(ids))
     rows = connection.execute(query.with_for_update() if lock else query)
     return {row.id: Letter._make(row) for row in rows}
 

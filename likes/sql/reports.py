@@ -80,12 +80,6 @@ def last_incident(engine: Engine, namespace: str) -> int:
         return connection.scalar(select(func.max(incidents.c.id)).where(incidents.c.namespace == namespace)) or 0
 
 
-def last_dead_letter(engine: Engine, namespace: str) -> int:
-    """The id of the entry set aside last, 0 if there was none."""
-    with reading(engine) as connection:
-        return connection.scalar(select(func.max(dead_letters.c.id)).where(dead_letters.c.namespace == namespace)) or 0
-
-
 def incidents_after(engine: Engine, namespace: str, last: int) -> list[Incident]:
     """The incidents recorded after the one with the id `last`, the oldest first."""
     later = _INCIDENT.where(incidents.c.namespace == namespace, incidents.c.id > last).order_by(incidents.c.id)
