@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, func, select, tuple_
+from sqlalchemy import Connection, Engine, case, func, select, tuple_
 
 from likes.batch import Batch
 from likes.sql.dead_letters import REFUSED
@@ -19,18 +19,23 @@ from likes.sql.engine import reading
 from likes.sql.letters import Letter
 from likes.sql.tables import batches, cursors, dead_letters, retired_epochs
 
+COUNTED = 0  # the run of batches that were counted
 ROWS_AT_ONCE = 50  # payloads in memory
 
 
 class Runs:
-    """The batches of one epoch whose entries were set aside, as (seq, nonce) in that order, told apart by run."""
+    """The batches of one epoch that have dead letters, by (seq, nonce), told apart by run.
 
-    def __init__(self, set_aside: Sequence[tuple[int, str]]) -> None:
-        self._firsts: list[int] = []
-        self._run: dict[tuple[int, str], int] = {}
-        last = None
+    counted: those that were counted but for these entries; nothing is counted once an epoch is set aside.
+    set_aside: the others, in the order in which they were set aside.
+    """
+
+    def __init__(self, counted: Collection[tuple[int, str]], set_aside: Sequence[tuple[int, str]]) -> None:
+        self._run = dict.fromkeys(counted, COUNTED)
+        self._firsts = [0]
+        last = 0
         for seq, nonce in set_aside:
-            if last is None or seq <= last:
+            if seq <= last or len(self._firsts) == 1:
                 self._firsts.append(seq)
             self._run[seq, nonce] = len(self._firsts) - 1
             last = seq
@@ -38,64 +43,69 @@ class Runs:
     @property
     def is_one(self) -> bool:
         """True if no two batches can hold the same likes."""
-        return len(self._firsts) == 1
+        return len({*self._run.values()}) <= 1
+
+    def first(self, letter: Letter) -> int | None:
+        """The number that the letter's run begins with; None if its batch was counted but for this entry."""
+        run = self._of(letter)
+        return None if run == COUNTED else min(self._firsts[run:], default=0)
 
     def are_alternatives(self, one: Letter, other: Letter) -> bool:
         """True if two letters of one item may hold the same likes."""
-        newest = len(self._firsts)  # for a batch that was set aside since
-        (earlier, seq), (later, _) = sorted(
-            (self._run.get((letter.seq, letter.nonce), newest), letter.seq) for letter in (one, other)
-        )
+        (earlier, seq), (later, _) = sorted((self._of(letter), letter.seq) for letter in (one, other))
         return earlier < later and seq >= min(self._firsts[earlier + 1 : later + 1], default=0)
 
+    def _of(self, letter: Letter) -> int:
+        return self._run.get((letter.seq, letter.nonce), len(self._firsts))  # set aside since
 
-class CountedSince(NamedTuple):
-    """What was counted under an epoch that was set aside later: up to which batch, the batches whose content the ledger
-    still has, with their nonces, and in which of them an item was last.
+
+class Counted(NamedTuple):
+    """What was counted under an epoch: up to which batch, which of them the ledger still has the content of, with
+    their nonces, and in which of those an item was last.
     """
 
     upto: int
     kept: Mapping[int, str]
     last: Mapping[tuple[str, str], int]
 
-    def objection(self, letter: Letter) -> str:
-        """Why the letter's likes may be in the total already, "" if they are not."""
-        if letter.seq > self.upto or letter.reason.startswith(REFUSED) or self.kept.get(letter.seq) == letter.nonce:
-            return ""  # of a batch after those counted; or of one that was counted without this entry
-        seq = self.last.get((letter.counter, letter.posted_item), 0)
-        if seq >= letter.seq:
-            return (
-                f"batch {seq} of its epoch, which held this item too, was counted: these likes most likely were in it"
-            )
-        if all(number in self.kept for number in range(letter.seq, self.upto + 1)):
-            return ""
-        return (
-            f"batches {letter.seq} to {self.upto} of its epoch were counted, and the ledger does not tell any more"
-            " whether these likes were among them"
-        )
-
 
 class EpochPast(NamedTuple):
     """What is known of an epoch with dead letters."""
 
     runs: Runs
-    counted: CountedSince
+    counted: Counted
+
+    def objection(self, letter: Letter) -> str:
+        """Why the letter's likes may be in the total already, "" if they are not."""
+        first, counted = self.runs.first(letter), self.counted
+        if first is None or first > counted.upto:
+            return ""
+        seq = counted.last.get((letter.counter, letter.posted_item), 0)
+        if seq >= first:
+            return f"batch {seq} of its epoch, which held this item too, was counted, most likely with these likes"
+        if all(number in counted.kept for number in range(first, counted.upto + 1)):
+            return ""
+        return (
+            f"batches {first} to {counted.upto} of its epoch were counted, and the ledger does not tell any more"
+            " whether these likes were among them"
+        )
 
 
 def read_past(engine: Engine, namespace: str, shard: int, epoch: str) -> EpochPast:
     """What became of the batches of an epoch; what is counted or set aside meanwhile need not be in it."""
     letter = dead_letters.c
+    is_refused = case((letter.reason.startswith(REFUSED, autoescape=True), 1), else_=0)
     with reading(engine) as connection:
         rows = connection.execute(
-            select(letter.seq, letter.nonce)
+            select(letter.seq, letter.nonce, func.max(is_refused))
             .where(letter.namespace == namespace, letter.shard == shard, letter.epoch == epoch)
             .group_by(letter.seq, letter.nonce)
             .order_by(func.min(letter.id))
-        )
-        set_aside = [(row.seq, row.nonce) for row in rows]
+        ).all()
         upto = _counted_upto(connection, namespace, shard, epoch)
-    since = min((seq for seq, _ in set_aside), default=0)
-    return EpochPast(Runs(set_aside), _read_counted(engine, (namespace, shard, epoch), since, upto))
+    counted = _read_counted(engine, (namespace, shard, epoch), min((row.seq for row in rows), default=0), upto)
+    in_part = {(seq, nonce) for seq, nonce, refused in rows if refused or counted.kept.get(seq) == nonce}
+    return EpochPast(Runs(in_part, [(row.seq, row.nonce) for row in rows if row[:2] not in in_part]), counted)
 
 
 def same_items(connection: Connection, namespace: str, shard: int, epoch: str, some: Collection[Letter]) -> list[int]:
@@ -121,7 +131,7 @@ def _counted_upto(connection: Connection, namespace: str, shard: int, epoch: str
     return max(seq or 0 for seq in seqs)
 
 
-def _read_counted(engine: Engine, epoch: tuple[str, int, str], since: int, upto: int) -> CountedSince:
+def _read_counted(engine: Engine, epoch: tuple[str, int, str], since: int, upto: int) -> Counted:
     row, (namespace, shard, name) = batches.c, epoch
     query = (
         select(row.seq, row.nonce, row.payload)
@@ -138,4 +148,4 @@ def _read_counted(engine: Engine, epoch: tuple[str, int, str], since: int, upto:
             kept[seq] = nonce
             last.update((delta[:2], seq) for delta in Batch.unpack(payload).deltas)
         since = page[-1].seq + 1 if page else upto + 1
-    return CountedSince(upto, kept, last)
+    return Counted(upto, kept, last)

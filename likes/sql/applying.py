@@ -82,7 +82,7 @@ class Applying:
                 return f"dead letter {other.id}, which may hold the same likes, was {other.decision}; discard this one"
         if not self._choose and (names := [str(other.id) for other in same if other.is_open]):
             return f"dead letter {', '.join(names)} may hold the same likes: name the one to apply"
-        if words := self._pasts[letter.shard, letter.epoch].counted.objection(letter):
+        if words := self._pasts[letter.shard, letter.epoch].objection(letter):
             return f"{words}; discard it, and if some are missing post those, with likes post"
         return ""
 

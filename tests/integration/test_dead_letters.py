@@ -292,6 +292,56 @@ def test_what_was_counted_before_redis_went_back_is_not_applied(rig: Rig, likes:
     assert likes("audit").code == 0
 
 
+@pytest.mark.parametrize(("before", "after"), [(1, 10), (10, 1)])
+def test_what_was_counted_under_another_number_is_not_applied(rig: Rig, before: int, after: int) -> None:
+    """The size of the batches was changed in between."""
+    rig.worker.buffer.batch_items = before
+    rig.likes.add({"a": 5, "b": 2, "c": 1})
+    copy = rig.copy_redis()
+    rig.flush()
+    rig.restore_redis(copy)
+    rig.likes.like("posted since", 3)
+    rig.worker.buffer.batch_items = after
+    rig.flush()
+    assert rig.set_aside() == {"a": 5, "b": 2, "c": 1, "posted since": 3}
+    applied = {outcome.letter.item: outcome.ok for outcome in apply(rig, *ids(rig), choose=False)}
+    assert applied == {"a": False, "b": False, "c": False, "posted since": True}
+
+
+def test_what_was_counted_before_the_copy_keeps_nothing_from_being_applied(rig: Rig) -> None:
+    """Nor does an entry of it that was refused."""
+    refuse(rig, "full", 5)
+    rig.likes.like("a", 2)
+    rig.flush()
+    rig.likes.like("a", 3)
+    copy = rig.copy_redis()
+    rig.likes.like("b")
+    rig.redis.delete(rig.key("delta:likes:a"))
+    rig.flush()
+    rig.restore_redis(copy)
+    rig.flush()
+    refused, set_aside = rig.dead_letters()
+    assert (refused.seq, set_aside.item, set_aside.seq) == (1, "a", 3)
+    assert [outcome.ok for outcome in apply(rig, refused.id, set_aside.id)] == [True, True]
+    assert rig.totals() == {"full": 5, "a": 5, "b": 1}
+
+
+def test_an_entry_that_was_refused_and_came_back_is_applied_once(rig: Rig) -> None:
+    rig.likes.like("full", 5)
+    copy = rig.copy_redis()
+    change(rig, insert(totals).values(counter="likes", item="full", total=MAX_DELTA, updated_at=datetime.now(UTC)))
+    rig.flush()
+    rig.restore_redis(copy)
+    rig.flush()
+    change(rig, update(totals).values(total=0))
+    refused, came_back = rig.dead_letters()
+    assert (refused.seq, refused.delta) == (came_back.seq, came_back.delta) == (1, 5)
+    assert not apply(rig, refused.id, choose=False)[0].ok
+    (outcome,) = apply(rig, refused.id)
+    assert (outcome.ok, [*outcome.closed]) == (True, [came_back.id])
+    assert rig.totals() == {"full": 5}
+
+
 def test_where_the_ledger_does_not_tell_it_is_not_applied(rig: Rig) -> None:
     rig.likes.like("counted", 5)
     copy = rig.copy_redis()

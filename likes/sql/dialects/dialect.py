@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from math import ceil
@@ -24,6 +25,8 @@ class Dialect(ABC):
     TRANSIENT: ClassVar[tuple[str, ...]]
     BAD_DATA: ClassVar[tuple[str, ...]]
     MISSING_TABLE: ClassVar[tuple[str, ...]]
+    # options of an engine whose transactions see what was there when they began
+    SNAPSHOT: ClassVar[Mapping[str, Any]] = {"isolation_level": "REPEATABLE READ"}
 
     @abstractmethod
     def code(self, error: DBAPIError) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
 from itertools import repeat
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import TEXT, URL, Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -27,6 +27,7 @@ _CONSTRAINT_DATATYPE = 3091  # Python has no name for it
 class SQLite(Dialect):
     OLDEST = (3, 37)  # STRICT
     SOUND_SINCE = (3, 51, 3)
+    SNAPSHOT: ClassVar[Mapping[str, Any]] = {}  # in WAL mode they do anyway
     AWAY = ("SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOTADB", "SQLITE_READONLY")
     TRANSIENT = ("SQLITE_BUSY", "SQLITE_LOCKED")
     BAD_DATA = ("SQLITE_CONSTRAINT_DATATYPE", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "integer overflow")
