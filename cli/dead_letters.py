@@ -16,6 +16,7 @@ from cli.deciding import (
     Ids,
     Note,
     check_choice,
+    check_line,
     decision_of,
     engine_of,
 )
@@ -27,7 +28,7 @@ from likes.errors import InvalidInput
 
 if TYPE_CHECKING:
     from likes.sql.applying import Outcome
-    from likes.sql.letters import Letter
+    from likes.sql.letters import Letter, Wanted
     from likes.sql.resolving import Resolving
 
 Epoch = Annotated[str | None, typer.Option("--epoch", metavar="EPOCH", help="Of this epoch only.")]
@@ -56,9 +57,10 @@ def list_open(
     $ likes dead-letters
     $ likes dead-letters list --all --item video:42 --json
     """
-    from likes.sql.letters import Wanted, letters
+    from likes.sql.letters import letters
 
-    found = letters(engine_of(context), settings_of(context).prefix, Wanted(epoch, item, reason, resolved))
+    wanted = _wanted(epoch, item, reason)._replace(resolved=resolved)
+    found = letters(engine_of(context), settings_of(context).prefix, wanted)
     if json:
         rows_as_json(map(fields, found))
     else:
@@ -108,7 +110,7 @@ def apply(
     $ likes dead-letters apply --all --reason 'the database refused it' --dry-run
     """
     resolving = _resolving(context, by, note, dry_run=dry_run)
-    chosen = _chosen(resolving, ids, everything=everything, epoch=epoch, item=item, reason=reason)
+    chosen = _chosen(resolving, ids, _wanted(epoch, item, reason), everything=everything)
     outcomes = resolving.apply(chosen, choose=not everything)
     tell(map(_told, outcomes), "applied", each=not everything, dry_run=dry_run, json=json)
 
@@ -131,7 +133,7 @@ def discard(
     $ likes dead-letters discard --all --epoch 5f0c9a1be2d37f48
     """
     resolving = _resolving(context, by, note, dry_run=dry_run)
-    chosen = _chosen(resolving, ids, everything=everything, epoch=epoch, item=item, reason=reason)
+    chosen = _chosen(resolving, ids, _wanted(epoch, item, reason), everything=everything)
     tell(map(_told, resolving.discard(chosen)), "discarded", each=not everything, dry_run=dry_run, json=json)
 
 
@@ -160,22 +162,20 @@ def _resolving(context: typer.Context, by: str | None, note: str, *, dry_run: bo
     return Resolving(engine_of(context), settings_of(context).prefix, decision)
 
 
-def _chosen(
-    resolving: Resolving,
-    ids: list[int] | None,
-    *,
-    everything: bool,
-    epoch: str | None,
-    item: str | None,
-    reason: str | None,
-) -> Iterable[int]:
+def _chosen(resolving: Resolving, ids: list[int] | None, wanted: Wanted, *, everything: bool) -> Iterable[int]:
     """The ids of the letters chosen. Raises InvalidInput for one that is not there."""
+    check_choice(ids, everything=everything)
+    if not ids:
+        return resolving.open_ids(wanted)
+    if any(wanted):
+        raise InvalidInput("--epoch, --item and --reason choose among --all; give them or ids")
+    resolving.require(ids)
+    return dict.fromkeys(ids)
+
+
+def _wanted(epoch: str | None, item: str | None, reason: str | None) -> Wanted:
     from likes.sql.letters import Wanted
 
-    check_choice(ids, everything=everything)
-    if ids:
-        if (epoch, item, reason) != (None, None, None):
-            raise InvalidInput("--epoch, --item and --reason choose among --all; give them or ids")
-        resolving.require(ids)
-        return dict.fromkeys(ids)
-    return resolving.open_ids(Wanted(epoch, item, reason))
+    for option, text in {"--epoch": epoch, "--item": item, "--reason": reason}.items():
+        check_line(option, text or "")
+    return Wanted(epoch, item, reason)

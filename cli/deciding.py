@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import unicodedata
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,12 +50,17 @@ def decision_of(by: str | None, note: str, *, dry_run: bool) -> Decision:
     """A decision of this moment. Raises InvalidInput for a name or a note that is none."""
     from likes.sql.decision import Decision
 
-    name = _user() if by is None else by
-    if not name.isprintable() or not 0 < len(name.encode()) <= LONGEST_NAME:
+    name = check_line("--by", _user() if by is None else by)
+    if not 0 < len(name.encode()) <= LONGEST_NAME:
         raise InvalidInput(f"--by {shorten(ascii(name))} is not a name of 1 to {LONGEST_NAME} bytes")
-    if not note.isprintable():
-        raise InvalidInput(f"--note {shorten(ascii(note))} is not text of one line")
-    return Decision.now(name, note, dry_run=dry_run)
+    return Decision.now(name, check_line("--note", note), dry_run=dry_run)
+
+
+def check_line(option: str, text: str) -> str:
+    """`text`, or InvalidInput for bytes that are no UTF-8, and for control characters."""
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise InvalidInput(f"{option} {shorten(ascii(text))} is not text of one line")
+    return text
 
 
 def _user() -> str:

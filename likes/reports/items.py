@@ -57,7 +57,7 @@ def _words(found: ItemBooks, hindrance: str) -> str:
 
 def _hindrances(found: ItemBooks) -> Iterator[str]:
     if found.unknown:
-        yield f"{found.unknown:,} batches were too large for their content to be kept"
+        yield f"the content of {found.unknown:,} batches was not kept, or cannot be read by this version"
     elif found.is_missing:
         yield "what was applied is not all on record: rows of the ledger were deleted, or pruned by an older version"
     if found.is_saturated:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, case, func, select, tuple_
 
-from likes.batch import Batch
+from likes.sql.contents import deltas_in
 from likes.sql.dead_letters import REFUSED
 from likes.sql.engine import reading
 from likes.sql.letters import Letter
@@ -145,7 +145,8 @@ def _read_counted(engine: Engine, epoch: tuple[str, int, str], since: int, upto:
         with reading(engine) as connection:
             page = connection.execute(query.where(row.seq >= since)).all()
         for seq, nonce, payload in page:
-            kept[seq] = nonce
-            last.update((delta[:2], seq) for delta in Batch.unpack(payload).deltas)
+            if (deltas := deltas_in(payload)) is not None:
+                kept[seq] = nonce
+                last.update((delta[:2], seq) for delta in deltas)
         since = page[-1].seq + 1 if page else upto + 1
     return Counted(upto, kept, last)

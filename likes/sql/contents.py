@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, select
 
 from likes.batch import Batch
+from likes.deltas import Deltas
 from likes.sql.letters import posted_item
 from likes.sql.tables import batches, dead_letters
 
@@ -25,15 +26,23 @@ def read_contents(connection: Connection, *conditions: ColumnElement[bool]) -> I
     rows: Select[Any] = select(*columns).where(*conditions)
     in_part: list[list[Any]] = []
     for *batch, items, payload in connection.execute(rows.execution_options(yield_per=ROWS_AT_ONCE)):
-        if payload is None:
+        deltas = deltas_in(payload)
+        if deltas is None:
             yield None
             continue
-        deltas = Batch.unpack(payload).deltas
         if len(deltas) != items:
             in_part.append(batch)
         yield zip(deltas.counters, deltas.items, deltas.numbers, strict=True)  # quicker than a Delta for each
     for batch in in_part:
         yield _refused(connection, batch)
+
+
+def deltas_in(payload: bytes | None) -> Deltas | None:
+    """The deltas of a batch as the ledger keeps it; None if it does not, or only a later version can read it."""
+    try:
+        return None if payload is None else Batch.unpack(payload).deltas
+    except ValueError:
+        return None
 
 
 def _refused(connection: Connection, batch: Sequence[Any]) -> list[Entry]:

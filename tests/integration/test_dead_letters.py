@@ -190,6 +190,8 @@ def test_all_of_them_but_those_that_cannot_be(rig: Rig, likes: Shell) -> None:
         (["apply", "1", "--all"], "give ids or --all, not both"),
         (["discard", "1", "--item", "a"], "--item and --reason choose among --all"),
         (["apply", "99"], "there is no dead letter 99 under the prefix likes"),
+        (["list", "--item", b"\xff"], "is not text of one line"),
+        (["discard", "--all", "--reason", "a\nb"], "is not text of one line"),
         (["show", "99"], "there is no dead letter 99"),
         (["apply", "1", "--by", ""], "--by '' is not a name"),
         (["apply", "1", "--note", "a\nb"], "is not text of one line"),
@@ -198,7 +200,7 @@ def test_all_of_them_but_those_that_cannot_be(rig: Rig, likes: Shell) -> None:
     ],
 )
 def test_a_wrong_call_is_refused_before_anything_is_done(
-    tmp_path: Path, sqlite_engine: Engine, words: list[str], said: str
+    tmp_path: Path, sqlite_engine: Engine, words: list[str | bytes], said: str
 ) -> None:
     likes = Shell(tmp_path, database_url=url_of(sqlite_engine))
     ran = likes("dead-letters", *words)
