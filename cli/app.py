@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import embedded, pages
+from cli import dead_letters, embedded, incidents, pages
 from cli.adopt import adopt
 from cli.arguments import settings_first
 from cli.audit import audit
@@ -124,6 +124,8 @@ for panel, commands in COMMANDS.items():
     for command in commands:
         app.command(help=prose(command.__doc__), rich_help_panel=panel)(command)
 app.command("demo-client", hidden=True)(demo_client)
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Looking after it")
+app.add_typer(incidents.app, name="incidents", rich_help_panel="Looking after it")
 app.add_typer(embedded.app, name="embedded", rich_help_panel="Looking after it")
 
 

@@ -38,5 +38,5 @@ def flush(context: typer.Context, json: Json = False) -> None:
         line(f"{batches}, {items}, {flushed.delta:+,} in {seconds:.2f} s")
     if flushed.dead_letters:
         entries = number_of(flushed.dead_letters, "entry")
-        say(f"{entries} could not be counted: set aside as dead letters; see likes status")
+        say(f"{entries} could not be counted: set aside as dead letters; see likes dead-letters")
         raise typer.Exit(Code.PARTLY)

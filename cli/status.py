@@ -87,8 +87,8 @@ def summary(status: Status, interval: float) -> dict[str, str]:
         "workers": UNKNOWN if status.workers is None else "; ".join(map(_worker, status.workers)) or "none",
         "being flushed": UNKNOWN if status.redis_trouble else _being_flushed(status),
         "last flush": UNKNOWN if status.database_trouble else _ago(status.last_flush_at),
-        "incidents": _number(status.incidents),
-        "dead letters": _number(status.dead_letters),
+        "open incidents": _number(status.incidents),
+        "open dead letters": _number(status.dead_letters),
         **({"problems": f"{len(status.problems):,}"} if status.problems else {}),
     }
 

@@ -9,11 +9,12 @@ from likes.errors import LikesError
 from worker.log_lines import EVENTS
 
 if TYPE_CHECKING:
-    from likes.batch import BatchId
     from likes.counted import Counted
+    from likes.sql.letters import Letter
     from likes.sql.reports import Incident
 
 _log = logging.getLogger(EVENTS)
+_OF_A_LETTER = ("id", "shard", "epoch", "seq", "counter", "item", "delta", "reason")  # `raw` may be long, and is bytes
 
 
 def started(*, worker: str, redis: str, database: str, shards: int, interval: float) -> None:
@@ -30,11 +31,19 @@ def flushed(flushed: Counted, seconds: float) -> None:
     _say(logging.INFO, "flushed", words, **flushed._asdict(), seconds=round(seconds, 3))
 
 
-def dead_letters(batch: BatchId, count: int) -> None:
-    """Entries of a batch could not be counted."""
-    which = f"batch {batch.seq} of shard {batch.shard}"
-    words = f"{count:,} entries of {which} could not be counted; they are kept as dead letters"
-    _say(logging.WARNING, "dead_letters", words, shard=batch.shard, seq=batch.seq, dead_letters=count)
+def dead_letter(letter: Letter) -> None:
+    """An entry was set aside, by this worker or another."""
+    amount = "no number" if letter.delta is None else f"{letter.delta:+,}"
+    what = f"{amount} for {letter.counter} of {letter.item!r} could not be counted"
+    words = f"dead letter {letter.id}: {what}, in batch {letter.seq} of shard {letter.shard}: {letter.reason}"
+    fields = {name: value for name, value in letter._asdict().items() if name in _OF_A_LETTER}
+    _say(logging.WARNING, "dead_letter", words, **fields)
+
+
+def more_dead_letters(count: int) -> None:
+    """So many more were set aside than are told one by one."""
+    words = f"{count:,} more entries could not be counted; all of them: likes dead-letters"
+    _say(logging.WARNING, "dead_letters", words, dead_letters=count)
 
 
 def incident(incident: Incident) -> None:

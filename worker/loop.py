@@ -52,7 +52,7 @@ class Loop:
     def run(self) -> None:
         """Flush whenever it is due, until `stop`; then once more, everything.
 
-        Raises WrongRedis, WrongDatabase and, before a first flush was done, SchemaOutdated, which waiting does not cure;
+        Raises WrongRedis, WrongDatabase and, before a first flush was done, SchemaOutdated: waiting does not cure them;
         and whatever fails the last flush but a server that is away: what is left then is told, and nothing is lost.
         """
         with ticking(self._schedule.interval, self._tick):

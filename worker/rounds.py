@@ -11,6 +11,7 @@ from likes.buffer.backlog import Backlog
 from likes.buffer.leases import Leases
 from likes.counted import Counted
 from likes.errors import LikesError
+from likes.sql.letters import last_letter, letters_after
 from likes.sql.reports import incidents_after, last_incident
 from likes.sql.schema import require_head
 from worker import events
@@ -19,6 +20,7 @@ from worker.housekeeping import Housekeeping
 from worker.pulse import Pulse
 
 OTHERS_SECONDS = 600.0  # how often it looks for shards of clients with other settings: it asks for each there may be
+LETTERS_TOLD = 20  # after a flush; where an epoch is set aside there may be a hundred thousand
 
 
 class Rounds:
@@ -43,8 +45,9 @@ class Rounds:
         self._look_for_others_at = 0.0
         self._shards: list[int] = []
         self._backlog: Backlog | None = None
-        self._told_incident = 0
+        self._told_incident = self._told_letter = 0
         self.have_worked = False
+        self._told_letter = 0
 
     def pending_items(self) -> int:
         """How much is pending; 0 before the first flush. Raises Unavailable."""
@@ -82,6 +85,7 @@ class Rounds:
         if not self._shards:
             require_head(self._ledger.engine)
             self._told_incident = last_incident(self._ledger.engine, self._ledger.namespace)
+            self._told_letter = last_letter(self._ledger.engine, self._ledger.namespace)
         elif self._clock() < self._look_for_others_at:
             return
         shards = self._flusher.shards_in_use()
@@ -101,12 +105,11 @@ class Rounds:
         finally:
             if flush.counted.batches:
                 events.flushed(flush.counted, time.monotonic() - began)
+        self._tell_letters()
         self._tell_incidents()
 
     def _on_counted(self, batches: Sequence[Batch], counted: Counted) -> None:
         self.have_worked = True
-        if counted.dead_letters:
-            events.dead_letters(batches[-1].id, counted.dead_letters)
         with suppress(LikesError):  # they only save work
             self._leases.keep()
         self._pulse.counted()
@@ -115,3 +118,11 @@ class Rounds:
         for incident in incidents_after(self._ledger.engine, self._ledger.namespace, self._told_incident):
             events.incident(incident)
             self._told_incident = incident.id
+
+    def _tell_letters(self) -> None:
+        engine, namespace = self._ledger.engine, self._ledger.namespace
+        first, more, self._told_letter = letters_after(engine, namespace, self._told_letter, LETTERS_TOLD)
+        for letter in first:
+            events.dead_letter(letter)
+        if more:
+            events.more_dead_letters(more)

@@ -1,4 +1,5 @@
-"""The database's own id, how far flushes have covered each shard, and incidents that an operator resolves.
+"""The database's own id, how far flushes have covered each shard, incidents that an operator resolves, and what was
+added by rows of the ledger that are pruned.
 
 What is new has a default, so that the release before still works on these tables.
 """
@@ -16,6 +17,7 @@ depends_on = None
 
 # All that follows is spelt out here, not taken from `likes`, whose types may change: a revision does the same for ever.
 BIG_INTEGER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+BLOB = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 MOMENT = (
     sa.DateTime(timezone=True).with_variant(sa.TEXT(), "sqlite").with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 )
@@ -42,6 +44,15 @@ def upgrade() -> None:
         sa.Column("id", name(32), nullable=False),
         **EVERY_TABLE,
     )
+    op.create_table(
+        "likes_pruned",
+        sa.Column("namespace", name(64), primary_key=True),
+        sa.Column("batches", BIG_INTEGER, nullable=False),
+        sa.Column("unknown", BIG_INTEGER, nullable=False),
+        sa.Column("fingerprint", BLOB, nullable=False),
+        sa.Column("updated_at", MOMENT, nullable=False),
+        **EVERY_TABLE,
+    )
     op.add_column("likes_cursors", sa.Column("durable", sa.Integer, nullable=False, server_default="0"))
     op.add_column("likes_cursors", sa.Column("covered_to", MOMENT))
     op.add_column("likes_cursors", sa.Column("covered_at", MOMENT))
@@ -57,4 +68,5 @@ def downgrade() -> None:
         op.drop_column("likes_incidents", column)
     for column in ("forgot", "covered_by", "covered_at", "covered_to", "durable"):
         op.drop_column("likes_cursors", column)
+    op.drop_table("likes_pruned")
     op.drop_table("likes_database")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cli.checks.finding import Finding, Level
+from cli.checks.undecided import check_undecided
 from likes.connect import Places
 from likes.errors import LikesError
 from likes.moments import iso
@@ -30,6 +31,7 @@ def check_database(places: Places, namespace: str, shards: int) -> Iterator[Find
         yield at_head
         if at_head.level is not Level.ERROR:
             yield from _cursors(engine, namespace, shards, places.redis_name())
+            yield from check_undecided(engine, namespace)
     except LikesError as error:
         yield Finding(Level.ERROR, "database", str(error), "start it, or correct LIKES_DATABASE_URL and its password")
 

@@ -19,6 +19,7 @@ from likes.member import Member
 from likes.reports.comparison import Comparison, Problem
 from likes.sql import books
 from likes.sql.ledger import Ledger
+from likes.sql.reports import count_open
 
 PAUSES = (0, 0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # seconds before each look at a shard, until nothing came in between
 
@@ -51,7 +52,10 @@ class ShardAudit:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """All shards and their sums; `totals` and `ever_applied` are over all namespaces of the database."""
+    """All shards and their sums; `totals` and `ever_applied` are over all namespaces of the database.
+
+    open_incidents, open_dead_letters: how many wait for somebody to decide, of whatever epoch.
+    """
 
     ok: bool
     accepted: int
@@ -62,6 +66,8 @@ class Audit:
     written_off: int
     totals: int
     ever_applied: int
+    open_incidents: int
+    open_dead_letters: int
     shards: Sequence[ShardAudit]
     problems: Sequence[str]
     notes: Sequence[str] = ()
@@ -74,7 +80,7 @@ def audit(buffer: Buffer, ledger: Ledger, shards: int, *, repair: bool = False) 
     """
     known = ledger.cursors()
     of_shards = [_audit_shard(buffer, ledger, shard, repair) for shard in sorted({*range(shards), *known})]
-    sums = books.sums(ledger.engine)
+    sums, still_open = books.sums(ledger.engine), count_open(ledger.engine, ledger.namespace)
     problems = [f"shard {shard.shard}: {problem}" for shard in of_shards for problem in shard.problems]
     notes = [f"shard {shard.shard}: {note}" for shard in of_shards for note in shard.notes]
     if sums.is_saturated:
@@ -91,6 +97,8 @@ def audit(buffer: Buffer, ledger: Ledger, shards: int, *, repair: bool = False) 
         written_off=sum(shard.written_off for shard in of_shards),
         totals=sums.totals,
         ever_applied=sums.applied,
+        open_incidents=still_open.incidents,
+        open_dead_letters=still_open.dead_letters,
         shards=of_shards,
         problems=problems,
         notes=notes,

@@ -48,7 +48,7 @@ class ShardStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All shards, their sums, and the latest incidents, newest first; `dead_letters` counts the unresolved ones.
+    """All shards, their sums, how many incidents and dead letters are open, and the latest of those incidents.
 
     What only a server knows that is away is None; `…_trouble` says why it is, `…_away_since` since when at least.
     workers: those alive; None also where Redis does not tell.

@@ -42,11 +42,13 @@ class Books(NamedTuple):
 class Sums(NamedTuple):
     """Over all namespaces: the totals, and what was applied according to cursors, retired epochs and resolutions.
 
+    resolved: the part of `applied` that resolutions are.
     is_saturated: one of the numbers behind `applied` reached the limits of 64 bits.
     """
 
     totals: int
     applied: int
+    resolved: int
     is_saturated: bool
 
 
@@ -83,11 +85,16 @@ def _of_shard(connection: Connection, namespace: str, shard: int) -> Books:
 
 
 def sums(engine: Engine) -> Sums:
+    """All sums."""
+    with reading(engine) as connection:
+        return read_sums(connection)
+
+
+def read_sums(connection: Connection) -> Sums:
     """All sums, in one statement so that no flush comes in between."""
     parts = cursors.c.applied_delta, retired_epochs.c.applied_delta, dead_letters.c.applied_delta
     each = [select(literal(i, Integer), *exact_sum(part)) for i, part in enumerate((totals.c.total, *parts))]
     limits = [select(part).where(part.in_((MIN_DELTA, MAX_DELTA))) for part in parts]
-    with reading(engine) as connection:
-        found = {i: joined(halves) for i, *halves in connection.execute(union_all(*each))}
-        is_saturated = connection.execute(union_all(*limits).limit(1)).first() is not None
-    return Sums(found[0], found[1] + found[2] + found[3], is_saturated)
+    found = {i: joined(halves) for i, *halves in connection.execute(union_all(*each))}
+    is_saturated = connection.execute(union_all(*limits).limit(1)).first() is not None
+    return Sums(found[0], found[1] + found[2] + found[3], found[3], is_saturated)

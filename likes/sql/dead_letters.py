@@ -16,6 +16,7 @@ from likes.sql.dialects import dialect_of
 from likes.sql.said import said
 from likes.sql.tables import dead_letters
 
+REFUSED = "the database refused it"  # how the reason of an entry begins whose batch was counted without it
 _INSERT = insert(dead_letters)
 LONGEST_RAW = 2**16  # bytes: the beginning tells what it was; megabytes may be more than a database takes at once
 
@@ -62,7 +63,7 @@ def _halved(connection: Connection, deltas: Deltas, now: datetime) -> list[DeadL
             return _halved(connection, deltas[:middle], now) + _halved(connection, deltas[middle:], now)
         _require_it_of_this_row(connection, error)
         delta = deltas[0]
-        return [DeadLetter(delta.counter, delta.item, delta.delta, None, f"the database refused it: {_words(error)}")]
+        return [DeadLetter(delta.counter, delta.item, delta.delta, None, f"{REFUSED}: {_words(error)}")]
     savepoint.commit()
     return []
 

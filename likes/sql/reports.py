@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, func, select
 
 from likes.sql import cursors
 from likes.sql.cursors import Cursor
@@ -31,7 +31,7 @@ _INCIDENT = select(*(incidents.c[name] for name in Incident._fields))
 
 
 class Overview(NamedTuple):
-    """Where all shards stand, how many incidents there were, the newest of them, and how many dead letters wait."""
+    """Where all shards stand, how many incidents and dead letters are open, and the newest of those incidents."""
 
     cursors: Mapping[int, Cursor]
     incidents: int
@@ -39,23 +39,39 @@ class Overview(NamedTuple):
     newest_incidents: Sequence[Incident]
 
 
+class Open(NamedTuple):
+    """How many wait for somebody to decide."""
+
+    incidents: int
+    dead_letters: int
+
+
 def read_overview(engine: Engine, namespace: str, most: int) -> Overview:
     """All of it, with at most `most` incidents, the newest first."""
-    of_namespace = incidents.c.namespace == namespace
-    count = select(func.count()).select_from(incidents).where(of_namespace)
-    newest = _INCIDENT.where(of_namespace).order_by(incidents.c.id.desc()).limit(most)
-    unresolved = (
-        select(func.count())
-        .select_from(dead_letters)
-        .where(dead_letters.c.namespace == namespace, dead_letters.c.resolved_at.is_(None))
-    )
+    newest = _INCIDENT.where(*_open(incidents, namespace)).order_by(incidents.c.id.desc()).limit(most)
     with reading(engine) as connection:
         return Overview(
             cursors=cursors.read_all(connection, namespace),
-            incidents=connection.execute(count).scalar_one(),
-            dead_letters=connection.execute(unresolved).scalar_one(),
+            **_count_open(connection, namespace)._asdict(),
             newest_incidents=[Incident(*row) for row in connection.execute(newest)],
         )
+
+
+def count_open(engine: Engine, namespace: str) -> Open:
+    """What is open."""
+    with reading(engine) as connection:
+        return _count_open(connection, namespace)
+
+
+def _count_open(connection: Connection, namespace: str) -> Open:
+    counts = (
+        select(func.count()).select_from(table).where(*_open(table, namespace)) for table in (incidents, dead_letters)
+    )
+    return Open(*(connection.execute(count).scalar_one() for count in counts))
+
+
+def _open(table: Table, namespace: str) -> tuple[ColumnElement[bool], ...]:
+    return table.c.namespace == namespace, table.c.resolved_at.is_(None)
 
 
 def last_incident(engine: Engine, namespace: str) -> int:

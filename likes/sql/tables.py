@@ -101,6 +101,18 @@ batches = Table(
     **EVERY_TABLE,
 )
 
+# What rows of the ledger had added when they were pruned, folded into a fingerprint; `unknown` of them kept no batch.
+pruned = Table(
+    "likes_pruned",
+    metadata,
+    Column("namespace", NAMESPACE, primary_key=True),
+    Column("batches", BIG_INTEGER, nullable=False),
+    Column("unknown", BIG_INTEGER, nullable=False),
+    Column("fingerprint", BLOB, nullable=False),
+    Column("updated_at", Moment(), nullable=False),
+    **EVERY_TABLE,
+)
+
 # Entries set aside for an operator: delta is null where what Redis held is no number; it is in raw then.
 dead_letters = Table(
     "likes_dead_letters",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,24 +12,14 @@ from sqlalchemy import Engine, text
 
 from likes.sql.engine import writing
 from likes.sql.incidents import Kind
-from likes.sql.tables import dead_letters
+from likes.sql.tables import totals
 from likes.sql.urls import url_of
 from tests.rig import Rig
 from tests.servers import RedisServer
-from tests.shell import Shell
-from tests.snippets import DOCS, block, blocks
+from tests.shell import Ran, Shell
+from tests.snippets import CHECKOUT, DOCS, block
 
 PAGE = DOCS / "operating.md"
-KINDS = {"postgresql": "-- PostgreSQL", "mysql": "-- MariaDB", "mariadb": "-- MariaDB", "sqlite": "-- SQLite"}
-
-
-def run(engine: Engine, statements: str, row: int) -> None:
-    """Run the statements of a block in one transaction, for another row than the page's."""
-    statements = re.sub(r"^--.*", "", statements, flags=re.MULTILINE).replace("id = 17", f"id = {row}")
-    with writing(engine) as connection:
-        for statement in statements.split(";"):
-            if statement.strip():
-                connection.exec_driver_sql(statement)
 
 
 def test_every_kind_of_incident_is_explained() -> None:
@@ -58,51 +49,75 @@ def set_one_aside(rig: Rig) -> int:
     return letter.id
 
 
-def test_a_dead_letter_is_applied_once(rig: Rig, likes: Shell) -> None:
-    letter = set_one_aside(rig)
-    (statements,) = blocks(PAGE, "sql", holding=KINDS[rig.engine.dialect.name])
-    for _ in range(2):
-        run(rig.engine, statements, letter)
-        assert rig.totals() == {"video:42": 10}
-        assert likes("audit").code == 0
+def set_one_aside_that_was_not_counted(rig: Rig) -> None:
+    """Redis was emptied, then restored from a copy of before."""
+    rig.likes.like("before")
+    rig.flush()
+    rig.likes.like("video:42", 5)
+    backup = rig.copy_redis()
+    rig.redis.flushall()
+    rig.likes.like("since")
+    rig.flush()
+    now = rig.copy_redis()
+    rig.restore_redis(backup)
+    rig.flush()
+    rig.restore_redis(now)
+    rig.flush()
+
+
+def follow(likes: Shell, text: str, number: int) -> list[tuple[Ran, str]]:
+    """Run the commands of a block, for another id than the page's; each with the line that it should print, if any."""
+    commands = re.findall(r"^\$ likes (.+)\n(.+)", text.replace(" 17", f" {number}"), re.MULTILINE)
+    return [(likes(*shlex.split(command)), expected) for command, expected in commands]
+
+
+def is_as_told(ran: Ran, expected: str) -> bool:
+    pattern = re.escape(expected).replace(re.escape("..."), ".*").replace("…", ".+")
+    return ran.code == 0 and re.fullmatch(pattern, (ran.out + ran.err).strip(), re.DOTALL) is not None
+
+
+def test_dead_letters_are_resolved_as_the_page_says(rig: Rig, likes: Shell) -> None:
+    set_one_aside_that_was_not_counted(rig)
+    assert [letter["delta"] for letter in likes("dead-letters", "--json").json] == [5]
+    for ran, expected in follow(likes, block(PAGE, "console", "dead-letters show"), rig.dead_letters()[0].id):
+        assert is_as_told(ran, expected), (ran, expected)
+    assert rig.totals() == {"before": 1, "since": 1, "video:42": 5}
     assert likes("status", "--json").json["dead_letters"] == 0
-    (resolved,) = rig.dead_letters()
-    assert (resolved.resolution, resolved.applied_delta, resolved.resolved_at.tzinfo) == (
-        "applied",
-        5,
-        resolved.at.tzinfo,
-    )
-
-
-def test_a_dead_letter_for_an_item_without_a_total(rig: Rig, likes: Shell) -> None:
-    letter = set_one_aside(rig)
-    with writing(rig.engine) as connection:
-        connection.execute(dead_letters.update().values(item="new"))
-    run(rig.engine, *blocks(PAGE, "sql", holding=KINDS[rig.engine.dialect.name]), row=letter)
-    assert rig.totals() == {"video:42": 5, "new": 5}
     assert likes("audit").code == 0
 
 
-def test_a_dead_letter_is_discarded_and_not_applied_afterwards(rig: Rig, likes: Shell) -> None:
-    letter = set_one_aside(rig)
-    run(rig.engine, block(PAGE, "sql", "'discarded'"), letter)
-    run(rig.engine, *blocks(PAGE, "sql", holding=KINDS[rig.engine.dialect.name]), row=letter)
-    assert rig.totals() == {"video:42": 5}
-    assert likes("status", "--json").json["dead_letters"] == 0
+def test_incidents_are_resolved_as_the_page_says(rig: Rig, likes: Shell) -> None:
+    set_one_aside(rig)
+    text = block(PAGE, "console", "incidents resolve").replace("redis_restarted", "redis_went_back in shard 0")
+    for ran, expected in follow(likes, text, rig.incidents()[0].id):
+        assert is_as_told(ran, expected), (ran, expected)
+    assert likes("status", "--json").json["incidents"] == 1
+
+
+def test_most_restores_are_seen_to_by_applying_all_and_discarding_the_rest(rig: Rig, likes: Shell) -> None:
+    rig.likes.like("counted", 5)
+    backup = rig.copy_redis()
+    rig.flush()
+    rig.restore_redis(backup)
+    rig.likes.like("meanwhile", 3)
+    rig.flush()
+    assert PAGE.read_text().count("`likes dead-letters apply --all` and then `discard --all`") == 1
+    assert likes("dead-letters", "apply", "--all").code == 3
+    assert likes("dead-letters", "discard", "--all").code == 0
+    assert rig.totals() == {"counted": 5, "meanwhile": 3}
     assert likes("audit").code == 0
-    assert [letter.resolution for letter in rig.dead_letters()] == ["discarded"]
 
 
-def test_what_is_open_is_listed(rig: Rig) -> None:
-    letter = set_one_aside(rig)
-    with writing(rig.engine) as connection:
-        letters = connection.execute(text(block(PAGE, "sql", "WHERE resolved_at IS NULL ORDER BY id"))).all()
-        incidents = connection.execute(text(block(PAGE, "sql", "FROM likes_incidents ORDER"))).all()
-    assert [row.id for row in letters] == [letter]
-    assert len(incidents) == 2
+def test_what_is_said_where_one_is_not_applied() -> None:
+    said = "".join(path.read_text() for path in (CHECKOUT / "likes/sql").glob("*.py"))
+    table = PAGE.read_text().partition("| `not applied: …` |")[2].partition("\n\n")[0]
+    causes = re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)
+    assert len(causes) == 6
+    for cause in causes:
+        assert all(words.strip(" :") in said for words in re.split(r"\d+| …", cause)), cause
 
 
-def test_incidents_are_deleted_unless_the_audit_needs_them(rig: Rig, likes: Shell) -> None:
+def test_incidents_with_a_delta_are_needed_by_the_audit(rig: Rig, likes: Shell) -> None:
     set_one_aside(rig)
     copy = rig.copy_sql()
     rig.likes.like("a", 3)
@@ -111,13 +126,22 @@ def test_incidents_are_deleted_unless_the_audit_needs_them(rig: Rig, likes: Shel
     rig.likes.like("a")
     rig.flush()
     assert rig.kinds()[-1] == "sql_went_back"
-    for incident in rig.incidents():
-        run(rig.engine, block(PAGE, "sql", "DELETE FROM likes_incidents"), incident.id)
-    assert rig.kinds() == ["sql_went_back"]
+    assert likes("incidents", "resolve", "--all").code == 0
     assert likes("audit").code == 0
     with writing(rig.engine) as connection:
         connection.execute(text("DELETE FROM likes_incidents"))
-    assert likes("audit").code == 1  # so this is why
+    assert likes("audit").code == 1  # so this is why they are not to be deleted
+
+
+def test_an_item_that_is_off_is_named(rig: Rig, likes: Shell) -> None:
+    rig.likes.like("video:42", 7)
+    rig.flush()
+    with writing(rig.engine) as connection:
+        connection.execute(totals.update().values(total=12))
+    ran = likes("audit", "--items")
+    assert ran.code == 1
+    (_, *lines) = block(PAGE, "console", "audit --items").splitlines()
+    assert [line for line in lines if line != "..."] == [line for line in ran.out.splitlines() if "total of" in line]
 
 
 # Backup and restore.

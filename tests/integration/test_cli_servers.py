@@ -79,7 +79,7 @@ def test_a_flush_that_sets_something_aside_is_done_in_part(on_sqlite: Shell) -> 
     flushed = on_sqlite("flush", "--json")
     assert flushed.code == 3
     assert flushed.json.items() >= {"items": 1, "delta": 1, "dead_letters": 1}.items()
-    assert flushed.err == "1 entry could not be counted: set aside as dead letters; see likes status\n"
+    assert flushed.err == "1 entry could not be counted: set aside as dead letters; see likes dead-letters\n"
     assert on_sqlite("status", "--json").json["dead_letters"] == 1
 
 

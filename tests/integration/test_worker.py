@@ -141,8 +141,30 @@ def test_it_tells_of_incidents_and_dead_letters(one_rig: Rig, tmp_path: Path) ->
     shard = next(shard for shard in range(4) if one_rig.redis.exists(one_rig.key("delta:likes:odd", shard)))
     one_rig.redis.set(one_rig.key("delta:likes:odd", shard), "no number")
     with RunningWorker(shell_for(one_rig, tmp_path, **NEVER)) as worker:
-        assert worker.wait_for("dead_letters")["dead_letters"] == 1
+        told = worker.wait_for("dead_letter")
+        assert (told["item"], told["delta"], told["counter"], told["shard"]) == ("odd", None, "likes", shard)
+        assert "no number for likes of 'odd' could not be counted" in told["message"]
+        assert told["reason"] in told["message"]
         assert worker.wait_for("incident")["kind"] == "redis_replaced"
+
+
+def test_of_many_dead_letters_it_names_the_first_ones_each_once(one_rig: Rig, tmp_path: Path) -> None:
+    """Also those of an epoch given up, which no flush counts."""
+    one_rig.likes.like("a")
+    one_rig.flush()
+    one_rig.likes.add({f"item {n:02}": n for n in range(1, 26)})
+    copy = one_rig.copy_redis()
+    one_rig.flush()
+    with RunningWorker(shell_for(one_rig, tmp_path, interval=0.2)) as worker:
+        one_rig.restore_redis(copy)
+        assert worker.wait_for("dead_letters")["dead_letters"] == 5
+        one_rig.likes.like("a")
+        wait_until(lambda: one_rig.totals()["a"] == 2)
+        told = [line for line in worker.lines if '"dead_letter"' in line]
+    letters = {letter.item: letter.delta for letter in one_rig.dead_letters()}
+    assert letters == {f"item {n:02}": n for n in range(1, 26)}
+    assert len(told) == 20
+    assert all(sum(f'"item": "{item}"' in line for line in told) <= 1 for item in letters)
 
 
 def test_no_password_is_logged_and_text_is_the_default(postgres_url: str, valkey_url: str, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from math import ceil
@@ -45,6 +45,8 @@ class Dialect(ABC):
     MISSING_TABLE: ClassVar[tuple[str, ...]]
     IDLE_SECONDS: ClassVar[float] = 60.0  # firewalls forget an idle connection, after minutes, and tell nobody
     CLOCK: ClassVar[str]  # an expression for this very moment, in UTC or with its zone
+    # options of an engine whose transactions see what was there when they began
+    SNAPSHOT: ClassVar[Mapping[str, Any]] = {"isolation_level": "REPEATABLE READ"}
 
     @abstractmethod
     def code(self, error: DBAPIError) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from math import ceil
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import TEXT, URL, Connection, DateTime
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
@@ -51,6 +51,7 @@ _LOST = {  # has to be on; else
 }
 
 _LOCK = "likes migrate"
+_ISOLATION_OPTION = "likes_isolation"
 
 
 class PostgreSQL(Dialect):
@@ -65,6 +66,7 @@ class PostgreSQL(Dialect):
     # not supported, state of the transaction, rights and names, state of an object, of the system, foreign servers
     NOT_OF_A_ROW = ("0A", "25", "42", "55", "58", "F0", "HV", "XX")
     MISSING_TABLE = ("42P01", "42703")
+    SNAPSHOT: ClassVar[Mapping[str, Any]] = {_ISOLATION_OPTION: "REPEATABLE READ"}
     # Where PostgreSQL raises what an owner wrote, whatever code it is given: RAISE, a row's policy, a view's check.
     OF_THE_OWNER = ("exec_stmt_raise", "ExecWithCheckOptions")
     CLOCK = "clock_timestamp()"
@@ -135,7 +137,8 @@ class PostgreSQL(Dialect):
         return {"isolation_level": "AUTOCOMMIT", "connect_args": connect}
 
     def begin(self, connection: Connection, *, write: bool, timeout: float) -> None:
-        _begin(connection, "BEGIN ISOLATION LEVEL READ COMMITTED;", timeout, _DURABLE if write else "")
+        isolation = connection.get_execution_options().get(_ISOLATION_OPTION, "READ COMMITTED")
+        _begin(connection, f"BEGIN ISOLATION LEVEL {isolation};", timeout, _DURABLE if write else "")
 
     def begin_lent(self, connection: Connection, *, timeout: float) -> None:
         raw: Any = connection.connection.dbapi_connection

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
 from itertools import repeat
 from math import inf
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import TEXT, URL, Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -34,6 +34,7 @@ _CONSTRAINT_DATATYPE = 3091  # Python has no name for it
 class SQLite(Dialect):
     OLDEST = (3, 37)  # STRICT
     SOUND_SINCE = (3, 51, 3)
+    SNAPSHOT: ClassVar[Mapping[str, Any]] = {}  # in WAL mode they do anyway
     AWAY = ("SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOTADB", "SQLITE_READONLY")
     TRANSIENT = ("SQLITE_BUSY", "SQLITE_LOCKED")
     READ_ONLY = ("SQLITE_READONLY",)
