@@ -9,6 +9,7 @@ from typing import Any
 
 from likes.buffer.calls import Call, command
 from likes.buffer.links.link import Link
+from likes.buffer.refusals import NotSent
 from likes.errors import LikesError, Unavailable
 
 _NO_REPLICATION = "0" * 40  # in place of an id
@@ -44,6 +45,8 @@ def read_servers(link: Link, shards: Collection[int]) -> list[tuple[Server, Coll
     replies = link.send([call for some in calls for call in some])
     if away := next((reply for reply in replies if isinstance(reply, Unavailable)), None):
         raise away
+    if any(isinstance(reply, bytes) and b"\nloading:1" in reply for reply in replies):
+        raise NotSent(f"{link.where} is loading its data")  # it says that its append-only file is off then
     size = len(replies) // len(groups) if groups else 0
     return [(_read(replies[i * size : (i + 1) * size]), group) for i, group in enumerate(groups)]
 

@@ -17,7 +17,6 @@ _OPTIONS = {
     "--unixsocketperm": "700",
     "--dir": ".",
     "--appendonly": "yes",
-    "--appendfsync": "everysec",
     "--save": "",
     "--maxmemory-policy": "noeviction",
     "--daemonize": "yes",

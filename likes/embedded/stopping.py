@@ -12,22 +12,29 @@ from likes.buffer.lineage import LINEAGE, STOPPED
 from likes.embedded.home import Home
 from likes.errors import LikesError
 
-CLOSED = {"--min-replicas-to-write": "1"}  # an option for the server's start: it has no replicas, so it takes no writes
+# Options for the server's start: it has no replicas, so it takes no writes. Once it does, its run id is on disk: a
+# power cut that took that with likes that came after would leave the word that stood before.
+CLOSED = {"--min-replicas-to-write": "1", "--appendfsync": "always"}
+APPENDFSYNC = "everysec"
+_OPENED = ":1"
 _LONGEST = 100
 
 _CONTINUE = f"""
 local run_id = string.match(redis.call("INFO", "server"), "run_id:(%x+)")
-if redis.call("LINDEX", KEYS[1], 0) == run_id then return end
+if redis.call("LINDEX", KEYS[1], 0) == run_id then return 0 end
 if redis.call("LINDEX", KEYS[1], 0) == "{STOPPED}" then redis.call("LPOP", KEYS[1]) else redis.call("DEL", KEYS[1]) end
 if redis.call("LINDEX", KEYS[1], 0) ~= run_id then redis.call("LPUSH", KEYS[1], run_id) end
 redis.call("LTRIM", KEYS[1], 0, {_LONGEST - 1})
+return 1
 """
 
 
 def let_write(home: Home) -> None:
     """Let the server that runs take writes, its lineage continued; harmless when repeated."""
     script = " ".join(_CONTINUE.split())
-    home.ask(f"MULTI\r\nCONFIG SET min-replicas-to-write 0\r\nEVAL '{script}' 1 {LINEAGE}\r\nEXEC")
+    open_it = f"MULTI\r\nCONFIG SET min-replicas-to-write 0\r\nEVAL '{script}' 1 {LINEAGE}\r\nEXEC"
+    if _OPENED in home.ask(open_it).splitlines():
+        home.ask(f"CONFIG SET appendfsync {APPENDFSYNC}")
 
 
 def shut_down(home: Home) -> None:

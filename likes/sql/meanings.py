@@ -49,7 +49,7 @@ MEANINGS: Mapping[Kind, Meaning] = {
         "see that maxmemory-policy is noeviction (likes check)",
     ),
     Kind.DELTAS_MISSING: Meaning(
-        "what was accepted was neither pending nor handed off, evicted, deleted or overwritten by hand: its delta is lost",
+        "what was accepted was neither pending nor handed off, evicted, deleted or overwritten: its delta is lost",
         "find out who did it, and see that maxmemory-policy is noeviction (likes check)",
     ),
     Kind.REDIS_FORGOT: Meaning(
@@ -57,7 +57,7 @@ MEANINGS: Mapping[Kind, Meaning] = {
         "find out who restored it",
     ),
     Kind.DATABASE_ADOPTED: Meaning(
-        "somebody ran likes adopt --database: what the Redis holds is counted in this database from now on",
+        "somebody ran likes adopt --database: what Redis holds is counted in this database from now on",
         "nothing; stop the workers of the database before, if they still run",
     ),
     Kind.SQL_REPLACED: Meaning(

@@ -184,6 +184,19 @@ def test_it_takes_no_writes_before_its_lineage_is_known(data_dir: Path, monkeypa
     assert lineage(data_dir)[1:] == first  # the one in between accepted nothing
 
 
+def test_a_server_that_takes_no_writes_yet_is_stopped_without_a_mark(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one before it was killed, so its lineage ends there."""
+    first = lineage(data_dir)
+    kill(data_dir)
+    with monkeypatch.context() as patched:
+        patched.setattr(embedded, "let_write", lambda _home: None)
+        embedded.ensure_running(data_dir)
+    assert embedded.stop(data_dir)
+    assert first[0] not in lineage(data_dir)
+
+
 def test_a_stop_that_was_never_carried_out_is_forgotten(data_dir: Path) -> None:
     before = lineage(data_dir)
     with client(data_dir) as redis_:

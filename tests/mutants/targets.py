@@ -34,6 +34,9 @@ READING = "tests/unit/test_reading.py"
 REFUSALS = "tests/unit/test_refusals.py"
 TURN = "tests/unit/test_turn.py"
 WINDOW = "tests/unit/test_window.py"
+EXPOSURE = "tests/property/test_exposure.py"
+EXPOSED = "tests/attack/test_windows.py"
+FORGETFUL = "tests/attack/test_forgetful_redis.py"
 
 TARGETS: Sequence[Target] = (
     Target("likes/buffer/lua/add.lua", (BUFFER, RESENDS)),
@@ -52,21 +55,26 @@ TARGETS: Sequence[Target] = (
     Target("likes/buffer/damage.py", (DAMAGED,)),
     Target("likes/buffer/tally.py", (MISSING,)),
     Target("worker/missing.py", (MISSING,)),
+    Target("likes/buffer/producers.py", (HOUSEKEEPING,)),
+    Target("likes/buffer/servers.py", (EXPOSED, CHANGING_SERVERS)),
     Target("likes/buffer/turn.py", (TURN, SEVERAL_SHARDS, TWO_WORKERS, RULES)),
     Target("likes/buffer/buffer.py", (RULES, SEVERAL_SHARDS, TWO_WORKERS)),
     Target("likes/buffer/links/*.py", (EXCHANGE, WINDOW, REFUSALS, LINK, HANDED_IN, BUFFER, RESENDS)),
     Target("likes/chain.py", (TOGETHER, LEDGER, SEVERAL_SHARDS)),
     Target("likes/sql/cursors.py", (CURSORS, RULES)),
+    Target("likes/sql/exposure.py", (EXPOSURE,)),
     Target("likes/sql/moves.py", (TOGETHER, LEDGER)),
     Target("likes/sql/ledger.py", (TOGETHER, LEDGER, RULES, SEVERAL_SHARDS, CHANGING_SERVERS)),
     Target("likes/sql/rows.py", (LEDGER, TOGETHER, RULES)),
-    Target("likes/sql/locked_shard.py", (LEDGER, RULES, STRANGERS)),
+    Target("likes/sql/locked_shard.py", (LEDGER, RULES, STRANGERS, FORGETFUL)),
     Target("likes/posting/adder.py", (ADDER, COUNTING, RESENDS)),
     Target("likes/posting/part.py", (ADDER, COUNTING, RESENDS)),
     Target("likes/posting/producer.py", (ADDER, COUNTING, RESENDS)),
     Target("likes/live/reading.py", (READING, COUNTING, LIVE_TOTALS)),
     Target("worker/decisions.py", (DECISIONS, RULES, EXACTLY_ONCE, TWO_WORKERS)),
-    Target("worker/recovery.py", (RULES, CHANGING_SERVERS, STRANGERS, EXACTLY_ONCE)),
+    Target("worker/beginning.py", (EXPOSED, CURSORS)),
+    Target("worker/lost_memory.py", (CHANGING_SERVERS,)),
+    Target("worker/recovery.py", (RULES, CHANGING_SERVERS, STRANGERS, FORGETFUL, EXACTLY_ONCE)),
     Target("worker/flush.py", (SEVERAL_SHARDS, RULES, COUNTING, EVERY_CALL)),
     Target("worker/shard_flush.py", (RULES, SEVERAL_SHARDS, TWO_WORKERS, STRANGERS)),
 )
