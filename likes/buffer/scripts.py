@@ -5,8 +5,9 @@ Each builds a `Call`, a value that a link sends. So the same calls serve threads
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgpack
@@ -119,12 +120,12 @@ def _read_confirmed(keys: EpochKeys, reply: list[Any]) -> Standing:
 
 def lease(keys: ShardKeys, *, token: str, milliseconds: int) -> Call[bool]:
     """Take or keep the lease; 0 milliseconds gives it back. False if another worker holds it."""
-    return LEASE.call(keys.shard, (keys.lease,), (token, milliseconds), bool)
+    return LEASE.call(keys.shard, (keys.lease, keys.epochs), (token, milliseconds), bool)
 
 
-def prune_producers(keys: EpochKeys, *, age: int, producers: Sequence[bytes]) -> Call[int]:
-    """Forget those of `producers` that have been silent for `age` milliseconds."""
-    return PRUNE_PRODUCERS.call(keys.shard, (keys.producers,), (age, *producers), int)
+def prune_producers(keys: EpochKeys, seen: Mapping[bytes, bytes]) -> Call[int]:
+    """Forget those producers whose records are still what was `seen`; returns how many."""
+    return PRUNE_PRODUCERS.call(keys.shard, (keys.producers,), [*chain.from_iterable(seen.items())], int)
 
 
 class Live(NamedTuple):

@@ -185,6 +185,14 @@ def test_deltas_past_the_numbers_of_lua_stay_exact(shard: Shard) -> None:
     assert shard.state()["sealed"] == str(2**62 + 2**54 + 4)
 
 
+@pytest.mark.parametrize("large", [2**53, -(2**53)])
+def test_the_first_delta_that_lua_has_no_number_for_is_answered_as_it_is(shard: Shard, large: int) -> None:
+    sign = large // 2**53
+    shard.redis.set(shard.delta("a"), large - 2 * sign)
+    pending = [shard.add({"a": sign}, sequence=sequence).pending for sequence in (1, 2, 3)]
+    assert pending == [(large - sign,), (large,), (large + sign,)]
+
+
 @pytest.mark.parametrize(("limit", "sign"), [(2**63 - 1, 1), (-(2**63), -1)])
 @pytest.mark.parametrize("size", [5, 2**60])
 def test_the_sums_stop_at_64_bits(shard: Shard, limit: int, sign: int, size: int) -> None:
@@ -460,12 +468,11 @@ def test_a_lease_is_held_by_one_kept_and_given_back(shard: Shard) -> None:
     wait_until(lambda: lease("me", 60_000))
 
 
-def test_producers_are_pruned_by_age(shard: Shard) -> None:
+def test_only_producers_that_stand_as_they_were_seen_are_pruned(shard: Shard) -> None:
     shard.add({"a": 1}, sequence=1, producer="p")
     shard.add({"a": 1}, sequence=1, producer="q")
-    producers = [b"p", b"q", b"nobody"]
-    assert shard.call(scripts.prune_producers(shard.keys, age=3_600_000, producers=producers)) == 0
-    assert shard.call(scripts.prune_producers(shard.keys, age=-1000, producers=[b"p", b"nobody"])) == 1
+    assert shard.call(scripts.prune_producers(shard.keys, {b"p": b"0", b"nobody": b"1"})) == 0
+    assert shard.call(scripts.prune_producers(shard.keys, {b"p": b"1", b"q": b"2"})) == 1
     assert shard.redis.hkeys(shard.keys.producers) == ["q"]
 
 
@@ -514,6 +521,7 @@ def all_scripts(shard: Shard) -> None:
     shard.redis.rpush(shard.delta("list"), "x")
     shard.add({"a": 1, "b": 2, "list": 3}, sequence=1)
     shard.add({"a": 1, "b": 2, "list": 3}, sequence=1)
+    shard.add({"a": 1}, sequence=1, producer="q")
     shard.redis.rpush(shard.keys.pending, "likes:list")
     assert shard.hand_off("a", next_head=5, pending_since=5)
     shard.call(scripts.live(shard.keys, members("a", "b")))
@@ -527,7 +535,7 @@ def all_scripts(shard: Shard) -> None:
     shard.call(scripts.confirm(shard.keys))
     assert shard.call(scripts.lease(shard.keys, token="me", milliseconds=1000))
     assert shard.call(scripts.lease(shard.keys, token="me", milliseconds=0))
-    shard.call(scripts.prune_producers(shard.keys, age=-1000, producers=[b"p"]))
+    assert shard.call(scripts.prune_producers(shard.keys, {b"q": b"1"})) == 1
     assert shard.begin("next", old="e") == "next"
     assert shard.call(scripts.drop_epoch(shard.keys))
 

@@ -11,8 +11,10 @@ from sqlalchemy import Engine, update
 from likes import LikeCounter
 from likes.buffer import producers as buffer_producers
 from likes.buffer.buffer import BATCHES_IN_A_ROW
-from likes.buffer.producers import forget_producers
-from likes.posting.producer import MEMORY_SECONDS
+from likes.buffer.keys import epoch_keys
+from likes.buffer.links.link import ask
+from likes.buffer.producers import Sightings
+from likes.buffer.scripts import prune_producers
 from likes.sql import retention
 from likes.sql.engine import writing
 from likes.sql.retention import prune_ledger
@@ -122,8 +124,16 @@ def producers(rig: Rig) -> int:
     return sum(rig.redis.hlen(rig.key("producers", shard)) for shard in (0, 1))
 
 
-def forget(rig: Rig, *, age: float = MEMORY_SECONDS) -> int:
-    return forget_producers(rig.worker.buffer, [0, 1], age=age)
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def sightings(rig: Rig, clock: Clock) -> Sightings:
+    return Sightings(rig.worker.buffer, 1800, clock=clock)
 
 
 def post(rig: Rig, valkey_url: str) -> None:
@@ -135,21 +145,57 @@ def post(rig: Rig, valkey_url: str) -> None:
 def test_silent_producers_are_forgotten_and_others_are_not(rig: Rig, valkey_url: str) -> None:
     for _ in range(5):
         post(rig, valkey_url)
-    assert forget(rig) == 0
-    assert producers(rig) == 10
-    assert forget(rig, age=-1) == 10  # even those of this very moment
-    assert producers(rig) == 0
+    seen = sightings(rig, clock := Clock())
+    assert seen.forget_silent([0, 1]) == 0
+    with LikeCounter(redis_url=valkey_url, database_url=url_of(rig.engine), shards=2) as late:
+        late.like("item 1")
+        clock.now = 1799
+        assert seen.forget_silent([0, 1]) == 0
+        assert producers(rig) == 11
+        clock.now = 1800
+        late.like("item 1")
+        assert seen.forget_silent([0, 1]) == 10
+        assert producers(rig) == 1
+        clock.now = 3599  # it spoke up at 1800
+        assert seen.forget_silent([0, 1]) == 0
+        clock.now = 3600
+        assert seen.forget_silent([0, 1]) == 1
+
+
+def test_a_producer_that_speaks_up_while_it_is_forgotten_is_kept(rig: Rig, valkey_url: str) -> None:
+    post(rig, valkey_url)
+    keys = epoch_keys("likes", 0, rig.epoch(0))
+    ((name, record),) = rig.redis.hgetall(keys.producers).items()
+    rig.redis.hset(keys.producers, name, b"1000")
+    assert ask(rig.worker.buffer.link, [prune_producers(keys, {name: record})]) == [0]
+    assert producers(rig) == 2
+
+
+def test_silence_under_another_epoch_does_not_count(rig: Rig, valkey_url: str) -> None:
+    """A copy of an old epoch may bring back just the record that was seen under it."""
+    post(rig, valkey_url)
+    seen = sightings(rig, clock := Clock())
+    seen.forget_silent([0, 1])
+    record = rig.redis.hgetall(rig.key("producers"))
+    rig.worker.buffer.begin_epoch(0, old=rig.epoch(0))
+    rig.redis.hset(rig.key("producers"), mapping=record)
+    clock.now = 1800
+    assert seen.forget_silent([0, 1]) == 1  # that of the other shard
+    assert producers(rig) == 1
 
 
 def test_many_producers_are_forgotten_in_chunks(rig: Rig, valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffer_producers, "CHUNK", 2)
     for _ in range(5):
         post(rig, valkey_url)
-    assert forget(rig, age=-1) == 10
+    seen = sightings(rig, clock := Clock())
+    assert seen.forget_silent([0, 1]) == 0
+    clock.now = 1800
+    assert seen.forget_silent([0, 1]) == 10
 
 
 def test_before_any_client_there_is_nothing_to_forget(rig: Rig) -> None:
-    assert forget(rig) == 0
+    assert sightings(rig, Clock()).forget_silent([0, 1]) == 0
 
 
 def test_it_tidies_up_every_ten_minutes(rig: Rig) -> None:

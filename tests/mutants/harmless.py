@@ -25,27 +25,15 @@ class Harmless:
 HARMLESS: Sequence[Harmless] = (
     Harmless(
         "likes/buffer/lua/add.lua",
-        "redis.pcall('HSET', KEYS[2], 'accepted', sum < 0 and '-9223372036854775808' or '9223372036854775807')",
-        "redis.pcall('HSET', KEYS[2], 'accepted', sum <= 0 and '-9223372036854775808' or '9223372036854775807')",
+        "redis.call('HSET', KEYS[2], 'accepted', sum < 0 and '-9223372036854775808' or '9223372036854775807')",
+        "redis.call('HSET', KEYS[2], 'accepted', sum <= 0 and '-9223372036854775808' or '9223372036854775807')",
         "Adding 0 overflows nothing.",
-    ),
-    Harmless(
-        "likes/buffer/lua/add.lua",
-        "if #refused > 0 then redis.call('HSET', KEYS[4], ARGV[2], cmsgpack.pack(sequence, now, refused)) end",
-        "if #refused >= 0 then redis.call('HSET', KEYS[4], ARGV[2], cmsgpack.pack(sequence, now, refused)) end",
-        "With nothing refused it writes once more what stands there.",
     ),
     Harmless(
         "likes/buffer/lua/hand_off.lua",
         "elseif #text <= 12 then sum = sum + tonumber(text)",
         "elseif #text < 12 then sum = sum + tonumber(text)",
         "Both ways of adding a number of 12 digits are exact.",
-    ),
-    Harmless(
-        "likes/buffer/lua/prune_producers.lua",
-        "if at < oldest then forgotten = forgotten + redis.call('HDEL', KEYS[1], ARGV[i]) end",
-        "if at <= oldest then forgotten = forgotten + redis.call('HDEL', KEYS[1], ARGV[i]) end",
-        "A millisecond more or less of an hour.",
     ),
     Harmless(
         "likes/buffer/links/exchange.py",
