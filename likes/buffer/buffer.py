@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TypeVar
 
 from likes.batch import Batch, BatchId
 from likes.buffer import scripts
@@ -15,8 +18,14 @@ from likes.buffer.looking import look
 from likes.buffer.standing import ShardView, Standing
 from likes.buffer.turn import Turn
 from likes.chain import Chain
-from likes.errors import LikesError
+from likes.errors import LikesError, RedisRefused
 from likes.items import MAX_SHARDS
+
+_log = logging.getLogger("likes.redis")
+
+_SERVER_IDS = "which server it is, so a restart or a failover is not recorded as an incident"
+
+T = TypeVar("T")
 
 BATCHES_IN_A_ROW = 4  # so many of an epoch are in flight at most
 
@@ -45,6 +54,7 @@ class Buffer:
         self._open_fresh = open_fresh
         self.namespace = namespace
         self.batch_items = batch_items
+        self._told: set[str] = set()
 
     @property
     def where(self) -> str:
@@ -127,17 +137,32 @@ class Buffer:
         return standing
 
     def servers(self, shards: Collection[int]) -> list[tuple[Server, Collection[int]]]:
-        """Which servers answer for these shards, each with those that it has."""
+        """Which servers answer for these shards, each with those that it has; without those that do not tell."""
         groups = self.link.by_node(shards)
         sections = ("server", "replication")
         calls = [command("INFO", section, shard=min(group)) for group in groups for section in sections]
-        replies = ask(self.link, calls)
-        return [(_read_server(b"".join(replies[2 * i : 2 * i + 2])), group) for i, group in enumerate(groups)]
+        try:
+            replies = ask(self.link, calls)
+        except RedisRefused as refused:
+            return self._go_without(_SERVER_IDS, refused, [])
+        servers = [_read_server(b"".join(replies[2 * i : 2 * i + 2])) for i in range(len(groups))]
+        if not all(server.run_id and server.replid for server in servers):
+            return self._go_without(_SERVER_IDS, "INFO lacks run_id or master_replid", [])
+        return [*zip(servers, groups, strict=True)]
 
     def now(self) -> float:
-        """Redis's clock, in seconds since 1970."""
-        ((seconds, microseconds),) = ask(self.link, [command("TIME")])
+        """Redis's clock, in seconds since 1970; this machine's where Redis does not tell."""
+        try:
+            ((seconds, microseconds),) = ask(self.link, [command("TIME")])
+        except RedisRefused as refused:
+            return self._go_without("the time, so this machine's clock is taken", refused, time.time())
         return int(seconds) + int(microseconds) / 1_000_000
+
+    def _go_without(self, what: str, why: object, instead: T) -> T:
+        if what not in self._told:
+            self._told.add(what)
+            _log.warning("%s does not tell %s (%s)", self.where, what, why)
+        return instead
 
     def _keys(self, turn: Turn) -> EpochKeys:
         return epoch_keys(self.namespace, turn.shard, turn.epoch)

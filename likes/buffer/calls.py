@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Generic, TypeVar
@@ -39,6 +39,11 @@ class Call(Generic[T]):
     def alone(self) -> bool:
         """True if nothing may be sent behind it on its connection before it is answered."""
         return self.script is not None and self.script.alone
+
+    @property
+    def whole(self) -> Call[T]:
+        """The same with the source of its script instead of the digest."""
+        return replace(self, words=("EVAL", self.script.source, *self.words[2:])) if self.script else self
 
 
 def command(*words: Word, shard: int | None = None) -> Call[Any]:

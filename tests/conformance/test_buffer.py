@@ -22,6 +22,7 @@ from likes.buffer.standing import Standing
 from likes.connect import Places
 from likes.errors import RedisFull, RedisRefused, RedisUnavailable
 from likes.member import Member, members_of
+from tests.proxy import Proxy
 from tests.servers import RedisServer, free_port
 from tests.waiting import wait_until
 
@@ -580,7 +581,10 @@ def test_all_keys_of_a_script_live_on_one_node_of_a_cluster(own_valkey: Callable
     shard = Shard(node.url)
     shard.redis.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
     wait_until(lambda: "cluster_state:ok" in str(shard.redis.execute_command("CLUSTER", "INFO")))
-    all_scripts(shard)
+    with Proxy(node.url) as proxy:
+        proxy.refuse("HELLO")  # as one does that leads each key to its node
+        shard.link = Places(proxy.url, None, None, 5, 5).open_link()
+        all_scripts(shard)
     shard.close()
 
 
