@@ -46,7 +46,8 @@ def add(keys: EpochKeys, *, producer: str, sequence: int, entries: Sequence[Entr
     """Add `entries` under the producer's sequence."""
     names = [keys.pointer, keys.state, keys.pending, keys.producers]
     names += keys.of(member for member, _ in entries)
-    deltas = msgpack.packb([str(delta) for _, delta in entries])
+    texts = [str(delta) for _, delta in entries]
+    deltas = texts[0] if len(texts) == 1 else msgpack.packb(texts)
     arguments = (keys.epoch, producer, sequence, deltas, "1" if wants_pending else "")
     return ADD.call(keys.shard, names, arguments, _read_added)
 
@@ -156,7 +157,7 @@ def _read_live(keys: EpochKeys, reply: list[Any]) -> Live:
     return Live(read_standing(keys, current.decode(), *standing), tuple(map(_whole, deltas)))
 
 
-def _whole(text: bytes | None) -> int:
+def _whole(text: bytes | int | None) -> int:
     """A pending delta; what is no number (no client of ours wrote it) counts as 0, and a flush sets it aside."""
     try:
         return int(text or 0)

@@ -207,9 +207,11 @@ def test_a_server_that_does_not_greet_is_used_all_the_same(reply: object) -> Non
     assert written(Exchange([call], "Redis", learned)) == [packed(call.words)]
 
 
-def test_a_server_that_lets_nobody_in_is_greeted_again() -> None:
+def test_a_server_that_lets_nobody_in_is_sent_nothing_and_greeted_again() -> None:
     learned, call = Learned(), command("GET", "a")
-    hear(Exchange([call], "Redis", learned), redis_errors.AuthenticationError("Authentication required."))
+    exchange = Exchange([call], "Redis", learned)
+    assert hear(exchange, redis_errors.AuthenticationError("HELLO must be called with …")) == []
+    assert [str(reply) for reply in exchange.replies()] == ["Redis does not allow this: Authentication required"]
     assert written(Exchange([call], "Redis", learned)) == [packed(GREETING.words)]
 
 

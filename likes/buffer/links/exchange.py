@@ -109,10 +109,15 @@ class Exchange:
 
     def _take_greeting(self, reply: object) -> None:
         if is_cluster(reply):
-            self._unsent.clear()
-            self._stand_in(is_cluster_node(self._where))
+            self._send_nothing(is_cluster_node(self._where))
+        elif isinstance(reply, redis_errors.AuthenticationError):
+            self._send_nothing(refusal(redis_errors.AuthenticationError("Authentication required"), self._where))
         else:
-            self._learned.greeted = not isinstance(reply, redis_errors.AuthenticationError)
+            self._learned.greeted = True
+
+    def _send_nothing(self, error: LikesError) -> None:
+        self._unsent.clear()
+        self._stand_in(error)
 
     def _send_again(self) -> None:
         """Queue the calls whose script was not run: behind the script, or with its source, as the server takes them."""
