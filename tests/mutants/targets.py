@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from tests.mutants.target import Target
 
 BUFFER = "tests/conformance/test_buffer.py"
+ALL_OR_NOTHING = "tests/conformance/test_all_or_nothing.py"
+CHECK_RIGHTS = "tests/integration/test_check_rights.py"
 HANDED_IN = "tests/conformance/test_handed_in_redis.py"
 LINK = "tests/conformance/test_link.py"
 CURSORS = "tests/conformance/test_cursors.py"
@@ -33,15 +35,16 @@ TURN = "tests/unit/test_turn.py"
 WINDOW = "tests/unit/test_window.py"
 
 TARGETS: Sequence[Target] = (
-    Target("likes/buffer/lua/add.lua", (BUFFER, RESENDS)),
-    Target("likes/buffer/lua/hand_off.lua", (BUFFER, RULES)),
-    Target("likes/buffer/lua/acknowledge.lua", (BUFFER, LIVE_TOTALS)),
+    Target("likes/buffer/lua/add.lua", (BUFFER, RESENDS, ALL_OR_NOTHING)),
+    Target("likes/buffer/lua/hand_off.lua", (BUFFER, RULES, ALL_OR_NOTHING)),
+    Target("likes/buffer/lua/acknowledge.lua", (BUFFER, LIVE_TOTALS, ALL_OR_NOTHING)),
     Target("likes/buffer/lua/begin_epoch.lua", (BUFFER,)),
     Target("likes/buffer/lua/confirm.lua", (BUFFER,)),
     Target("likes/buffer/lua/drop_epoch.lua", (BUFFER,)),
     Target("likes/buffer/lua/lease.lua", (BUFFER,)),
     Target("likes/buffer/lua/live.lua", (BUFFER, LIVE_TOTALS)),
     Target("likes/buffer/lua/prune_producers.lua", (BUFFER, HOUSEKEEPING)),
+    Target("likes/buffer/lua/rights.lua", (CHECK_RIGHTS,)),
     Target("likes/buffer/lua/repair.lua", (BUFFER, AUDIT)),
     Target("likes/buffer/turn.py", (TURN, SEVERAL_SHARDS, TWO_WORKERS, RULES)),
     Target("likes/buffer/buffer.py", (RULES, SEVERAL_SHARDS, TWO_WORKERS)),
