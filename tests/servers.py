@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sysconfig
 import tempfile
 from contextlib import suppress
 from importlib.util import find_spec
@@ -44,8 +45,9 @@ def free_port() -> int:
 
 
 def find_program(name: str) -> str | None:
-    """The path of an installed program, also of those that only root has on PATH."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+    """The path of an installed program, also of those that only root has on PATH; not of one that a wheel brought."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin".split(os.pathsep)
+    return shutil.which(name, path=os.pathsep.join(each for each in path if each != sysconfig.get_path("scripts")))
 
 
 class Server:
