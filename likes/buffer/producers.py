@@ -41,7 +41,9 @@ class SilentProducers:
             for some in _producers(self._buffer.link, keys):
                 silent = {name: record for name, record in some.items() if before.get(name) == record}
                 if silent:
-                    forgotten += sum(ask(self._buffer.link, [prune_producers(keys, silent)]))
+                    forgotten += sum(
+                        ask(self._buffer.link, [prune_producers(keys, silent, self._buffer.ownership.database)])
+                    )
                 others = [entry for entry in some.items() if entry[0] not in silent]
                 stand |= others[:room]
                 room -= len(others[:room])

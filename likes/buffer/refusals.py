@@ -7,12 +7,14 @@ import re
 from redis import exceptions as redis_errors
 
 from likes.buffer.damage import damaged
-from likes.errors import LikesError, RedisFull, RedisRefused, RedisUnavailable
+from likes.errors import LikesError, RedisClusterNode, RedisFull, RedisRefused, RedisUnavailable
 
 # Errors that are answers: the connection is still usable, and the call was not carried out.
 ANSWERS = (redis_errors.ResponseError, redis_errors.BusyLoadingError, redis_errors.AuthenticationError)
 _KIND = re.compile(r"(?:^|-)([A-Z]{3,})\b")
 _CONNECTING = re.compile(r"^Error -?\d+ connecting to .*?\. ")  # how redis-py begins; our message says where already
+_DIGEST = re.compile(r"\bevalsha\b", re.IGNORECASE)
+_NOT_PERMITTED = re.compile(r"no permissions? to|user executing the script can't")  # in a script NOPERM may be missing
 _NOT_NOW = ("LOADING", "MASTERDOWN", "READONLY", "BUSY", "CLUSTERDOWN", "TRYAGAIN", "NOSCRIPT", "NOREPLICAS")
 _NOT_ALLOWED = ("NOAUTH", "WRONGPASS", "NOPERM", "MISCONF")
 # The same for words that redis-py knows: it takes them off the text.
@@ -35,6 +37,21 @@ class Unanswered(RedisUnavailable):
     """The call was sent and no reply came: it may have been carried out or not."""
 
 
+def was_not_run(reply: object) -> bool:
+    """True if a server answered that it does not have the script, or runs none by its digest."""
+    return isinstance(reply, redis_errors.NoScriptError) or is_of_digests(reply)
+
+
+def is_of_digests(reply: object) -> bool:
+    """True if a server answered that it runs no script by its digest."""
+    return isinstance(reply, redis_errors.ResponseError) and bool(_DIGEST.search(str(reply)))
+
+
+def is_cluster_node(where: str) -> LikesError:
+    """The error for every call to a node of a Redis Cluster."""
+    return RedisClusterNode(f"{where} is a node of a Redis Cluster; this version needs a single server: name one")
+
+
 def no_connection(error: redis_errors.RedisError, where: str) -> LikesError:
     """The error for a call that found no connection, and so was not sent."""
     if isinstance(error, ANSWERS):
@@ -49,6 +66,8 @@ def no_reply(error: redis_errors.RedisError, where: str) -> LikesError:
 
 def refusal(error: redis_errors.RedisError, where: str, key: bytes | None = None) -> LikesError:
     """The LikesError for an answer that is an error. key: the only one that was touched, if that is known."""
+    if isinstance(error, redis_errors.AskError):  # a MovedError is one, too
+        return is_cluster_node(where)
     text = _reason(error)
     kind = _KIND.search(text)  # Redis 6.2 wraps what a script ran into: "ERR Error running script …: -OOM …"
     word = kind[1] if kind else ""
@@ -56,7 +75,7 @@ def refusal(error: redis_errors.RedisError, where: str, key: bytes | None = None
         return RedisFull(f"{where} is full (maxmemory); a flush makes room, or raise maxmemory")
     if isinstance(error, _NOT_NOW_ERRORS) or word in _NOT_NOW:
         return NotSent(f"{where} cannot do this now: {text}")
-    if isinstance(error, _NOT_ALLOWED_ERRORS) or word in _NOT_ALLOWED:
+    if isinstance(error, _NOT_ALLOWED_ERRORS) or word in _NOT_ALLOWED or _NOT_PERMITTED.search(text):
         return RedisRefused(f"{where} does not allow this: {text}")
     if word == "WRONGTYPE" and key is not None:
         return damaged(key, "holds another type than ours")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgpack
@@ -71,7 +72,8 @@ def add(
     """
     names = [keys.pointer, keys.state, keys.pending, keys.producers]
     names += keys.of(member for member, _ in entries)
-    deltas = msgpack.packb([str(delta) for _, delta in entries])
+    texts = [str(delta) for _, delta in entries]
+    deltas = texts[0] if len(texts) == 1 else msgpack.packb(texts)
     known: tuple[Word, Word] = acknowledged or ("", "")
     wanted, resent = "1" if wants_pending else "", "1" if sent_before else ""
     arguments = (keys.epoch, producer, sequence, deltas, wanted, *known, resent)
@@ -194,7 +196,7 @@ def _read_confirmed(keys: EpochKeys, asked: Mapping[str, Place], reply: list[Any
 
 def lease(keys: ShardKeys, *, token: str, milliseconds: int) -> Call[bool]:
     """Take or keep the lease; 0 milliseconds gives it back. False if another worker holds it."""
-    return LEASE.call(keys.shard, (keys.lease,), (token, milliseconds), bool)
+    return LEASE.call(keys.shard, (keys.lease, keys.epochs), (token, milliseconds), bool)
 
 
 def beat(keys: ShardKeys, *, worker: str, said: str, now: int, forget: int) -> Call[None]:
@@ -205,10 +207,12 @@ def beat(keys: ShardKeys, *, worker: str, said: str, now: int, forget: int) -> C
     return BEAT.call(keys.shard, (keys.workers,), (worker, said, now, forget), lambda _: None)
 
 
-def prune_producers(keys: EpochKeys, producers: Mapping[bytes, bytes]) -> Call[int]:
-    """Forget those of `producers` of which just that is remembered still."""
-    arguments = [word for producer in producers.items() for word in producer]
-    return PRUNE_PRODUCERS.call(keys.shard, (keys.producers,), arguments, int)
+def prune_producers(keys: EpochKeys, seen: Mapping[bytes, bytes], owner: str) -> Call[int]:
+    """Forget those producers of which still just that is remembered which was `seen`, if the shard belongs to the
+    database `owner`; returns how many.
+    """
+    arguments = [owner, *chain.from_iterable(seen.items())]
+    return PRUNE_PRODUCERS.call(keys.shard, (keys.producers, keys.owner), arguments, int)
 
 
 class Live(NamedTuple):
@@ -239,7 +243,7 @@ def _read_live(keys: EpochKeys, reply: list[Any]) -> Live:
     return Live(read_standing(keys, read_word(keys.pointer, current), *standing), tuple(map(_whole, deltas)))
 
 
-def _whole(text: bytes | None) -> int:
+def _whole(text: bytes | int | None) -> int:
     """A pending delta; what is no number (no client of ours wrote it) counts as 0, and a flush sets it aside."""
     try:
         return int(text or 0)

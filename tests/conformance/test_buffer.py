@@ -22,6 +22,7 @@ from likes.buffer.standing import Standing
 from likes.connect import Places
 from likes.errors import RedisFull, RedisRefused, RedisUnavailable
 from likes.member import Member, members_of
+from tests.proxy import Proxy
 from tests.servers import RedisServer, free_port
 from tests.waiting import wait_until
 
@@ -193,6 +194,14 @@ def test_deltas_past_the_numbers_of_lua_stay_exact(shard: Shard) -> None:
     assert shard.add({"a": 2**53 + 1, "b": 2**53 + 3}, sequence=1).pending[0] == 2**62 + 2**53 + 1
     assert sealed(shard.hand_off("a", "b")) == {"a": 2**62 + 2**53 + 1, "b": 2**53 + 3}
     assert shard.state()["sealed"] == str(2**62 + 2**54 + 4)
+
+
+@pytest.mark.parametrize("large", [2**53, -(2**53)])
+def test_the_first_delta_that_lua_has_no_number_for_is_answered_as_it_is(shard: Shard, large: int) -> None:
+    sign = large // 2**53
+    shard.redis.set(shard.delta("a"), large - 2 * sign)
+    pending = [shard.add({"a": sign}, sequence=sequence).pending for sequence in (1, 2, 3)]
+    assert pending == [(large - sign,), (large,), (large + sign,)]
 
 
 @pytest.mark.parametrize(("limit", "sign"), [(2**63 - 1, 1), (-(2**63), -1)])
@@ -561,8 +570,9 @@ def test_producers_that_stand_as_they_were_seen_are_pruned(shard: Shard) -> None
     seen = remembered(shard)
     shard.add({"a": 1}, sequence=2, producer="q")
     silent = {name: record for name, record in seen.items() if name != b"r"} | {b"nobody": seen[b"p"]}
-    assert shard.call(scripts.prune_producers(shard.keys, silent)) == 1
+    assert shard.call(scripts.prune_producers(shard.keys, silent, OURS)) == 1
     assert remembered(shard).keys() == {b"q", b"r"}
+    assert shard.call(scripts.prune_producers(shard.keys, remembered(shard), THEIRS)) == 0
 
 
 def test_a_producer_that_redis_no_longer_knows_proves_that_it_forgot(shard: Shard) -> None:
@@ -677,6 +687,7 @@ def all_scripts(shard: Shard) -> None:
     shard.redis.rpush(shard.delta("list"), "x")
     shard.add({"a": 1, "b": 2, "list": 3}, sequence=1)
     shard.add({"a": 1, "b": 2, "list": 3}, sequence=1)
+    shard.add({"a": 1}, sequence=1, producer="q")
     shard.redis.rpush(shard.keys.pending, "likes:list")
     assert shard.hand_off("a", next_head=5, pending_since=5)
     shard.call(scripts.live(shard.keys, members("a", "b")))
@@ -693,7 +704,7 @@ def all_scripts(shard: Shard) -> None:
     assert shard.call(scripts.confirm(shard.keys, [Place("e", 3, NONCES[3])])).remembers
     assert shard.call(scripts.lease(shard.keys, token="me", milliseconds=1000))
     assert shard.call(scripts.lease(shard.keys, token="me", milliseconds=0))
-    assert shard.call(scripts.prune_producers(shard.keys, remembered(shard))) == 1
+    assert shard.call(scripts.prune_producers(shard.keys, remembered(shard), OURS)) == 2
     assert shard.begin("next", old="e") == "next"
     assert shard.drop()
 
@@ -738,7 +749,10 @@ def test_all_keys_of_a_script_live_on_one_node_of_a_cluster(own_valkey: Callable
     shard = Shard(node.url)
     shard.redis.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
     wait_until(lambda: "cluster_state:ok" in str(shard.redis.execute_command("CLUSTER", "INFO")))
-    all_scripts(shard)
+    with Proxy(node.url) as proxy:
+        proxy.refuse("HELLO")  # as one does that leads each key to its node
+        shard.link = Places(proxy.url, None, None, 5, 5).open_link()
+        all_scripts(shard)
     shard.close()
 
 

@@ -100,7 +100,7 @@ def test_check_finds_what_may_not_be_asked_or_done(tmp_path: Path, own_valkey: C
             passwords=["+hunter2"],
             keys="*",
             categories=["+@all"],
-            commands=["-config", "-evalsha"],
+            commands=["-config", "-evalsha", "-eval"],
         )
     checked = Shell(tmp_path, redis_url=server.url.replace("://", "://shy:hunter2@"))("check", "--json")
     assert checked.code == 1

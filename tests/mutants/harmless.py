@@ -25,15 +25,9 @@ class Harmless:
 HARMLESS: Sequence[Harmless] = (
     Harmless(
         "likes/buffer/lua/add.lua",
-        "redis.pcall('HSET', KEYS[2], 'accepted', sum < 0 and '-9223372036854775808' or '9223372036854775807')",
-        "redis.pcall('HSET', KEYS[2], 'accepted', sum <= 0 and '-9223372036854775808' or '9223372036854775807')",
+        "redis.call('HSET', KEYS[2], 'accepted', sum < 0 and '-9223372036854775808' or '9223372036854775807')",
+        "redis.call('HSET', KEYS[2], 'accepted', sum <= 0 and '-9223372036854775808' or '9223372036854775807')",
         "Adding 0 overflows nothing.",
-    ),
-    Harmless(
-        "likes/buffer/lua/add.lua",
-        "if #refused > 0 then redis.call('HSET', KEYS[4], ARGV[2], cmsgpack.pack(sequence, refused)) end",
-        "if #refused >= 0 then redis.call('HSET', KEYS[4], ARGV[2], cmsgpack.pack(sequence, refused)) end",
-        "With nothing refused it writes once more what stands there.",
     ),
     Harmless(
         "likes/buffer/lua/beat.lua",

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from tests.mutants.target import Target
 
 BUFFER = "tests/conformance/test_buffer.py"
+ALL_OR_NOTHING = "tests/conformance/test_all_or_nothing.py"
+CHECK_RIGHTS = "tests/integration/test_check_rights.py"
 HANDED_IN = "tests/conformance/test_handed_in_redis.py"
 LINK = "tests/conformance/test_link.py"
 CURSORS = "tests/conformance/test_cursors.py"
@@ -39,9 +41,9 @@ EXPOSED = "tests/attack/test_windows.py"
 FORGETFUL = "tests/attack/test_forgetful_redis.py"
 
 TARGETS: Sequence[Target] = (
-    Target("likes/buffer/lua/add.lua", (BUFFER, RESENDS)),
-    Target("likes/buffer/lua/hand_off.lua", (BUFFER, RULES)),
-    Target("likes/buffer/lua/acknowledge.lua", (BUFFER, LIVE_TOTALS)),
+    Target("likes/buffer/lua/add.lua", (BUFFER, RESENDS, ALL_OR_NOTHING)),
+    Target("likes/buffer/lua/hand_off.lua", (BUFFER, RULES, ALL_OR_NOTHING)),
+    Target("likes/buffer/lua/acknowledge.lua", (BUFFER, LIVE_TOTALS, ALL_OR_NOTHING)),
     Target("likes/buffer/lua/begin_epoch.lua", (BUFFER,)),
     Target("likes/buffer/lua/confirm.lua", (BUFFER,)),
     Target("likes/buffer/lua/drop_epoch.lua", (BUFFER,)),
@@ -49,6 +51,7 @@ TARGETS: Sequence[Target] = (
     Target("likes/buffer/lua/beat.lua", (HEARTBEAT,)),
     Target("likes/buffer/lua/live.lua", (BUFFER, LIVE_TOTALS)),
     Target("likes/buffer/lua/prune_producers.lua", (BUFFER, HOUSEKEEPING)),
+    Target("likes/buffer/lua/rights.lua", (CHECK_RIGHTS,)),
     Target("likes/buffer/lua/repair.lua", (BUFFER, AUDIT)),
     Target("likes/buffer/lua/tally.lua", (BUFFER, MISSING)),
     Target("likes/buffer/lua/write_off.lua", (BUFFER, MISSING)),

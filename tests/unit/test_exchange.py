@@ -10,10 +10,11 @@ from redis import exceptions as redis_errors
 
 from likes.buffer.calls import Call, command
 from likes.buffer.links.exchange import Exchange, packed
+from likes.buffer.links.learned import GREETING, Learned
 from likes.buffer.links.window import BYTES_UNDER_WAY
-from likes.buffer.refusals import NotSent, Unanswered
+from likes.buffer.refusals import NotSent, Unanswered, is_cluster_node
 from likes.buffer.scripts import ACKNOWLEDGE, ADD, HAND_OFF
-from likes.errors import RedisFull, RedisRefused, RedisUnavailable
+from likes.errors import RedisClusterNode, RedisFull, RedisRefused, RedisUnavailable
 
 MISSING = redis_errors.NoScriptError("No matching script.")
 TIMEOUT = redis_errors.TimeoutError("Timeout reading from socket")
@@ -21,6 +22,13 @@ TIMEOUT = redis_errors.TimeoutError("Timeout reading from socket")
 
 def script_call(script: Any, *words: str) -> Call[Any]:
     return script.call(0, [], words, lambda reply: f"read {reply}")
+
+
+def exchange_of(calls: Sequence[Call[Any]], where: str = "Redis") -> Exchange:
+    """One over a link that has greeted its server."""
+    learned = Learned()
+    learned.greeted = True
+    return Exchange(calls, where, learned)
 
 
 def load(script: Any) -> bytes:
@@ -41,7 +49,7 @@ def test_a_command_is_packed_as_redis_reads_it() -> None:
 
 def test_all_is_written_and_then_heard_in_order() -> None:
     calls = [command("GET", "a"), script_call(ADD, "b"), command("GET", "c")]
-    exchange = Exchange(calls, "Redis")
+    exchange = exchange_of(calls)
     assert written(exchange) == requests_of(calls)
     for reply in (b"1", b"2", None):
         assert exchange.awaits_reply
@@ -52,12 +60,12 @@ def test_all_is_written_and_then_heard_in_order() -> None:
 
 
 def test_each_request_may_be_written_before_the_next_is_packed() -> None:
-    exchange = Exchange([command("GET", "a"), Call(None, str)], "Redis")  # type: ignore[arg-type]  # cannot be packed
+    exchange = exchange_of([command("GET", "a"), Call(None, str)])  # type: ignore[arg-type]  # cannot be packed
     assert next(exchange.requests()) == packed(("GET", "a"))
 
 
 def test_nothing_to_send_is_nothing_to_wait_for() -> None:
-    exchange = Exchange([], "Redis")
+    exchange = exchange_of([])
     assert written(exchange) == []
     assert not exchange.awaits_reply
     assert exchange.replies() == []
@@ -65,7 +73,7 @@ def test_nothing_to_send_is_nothing_to_wait_for() -> None:
 
 def test_what_has_no_room_is_written_once_it_has() -> None:
     texts = [b"." * (BYTES_UNDER_WAY // 3)] * 4
-    exchange = Exchange([command("ECHO", text) for text in texts], "Redis")
+    exchange = exchange_of([command("ECHO", text) for text in texts])
     assert len(written(exchange)) == 2
     assert written(exchange) == []
     exchange.hear(texts[0])
@@ -74,7 +82,7 @@ def test_what_has_no_room_is_written_once_it_has() -> None:
 
 def test_nothing_is_written_behind_a_hand_off_before_it_is_answered() -> None:
     calls = [script_call(HAND_OFF), script_call(HAND_OFF), command("GET", "a")]
-    exchange = Exchange(calls, "Redis")
+    exchange = exchange_of(calls)
     first, *others = requests_of(calls)
     assert written(exchange) == [first]
     for request in others:
@@ -83,7 +91,7 @@ def test_nothing_is_written_behind_a_hand_off_before_it_is_answered() -> None:
 
 
 def test_an_error_that_is_an_answer_stands_for_its_call_only() -> None:
-    exchange = Exchange([script_call(ADD, "a"), script_call(ADD, "b"), script_call(ADD, "c")], "Redis")
+    exchange = exchange_of([script_call(ADD, "a"), script_call(ADD, "b"), script_call(ADD, "c")])
     written(exchange)
     for reply in (redis_errors.OutOfMemoryError("command not allowed"), b"2", redis_errors.ResponseError("ERR odd")):
         exchange.hear(reply)
@@ -96,7 +104,7 @@ def test_an_error_that_is_an_answer_stands_for_its_call_only() -> None:
 
 def test_what_lacked_its_script_is_sent_once_more_behind_each_script_once() -> None:
     calls = [script_call(ADD, "a"), script_call(ACKNOWLEDGE), command("GET", "b"), script_call(ADD, "c")]
-    exchange = Exchange(calls, "Redis")
+    exchange = exchange_of(calls)
     written(exchange)
     for reply in (MISSING, b"2", b"3"):
         exchange.hear(reply)
@@ -110,24 +118,130 @@ def test_what_lacked_its_script_is_sent_once_more_behind_each_script_once() -> N
     assert exchange.replies() == ["read b'1'", "read b'2'", b"3", "read b'4'"]
 
 
-def test_nothing_is_sent_a_third_time() -> None:
-    exchange = Exchange([script_call(ADD)], "Redis")
-    for reply in (
-        MISSING,
-        redis_errors.NoPermissionError("this user has no permissions to run 'script|load'"),
-        MISSING,
-    ):
-        written(exchange)
+def eval_of(call: Call[Any]) -> bytes:
+    assert call.script
+    return packed(("EVAL", call.script.source, *call.words[2:]))
+
+
+def hear(exchange: Exchange, *replies: object) -> list[bytes]:
+    """Let it write what it has and hear these; what it writes then."""
+    written(exchange)
+    for reply in replies:
         exchange.hear(reply)
-    assert written(exchange) == []
-    assert type(exchange.replies()[0]) is NotSent
+    return written(exchange)
+
+
+NO_LOADING = redis_errors.NoPermissionError("this user has no permissions to run the 'script|load' command")
+NO_DIGESTS = [
+    redis_errors.NoPermissionError("this user has no permissions to run the 'evalsha' command"),
+    redis_errors.ResponseError("unknown command 'EVALSHA', with args beginning with: '6f0b…' "),
+    redis_errors.ResponseError("unknown command `evalsha`"),
+]
+
+
+def test_a_script_that_is_not_loaded_is_sent_with_the_call() -> None:
+    learned, call = Learned(), script_call(ADD)
+    learned.greeted = True
+    exchange = Exchange([call], "Redis", learned)
+    hear(exchange, MISSING)
+    assert hear(exchange, NO_LOADING, MISSING) == [eval_of(call)]
+    exchange.hear(b"1")
+    assert (exchange.awaits_reply, exchange.replies()) == (False, ["read b'1'"])
+    later = Exchange([call], "Redis", learned)
+    assert written(later) == [packed(call.words)]  # which loaded it
+    assert hear(later, MISSING) == [eval_of(call)]
+
+
+@pytest.mark.parametrize("refusal", NO_DIGESTS)
+def test_a_server_without_digests_is_sent_the_source_from_then_on(refusal: redis_errors.RedisError) -> None:
+    learned, calls = Learned(), [script_call(ADD), command("GET", "a"), script_call(ACKNOWLEDGE)]
+    learned.greeted = True
+    exchange = Exchange(calls, "Redis", learned)
+    assert hear(exchange, refusal, b"2", refusal) == [eval_of(calls[0]), eval_of(calls[2])]
+    assert hear(exchange, b"1", b"3") == []
+    assert exchange.replies() == ["read b'1'", b"2", "read b'3'"]
+    assert written(Exchange(calls, "Redis", learned)) == [eval_of(calls[0]), packed(calls[1].words), eval_of(calls[2])]
+
+
+def test_a_server_without_scripts_is_told_of_once() -> None:
+    no_scripts = redis_errors.ResponseError("unknown command 'EVAL'")
+    exchange = exchange_of([script_call(ADD)])
+    hear(exchange, NO_DIGESTS[0])
+    assert hear(exchange, no_scripts) == []
+    assert type(exchange.replies()[0]) is RedisRefused
+
+
+# The greeting.
+
+STANDALONE = [b"server", b"redis", b"mode", b"standalone", b"role", b"master"]
+CLUSTER = [b"server", b"redis", b"mode", b"cluster", b"role", b"master"]
+
+
+def test_a_link_greets_once_and_nothing_goes_out_before_the_answer() -> None:
+    learned, calls = Learned(), [command("GET", "a"), command("GET", "b")]
+    exchange = Exchange(calls, "Redis", learned)
+    assert written(exchange) == [packed(GREETING.words)]
+    assert hear(exchange, STANDALONE) == requests_of(calls)
+    assert written(Exchange(calls, "Redis", learned)) == requests_of(calls)
+
+
+def test_without_calls_there_is_nobody_to_greet() -> None:
+    exchange = Exchange([], "Redis", Learned())
+    assert (written(exchange), exchange.awaits_reply) == ([], False)
+
+
+def test_a_node_of_a_cluster_is_sent_nothing_however_often() -> None:
+    learned, calls = Learned(), [command("GET", "a"), script_call(ADD)]
+    for _ in range(2):
+        exchange = Exchange(calls, "Redis at here:1", learned)
+        assert written(exchange) == [packed(GREETING.words)]
+        assert hear(exchange, CLUSTER) == []
+        assert not exchange.awaits_reply
+        assert [str(reply) for reply in exchange.replies()] == [str(is_cluster_node("Redis at here:1"))] * 2
+
+
+@pytest.mark.parametrize("reply", [redis_errors.ResponseError("unknown command 'HELLO'"), b"odd", [b"mode"]])
+def test_a_server_that_does_not_greet_is_used_all_the_same(reply: object) -> None:
+    learned, call = Learned(), command("GET", "a")
+    assert hear(Exchange([call], "Redis", learned), reply) == [packed(call.words)]
+    assert written(Exchange([call], "Redis", learned)) == [packed(call.words)]
+
+
+def test_a_server_that_lets_nobody_in_is_sent_nothing_and_greeted_again() -> None:
+    learned, call = Learned(), command("GET", "a")
+    exchange = Exchange([call], "Redis", learned)
+    assert hear(exchange, redis_errors.AuthenticationError("HELLO must be called with …")) == []
+    assert [str(reply) for reply in exchange.replies()] == ["Redis does not allow this: Authentication required"]
+    assert written(Exchange([call], "Redis", learned)) == [packed(GREETING.words)]
+
+
+@pytest.mark.parametrize(
+    ("error", "greets_again"), [(redis_errors.ConnectionError("Connection closed by server."), False), (TIMEOUT, True)]
+)
+def test_a_greeting_that_is_not_answered_leaves_nothing_in_doubt(
+    error: redis_errors.RedisError, greets_again: bool
+) -> None:
+    """Some proxies hang up at a word they do not know."""
+    learned, call = Learned(), command("GET", "a")
+    exchange = Exchange([call], "Redis", learned)
+    written(exchange)
+    exchange.broke_off(error)
+    assert [type(reply) for reply in exchange.replies()] == [NotSent]
+    assert written(Exchange([call], "Redis", learned)) == [packed((GREETING if greets_again else call).words)]
+
+
+@pytest.mark.parametrize("error", [redis_errors.MovedError("1 here:2"), redis_errors.AskError("1 here:2")])
+def test_what_another_node_has_is_said_to_be_of_a_cluster(error: redis_errors.RedisError) -> None:
+    exchange = exchange_of([command("GET", "a")])
+    hear(exchange, error)
+    assert type(exchange.replies()[0]) is RedisClusterNode
 
 
 # A connection that breaks.
 
 
 def test_what_was_not_answered_may_have_been_done() -> None:
-    exchange = Exchange([command("GET", "a"), command("GET", "b"), command("GET", "c")], "Redis at here:1")
+    exchange = exchange_of([command("GET", "a"), command("GET", "b"), command("GET", "c")], "Redis at here:1")
     written(exchange)
     exchange.hear(b"1")
     exchange.broke_off(TIMEOUT)
@@ -139,7 +253,7 @@ def test_what_was_not_answered_may_have_been_done() -> None:
 
 
 def test_what_lacked_its_script_was_not_done_if_it_was_not_sent_again() -> None:
-    exchange = Exchange([script_call(ADD, "a"), script_call(ADD, "b")], "Redis")
+    exchange = exchange_of([script_call(ADD, "a"), script_call(ADD, "b")])
     written(exchange)
     exchange.hear(MISSING)
     exchange.broke_off(TIMEOUT)
@@ -148,7 +262,7 @@ def test_what_lacked_its_script_was_not_done_if_it_was_not_sent_again() -> None:
 
 @pytest.mark.parametrize("heard", [0, 1, 2])
 def test_what_was_sent_again_may_have_been_done(heard: int) -> None:
-    exchange = Exchange([command("GET", "a"), script_call(ADD, "b"), script_call(ADD, "c")], "Redis")
+    exchange = exchange_of([command("GET", "a"), script_call(ADD, "b"), script_call(ADD, "c")])
     written(exchange)
     for reply in (b"1", MISSING, MISSING):
         exchange.hear(reply)
@@ -172,7 +286,7 @@ def test_what_was_sent_again_may_have_been_done(heard: int) -> None:
     ],
 )
 def test_without_a_connection_nothing_was_done(error: redis_errors.RedisError, kind: type[Exception]) -> None:
-    exchange = Exchange([command("GET", "a"), script_call(ADD)], "Redis")
+    exchange = exchange_of([command("GET", "a"), script_call(ADD)])
     exchange.had_no_connection(error)
     assert [type(reply) for reply in exchange.replies()] == [kind, kind]
     assert not isinstance(exchange.replies()[0], Unanswered)
@@ -182,7 +296,7 @@ def test_without_a_connection_nothing_was_done(error: redis_errors.RedisError, k
 def test_every_call_whose_script_was_missing_is_sent_again_however_late_it_was_written() -> None:
     """Hand-offs wait for one another, so the second is not written yet when the first turns out to lack its script."""
     calls = [script_call(HAND_OFF, "a"), script_call(HAND_OFF, "b")]
-    exchange = Exchange(calls, "Redis")
+    exchange = exchange_of(calls)
     for _ in calls:
         assert len(written(exchange)) == 1
         exchange.hear(MISSING)

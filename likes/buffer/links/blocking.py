@@ -10,6 +10,7 @@ from redis import exceptions as redis_errors
 
 from likes.buffer.calls import Call
 from likes.buffer.links.exchange import Exchange
+from likes.buffer.links.learned import Learned
 from likes.buffer.refusals import ANSWERS
 
 
@@ -22,10 +23,11 @@ class BlockingLink:
     def __init__(self, pool: ConnectionPool, where: str) -> None:
         self.where = where
         self._pool = pool
+        self._learned = Learned()
 
     def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         """A reply for each call, read by it, or the LikesError that stands in its place."""
-        exchange = Exchange(calls, self.where)
+        exchange = Exchange(calls, self.where, self._learned)
         try:
             connection: Any = self._pool.get_connection()  # redis-py leaves a connection's methods untyped
         except redis_errors.RedisError as error:

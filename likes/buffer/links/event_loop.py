@@ -9,6 +9,7 @@ from redis import exceptions as redis_errors
 
 from likes.buffer.calls import Call
 from likes.buffer.links.exchange import Exchange
+from likes.buffer.links.learned import Learned
 from likes.buffer.refusals import ANSWERS
 
 
@@ -21,10 +22,11 @@ class EventLoopLink:
     def __init__(self, pool: Any, where: str) -> None:
         self.where = where
         self._pool = pool
+        self._learned = Learned()
 
     async def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         """A reply for each call, read by it, or the LikesError that stands in its place."""
-        exchange = Exchange(calls, self.where)
+        exchange = Exchange(calls, self.where, self._learned)
         try:
             connection = await self._pool.get_connection()
         except redis_errors.RedisError as error:

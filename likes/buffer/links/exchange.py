@@ -4,8 +4,9 @@ What is written when, what a reply means and what it means that none came stands
 (`blocking` for threads, `event_loop` for asyncio) only writes, reads, and gives up a connection with replies under way.
 
 redis-py sends again by itself, ten times by default, which counts an increment twice and loses what a GETDEL took. Here
-only a call whose script was missing is sent twice: it did nothing the first time. Of every call the replies say whether
-it was answered, was certainly not done, or may have been done; what follows from that is for the caller to decide.
+only a call whose script was not run is sent again: once the script is loaded, or with its source where a server loads
+none or knows no digests. Of every call the replies say whether it was answered, was certainly not done, or may have
+been done; what follows from that is for the caller to decide.
 """
 
 from __future__ import annotations
@@ -18,28 +19,46 @@ from redis import exceptions as redis_errors
 
 from likes.buffer.calls import Call, Script, Word, command
 from likes.buffer.damage import Damaged
+from likes.buffer.links.learned import GREETING, Learned, is_cluster
 from likes.buffer.links.window import Window
-from likes.buffer.refusals import ANSWERS, no_connection, no_reply, refusal
+from likes.buffer.refusals import (
+    ANSWERS,
+    NotSent,
+    is_cluster_node,
+    is_of_digests,
+    no_connection,
+    no_reply,
+    refusal,
+    was_not_run,
+)
 from likes.errors import LikesError
 
 _UNHEARD: Final = object()
+_LOAD: Final = -1  # in place of the index of a call
+_GREETING: Final = -2
 
 
 class Exchange:
-    """Sends `calls` to the server at `where`: all of them, and once more those whose script was missing.
+    """Sends `calls` to the server at `where`: all of them, and again those whose script was not run.
+
+    The first exchange of a link greets: a node of a cluster, which has some of the shards only, is sent nothing.
+    `learned` is what those before it found out about the server.
 
     Its driver writes the `requests` there are and lets it `hear` one reply, over and over while it `awaits_reply`.
     """
 
-    def __init__(self, calls: Sequence[Call[Any]], where: str) -> None:
-        self._calls = calls
+    def __init__(self, calls: Sequence[Call[Any]], where: str, learned: Learned) -> None:
+        self._calls = [call if learned.digests else call.whole for call in calls]
         self._where = where
+        self._learned = learned
         self._replies: list[Any] = [_UNHEARD] * len(calls)
-        self._unsent: deque[tuple[int | None, Call[Any]]] = deque(enumerate(calls))  # None: no call's reply
-        self._under_way: deque[int | None] = deque()
+        self._unsent: deque[tuple[int, Call[Any]]] = deque(enumerate(self._calls))
+        if calls and not learned.greeted:
+            self._unsent.appendleft((_GREETING, GREETING))
+        self._under_way: deque[int] = deque()
         self._window = Window()
         self._held_back: bytes | None = None  # packed, but there was no room for it
-        self._loaded = False
+        self._loaded: set[int] = set()  # those that were sent again behind their script
 
     def requests(self) -> Iterator[bytes]:
         """What may be written now, packed one by one: meanwhile the server is at work on those before."""
@@ -52,7 +71,7 @@ class Exchange:
             self._held_back = None
             self._unsent.popleft()
             self._under_way.append(index)
-            self._window.sent(len(request), alone=call.alone)
+            self._window.sent(len(request), alone=call.alone or index == _GREETING)
             yield request
 
     @property
@@ -64,10 +83,12 @@ class Exchange:
         """Take the reply to the oldest request under way: what redis-py made of it, or one of the errors ANSWERS."""
         self._window.answered()
         index = self._under_way.popleft()
-        if index is not None:
+        if index == _GREETING:
+            self._take_greeting(reply)
+        elif index != _LOAD:
             self._replies[index] = reply
-        if not self._under_way and not self._unsent and not self._loaded:
-            self._load_scripts()
+        if not self._under_way and not self._unsent:
+            self._send_again()
 
     def had_no_connection(self, error: redis_errors.RedisError) -> None:
         """There was no connection, so nothing was sent."""
@@ -75,20 +96,46 @@ class Exchange:
 
     def broke_off(self, error: redis_errors.RedisError) -> None:
         """The connection broke, or no reply came in time."""
-        self._stand_in(no_reply(error, self._where))
+        if _GREETING in self._under_way:  # and nothing behind it was sent
+            self._learned.greeted = isinstance(
+                error, redis_errors.ConnectionError
+            )  # some hang up at a word they don't know
+            self._stand_in(NotSent(str(no_reply(error, self._where))))
+        else:
+            self._stand_in(no_reply(error, self._where))
 
     def replies(self) -> list[Any]:
         """For each call its reply, read by it, or the LikesError that stands in its place."""
         return [self._understood(call, reply) for call, reply in zip(self._calls, self._replies, strict=True)]
 
-    def _load_scripts(self) -> None:
-        """Queue the scripts that were missing, and behind them the calls that lacked them."""
-        self._loaded = True
-        lacking = [i for i, reply in enumerate(self._replies) if isinstance(reply, redis_errors.NoScriptError)]
-        for i in lacking:
+    def _take_greeting(self, reply: object) -> None:
+        if is_cluster(reply):
+            self._send_nothing(is_cluster_node(self._where))
+        elif isinstance(reply, redis_errors.AuthenticationError):
+            self._send_nothing(refusal(redis_errors.AuthenticationError("Authentication required"), self._where))
+        else:
+            self._learned.greeted = True
+
+    def _send_nothing(self, error: LikesError) -> None:
+        self._unsent.clear()
+        self._stand_in(error)
+
+    def _send_again(self) -> None:
+        """Queue the calls whose script was not run: behind the script, or with its source, as the server takes them."""
+        again = [
+            i for i, reply in enumerate(self._replies) if was_not_run(reply) and self._calls[i].words[0] == "EVALSHA"
+        ]
+        self._learned.digests &= not any(is_of_digests(self._replies[i]) for i in again)
+        self._learned.loads &= self._loaded.isdisjoint(again)
+        if self._learned.digests and self._learned.loads:
+            self._loaded.update(again)
+            self._unsent.extend((_LOAD, load) for load in _loads(self._calls[i] for i in again))
+        else:
+            for i in again:
+                self._calls[i] = self._calls[i].whole
+        for i in again:
             self._replies[i] = _UNHEARD
-        self._unsent.extend((None, load) for load in _loads(self._calls[i] for i in lacking))
-        self._unsent.extend((i, self._calls[i]) for i in lacking)
+            self._unsent.append((i, self._calls[i]))
 
     def _stand_in(self, error: LikesError) -> None:
         self._replies = [error if reply is _UNHEARD else reply for reply in self._replies]

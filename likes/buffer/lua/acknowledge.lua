@@ -4,8 +4,15 @@
 -- reply 1 if it was dropped; 0 if it is not the oldest in flight, or the shard belongs to another database
 -- Atomic, because a number may be given again: only the batch with this very nonce may go. In order, because a total that
 -- is written through would be wrong without the batch before.
-if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('LINDEX', KEYS[3], 0) ~= ARGV[2] then return 0 end
-redis.call('LPOP', KEYS[3])
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('LRANGE', KEYS[3], 0, 0)[1] ~= ARGV[2] then return 0 end
+
+-- All or nothing: what is called behind DEL is called here before, in a form that changes nothing. LREM comes first:
+-- after a write a full Redis lets the others through.
+redis.call('LREM', KEYS[3], 1, '')
+local tried = redis.pcall('HINCRBY', KEYS[2], 'acked', 0)
+if type(tried) == 'table' and not string.find(tried.err, 'not an integer', 1, true) then return tried end
+
 redis.call('DEL', KEYS[4])
+redis.call('LREM', KEYS[3], 1, ARGV[2])
 redis.pcall('HINCRBY', KEYS[2], 'acked', 1)
 return 1

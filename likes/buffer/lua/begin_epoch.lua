@@ -6,7 +6,8 @@
 local current = redis.call('GET', KEYS[1]) or ''
 if current ~= ARGV[1] then return current end
 if current ~= '' and redis.call('GET', KEYS[3]) ~= ARGV[3] then return current end
-redis.call('DEL', KEYS[1])  -- comes first: after a write that frees memory a full Redis lets the others through
-redis.call('SET', KEYS[1], ARGV[2])
+redis.call('SREM', KEYS[2], '')  -- changes nothing; after a write a full Redis lets the others through
+redis.call('SET', KEYS[1], ARGV[2], current == '' and 'XX' or 'NX')  -- changes nothing: is it permitted?
 redis.call('SADD', KEYS[2], ARGV[2])
+redis.call('SET', KEYS[1], ARGV[2])
 return ARGV[2]

@@ -17,15 +17,29 @@ local head = redis.call('LRANGE', KEYS[4], 0, count - 1)
 for i = 1, count do
   if head[i] ~= string.sub(KEYS[6 + i], first) then return {} end
 end
-redis.call('LTRIM', KEYS[2], -9999, -1)  -- of the last 10,000 batches; another type fails here, before anything is written
+
+local seq = ARGV[3] + 1
+local id = string.format('%.0f:%s', seq, ARGV[5])
+-- All or nothing: whatever is called from the first GETDEL on is called here before, in a form that changes nothing, so
+-- that what is not permitted ends the script in time. DEL comes first: after a write a full Redis lets the others through.
+redis.call('DEL', KEYS[6])
+redis.call('GETDEL', KEYS[6])
+redis.call('DUMP', KEYS[6])
+redis.call('SET', KEYS[6], '', 'XX')
+redis.call('LTRIM', KEYS[4], 0, -1)
+redis.call('LTRIM', KEYS[2], -9999, -1)  -- the last 10,000 batches are remembered
+redis.call('HDEL', KEYS[3], '')
+redis.call('HSET', KEYS[3], 'seq', ARGV[3], 'nonce', ARGV[4])
+local tried = redis.pcall('HINCRBY', KEYS[3], 'sealed', 0)
+if type(tried) == 'table' and not string.find(tried.err, 'not an integer', 1, true) then return tried end
+redis.call('RPUSH', KEYS[5], id)  -- the last of them, and done
+redis.call('RPUSH', KEYS[2], id)
 
 local members, texts, odd, n = {}, {}, {}, 0  -- two arrays side by side pack faster than a thousand pairs
 local sum, large = 0, {}
 for i = 1, count do
   local text = redis.pcall('GETDEL', KEYS[6 + i])
-  if type(text) == 'table' and i == 1 and not string.find(text.err, 'WRONGTYPE', 1, true) then
-    return text  -- GETDEL itself is refused (no permission, Redis before 6.2), before anything was written
-  elseif type(text) == 'table' then  -- another type: seal what it is, as raw bytes, and take it out of the way
+  if type(text) == 'table' then  -- another type: seal what it is, as raw bytes, and take it out of the way
     n = n + 1
     members[n], texts[n] = head[i], redis.call('DUMP', KEYS[6 + i])
     odd[#odd + 1] = {n - 1, text.err}
@@ -39,12 +53,8 @@ for i = 1, count do
   end
 end
 
-local seq, now = ARGV[3] + 1, tonumber(ARGV[6])
-local batch = cmsgpack.pack({1, ARGV[1], tonumber(ARGV[2]), seq, ARGV[5], ARGV[4], now, members, texts, odd})
+local batch = cmsgpack.pack({1, ARGV[1], tonumber(ARGV[2]), seq, ARGV[5], ARGV[4], tonumber(ARGV[6]), members, texts, odd})
 redis.call('SET', KEYS[6], batch)
-local id = string.format('%.0f:%s', seq, ARGV[5])
-redis.call('RPUSH', KEYS[5], id)
-redis.call('RPUSH', KEYS[2], id)
 redis.call('LTRIM', KEYS[4], count, -1)
 redis.call('HSET', KEYS[3], 'seq', string.format('%.0f', seq), 'nonce', ARGV[5])
 

@@ -6,6 +6,8 @@
 redis.call('HDEL', KEYS[1], '')  -- comes first: after a write that frees memory a full Redis lets the others through
 if redis.call('GET', KEYS[2]) ~= ARGV[4] then return 0 end
 if (redis.call('HGET', KEYS[1], 'written_off') or '0') ~= ARGV[1] then return 0 end
+redis.call('HINCRBY', KEYS[1], 'sealed', 0)  -- changes nothing: is it permitted?
+redis.call('HSET', KEYS[1], 'written_off', ARGV[1])  -- and this?
 redis.call('HINCRBY', KEYS[1], 'sealed', ARGV[3])
 redis.call('HSET', KEYS[1], 'written_off', ARGV[2])
 return 1

@@ -1,0 +1,141 @@
+"""Each script about to be called, in the situations that take it through all of its commands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from likes.batch import Place
+from likes.buffer import scripts
+from likes.buffer.calls import Script
+from tests.conformance.test_buffer import NONCES, NOW, OURS, Shard, members
+
+
+def commands_of(script: Script) -> list[str]:
+    """The commands that a script calls."""
+    return sorted(set(re.findall(r"redis\.p?call\('([A-Z]+)'", script.source.decode())))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A script about to be called, and the call."""
+
+    name: str
+    script: Script
+    prepare: Callable[[Shard], object]
+    act: Callable[[Shard], object]
+    makes_room: bool = True  # it goes through when Redis is full
+
+
+def some_pending(shard: Shard) -> None:
+    shard.begin()
+    shard.add({"a": 1, "b": 2, "list": 3}, sequence=1)
+    shard.redis.delete(shard.delta("list"))
+    shard.redis.rpush(shard.delta("list"), "x")
+
+
+def one_in_flight(shard: Shard) -> None:
+    some_pending(shard)
+    shard.hand_off("a", "b")
+
+
+def one_left_behind(shard: Shard) -> None:
+    shard.begin()
+    shard.add({"a": 1}, sequence=1)
+    shard.hand_off("a")
+    shard.acknowledge(1, NONCES[1])
+    shard.begin("next", old="e")
+
+
+def no_entries(shard: Shard) -> None:
+    some_pending(shard)
+    shard.redis.delete(shard.keys.pending)
+    shard.redis.hdel(shard.keys.state, "pending_since")
+
+
+def nearly_full_sums(shard: Shard) -> None:
+    some_pending(shard)
+    shard.redis.hset(shard.keys.state, mapping={"accepted": 2**63 - 2, "sealed": 2**63 - 2})
+
+
+def lease(milliseconds: int) -> Callable[[Shard], object]:
+    return lambda shard: shard.call(scripts.lease(shard.keys, token="me", milliseconds=milliseconds))
+
+
+def unclaimed(shard: Shard) -> None:
+    shard.redis.delete(shard.keys.owner)
+
+
+def confirm(shard: Shard) -> object:
+    return shard.call(scripts.confirm(shard.keys, [Place("e", 1, NONCES[1])]))
+
+
+def tally(shard: Shard) -> object:
+    return shard.call(scripts.tally(shard.keys, members("a", "b", "list")))
+
+
+def write_off(shard: Shard) -> object:
+    return shard.call(scripts.write_off(shard.keys, before=0, now=1, owner=OURS))
+
+
+def beat(shard: Shard) -> object:
+    return shard.call(scripts.beat(shard.keys, worker="w", said="flushing", now=NOW, forget=120_000))
+
+
+def nothing(_: Shard) -> None:
+    pass
+
+
+SCENES = [
+    Scene("first add", scripts.ADD, Shard.begin, lambda shard: shard.add({"a": 1}, sequence=1), makes_room=False),
+    Scene("later add", scripts.ADD, some_pending, lambda shard: shard.add({"a": 1}, sequence=2), makes_room=False),
+    Scene(
+        "mixed add",
+        scripts.ADD,
+        some_pending,
+        lambda shard: shard.add({"c": 1, "list": 3, "a": 5}, sequence=2),
+        makes_room=False,
+    ),
+    Scene(
+        "add by another", scripts.ADD, some_pending, lambda shard: shard.add({"z": 1}, sequence=9, producer="q"), False
+    ),
+    Scene(
+        "add past 64 bits",
+        scripts.ADD,
+        nearly_full_sums,
+        lambda shard: shard.add({"a": 5}, sequence=2),
+        makes_room=False,
+    ),
+    Scene(
+        "hand-off", scripts.HAND_OFF, some_pending, lambda shard: shard.hand_off("a", "b", next_head=5, pending_since=7)
+    ),
+    Scene("hand-off of all", scripts.HAND_OFF, some_pending, lambda shard: shard.hand_off("a", "b", "list")),
+    Scene("hand-off past 64 bits", scripts.HAND_OFF, nearly_full_sums, lambda shard: shard.hand_off("a", "b")),
+    Scene("acknowledge", scripts.ACKNOWLEDGE, one_in_flight, lambda shard: shard.acknowledge(1, NONCES[1])),
+    Scene("first epoch", scripts.BEGIN_EPOCH, nothing, Shard.begin),
+    Scene("next epoch", scripts.BEGIN_EPOCH, Shard.begin, lambda shard: shard.begin("next", old="e")),
+    Scene("drop", scripts.DROP_EPOCH, one_left_behind, Shard.drop),
+    Scene("claim", scripts.CLAIM, unclaimed, Shard.claim),
+    Scene("confirm", scripts.CONFIRM, one_in_flight, confirm),
+    Scene("fetch", scripts.FETCH, one_in_flight, lambda shard: shard.call(scripts.fetch(shard.keys, 1))),
+    Scene("tally", scripts.TALLY, some_pending, tally),
+    Scene("write off", scripts.WRITE_OFF, some_pending, write_off),
+    Scene("beat", scripts.BEAT, nothing, beat),
+    Scene("take a lease", scripts.LEASE, nothing, lease(60_000)),
+    Scene("keep a lease", scripts.LEASE, lease(60_000), lease(60_000)),
+    Scene("give a lease back", scripts.LEASE, lease(60_000), lease(0)),
+    Scene(
+        "prune",
+        scripts.PRUNE_PRODUCERS,
+        some_pending,
+        lambda shard: shard.call(scripts.prune_producers(shard.keys, {b"p": b"1"}, OURS)),
+    ),
+    Scene("live", scripts.LIVE, some_pending, lambda shard: shard.call(scripts.live(shard.keys, members("a", "b")))),
+    Scene(
+        "repair",
+        scripts.REPAIR,
+        no_entries,
+        lambda shard: shard.call(scripts.repair(shard.keys, now=NOW, members=members("a", "b"))),
+    ),
+]
