@@ -25,6 +25,10 @@ _NOT_NOW_ERRORS = (
 _NOT_ALLOWED_ERRORS = (redis_errors.AuthenticationError, redis_errors.NoPermissionError)
 
 
+# What ends a connection: errors of redis-py or of the system, a reply that is none, a loop that closed the socket.
+BROKEN = (redis_errors.RedisError, OSError, ValueError, RuntimeError)
+
+
 class NotSent(RedisUnavailable):
     """The call was certainly not carried out."""
 
@@ -33,14 +37,14 @@ class Unanswered(RedisUnavailable):
     """The call was sent and no reply came: it may have been carried out or not."""
 
 
-def no_connection(error: redis_errors.RedisError, where: str) -> LikesError:
+def no_connection(error: Exception, where: str) -> LikesError:
     """The error for a call that found no connection, and so was not sent."""
     if isinstance(error, ANSWERS):
         return refusal(error, where)
     return NotSent(f"{where} cannot be reached: {_reason(error)}")
 
 
-def no_reply(error: redis_errors.RedisError, where: str) -> LikesError:
+def no_reply(error: Exception, where: str) -> LikesError:
     """The error for a call that was sent when the connection broke, or no reply came in time."""
     return Unanswered(f"{where} did not answer: {_reason(error)}")
 
@@ -60,4 +64,5 @@ def refusal(error: redis_errors.RedisError, where: str) -> LikesError:
 
 
 def _reason(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    unsaid = "timed out" if isinstance(error, TimeoutError) else type(error).__name__
+    return (str(error).splitlines() or [unsaid])[0].rstrip(".")

@@ -16,6 +16,7 @@ from likes.buffer.calls import Call
 from likes.buffer.keys import epoch_keys, fresh_epoch, shard_keys
 from likes.buffer.refusals import NotSent, Unanswered
 from likes.buffer.scripts import Added, add, begin_epoch
+from likes.deadline import Deadline
 from likes.errors import LikesError, RedisUnavailable
 from likes.member import Entry
 from likes.posting.part import Part
@@ -36,17 +37,19 @@ def seconds_now() -> float:
 
 
 class Adder:
-    """Adds entries to the shards of one Redis. `patience`: for how many seconds an unanswered call is sent again."""
+    """Adds entries to the shards of one Redis."""
 
-    def __init__(self, namespace: str, patience: float) -> None:
+    def __init__(self, namespace: str) -> None:
         self.namespace = namespace
-        self.patience = patience
         self._epochs: dict[int, str] = {}
 
     def add(
-        self, producer: Producer, entries: Mapping[int, Sequence[Entry]], *, wants_pending: bool
+        self, producer: Producer, entries: Mapping[int, Sequence[Entry]], *, wants_pending: bool, timeout: float
     ) -> Steps[list[Part]]:
-        """Add the entries of each shard; returns a Part for each call, which says what became of it."""
+        """Add the entries of each shard; returns a Part for each call, which says what became of it.
+
+        `timeout`: for how many seconds an answer is waited for, whatever was sent again meanwhile.
+        """
         chunks = [
             [Part(shard, producer.number(), some[i : i + ENTRIES_A_CALL]) for i in range(0, len(some), ENTRIES_A_CALL)]
             for shard, some in entries.items()
@@ -59,34 +62,36 @@ class Adder:
                 for part in together:
                     part.error = away
             else:
-                yield from self._settle(producer, together, wants_pending)
+                yield from self._settle(producer, together, wants_pending, timeout)
             parts += together
         return parts
 
-    def _settle(self, producer: Producer, parts: list[Part], wants_pending: bool) -> Steps[None]:
-        began, pause = seconds_now(), FIRST_PAUSE_SECONDS
+    def _settle(self, producer: Producer, parts: list[Part], wants_pending: bool, timeout: float) -> Steps[None]:
+        heard_at, pause = seconds_now(), FIRST_PAUSE_SECONDS
         while parts:
-            trouble = yield from self._learn_epochs(parts)
+            sent_at = seconds_now()
+            left = timeout - (sent_at - heard_at)
+            deadline = Deadline(left, first=not any(part.error for part in parts), renewed=len(parts) > 1)
+            trouble = yield from self._learn_epochs(parts, deadline)
             if trouble is None:
                 sent_at = seconds_now()
                 parts = [part for part in parts if not part.is_too_old(sent_at)]
-                replies = yield Send([self._call(producer, part, wants_pending) for part in parts])
+                replies = yield Send([self._call(producer, part, wants_pending) for part in parts], deadline)
                 for part, reply in zip(parts, replies, strict=True):
                     part.hear(reply, sent_at)
                     self._epochs[part.shard] = part.epoch
             else:
                 for part in parts:
-                    part.hear(trouble, began)
+                    part.hear(trouble, sent_at)
+            if any(part.settled for part in parts):
+                heard_at = seconds_now()
             parts = [part for part in parts if not part.settled]
             if any(part.error for part in parts):
-                if self._out_of_patience(parts, seconds_now() - began):
+                waited = seconds_now() - heard_at
+                if _out_of_patience(parts, waited, timeout):
                     return
-                yield Pause(pause)
+                yield Pause(min(pause, max(timeout - waited, 0)))
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-
-    def _out_of_patience(self, parts: Sequence[Part], waited: float) -> bool:
-        may_be_counted = any(part.unknown for part in parts)
-        return waited > (self.patience if may_be_counted else min(self.patience, UNSENT_PATIENCE_SECONDS))
 
     def _call(self, producer: Producer, part: Part, wants_pending: bool) -> Call[Added]:
         return add(
@@ -97,16 +102,21 @@ class Adder:
             wants_pending=wants_pending,
         )
 
-    def _learn_epochs(self, parts: Sequence[Part]) -> Steps[LikesError | None]:
+    def _learn_epochs(self, parts: Sequence[Part], deadline: Deadline) -> Steps[LikesError | None]:
         """Give each part an epoch, beginning one where there is none yet; returns the error if that fails."""
         for part in parts:
             part.epoch = part.epoch or self._epochs.get(part.shard, "")
         lacking = [part for part in parts if not part.epoch]
         if lacking:
             keys = [shard_keys(self.namespace, part.shard) for part in lacking]
-            replies: list[Any] = yield Send([begin_epoch(each, old="", fresh=fresh_epoch()) for each in keys])
+            replies: list[Any] = yield Send([begin_epoch(each, old="", fresh=fresh_epoch()) for each in keys], deadline)
             for part, reply in zip(lacking, replies, strict=True):
                 if isinstance(reply, LikesError):
                     return NotSent(str(reply)) if isinstance(reply, Unanswered) else reply
                 part.epoch = reply
         return None
+
+
+def _out_of_patience(parts: Sequence[Part], waited: float, timeout: float) -> bool:
+    may_be_counted = any(part.unknown for part in parts)
+    return waited > (timeout if may_be_counted else min(timeout, UNSENT_PATIENCE_SECONDS))

@@ -17,7 +17,7 @@ from likes.config.urls import mask
 from likes.errors import DatabaseRefused, DatabaseUnavailable, SchemaOutdated, SettingsError
 from likes.sql.dialects import dialect_of
 from likes.sql.urls import parse_url, place
-from likes.sql.watchdog import watchdog
+from likes.sql.watchdog import watchdogs
 
 # Of an engine: seconds a transaction may take, and whether the engine is an application's own.
 TIMEOUT_OPTION, LENT_OPTION = "likes_timeout", "likes_lent"
@@ -109,7 +109,7 @@ def _watched(connection: Connection, timeout: float) -> Iterator[None]:
     if socket is None:
         yield
         return
-    with watchdog.watching(socket, timeout + _GRACE_SECONDS) as watch:
+    with watchdogs.get().watching(socket, timeout + _GRACE_SECONDS) as watch:
         try:
             yield
         except DBAPIError as error:

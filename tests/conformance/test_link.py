@@ -7,8 +7,10 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis.asyncio
@@ -22,6 +24,7 @@ from likes.buffer.links.event_loop import EventLoopLink
 from likes.buffer.links.window import BYTES_UNDER_WAY
 from likes.buffer.refusals import NotSent
 from likes.connect import Places
+from likes.deadline import Deadline
 from likes.errors import RedisRefused
 from likes.member import member_of
 from tests.servers import free_port
@@ -55,8 +58,7 @@ def send(url: str, calls: Calls, watch: Watch) -> list[Any]:
             watch.answered()
             return super().read_response(*arguments, **options)
 
-    pool = redis.ConnectionPool.from_url(url, connection_class=Watched)
-    link = BlockingLink(pool, "here")
+    link = BlockingLink(partial(Watched, port=urlsplit(url).port), "here", 5)
     link.send(calls[:1])  # opens the connection, which takes requests of its own
     watch.most = watch.under_way = 0
     replies = link.send(calls)
@@ -75,10 +77,10 @@ def send_async(url: str, calls: Calls, watch: Watch) -> list[Any]:
             return await super().read_response(*arguments, **options)
 
     async def work() -> list[Any]:
-        link = EventLoopLink(redis.asyncio.ConnectionPool.from_url(url, connection_class=Watched), "here")
-        await link.send(calls[:1])
+        link = EventLoopLink(partial(Watched, port=urlsplit(url).port), "here")
+        await link.send(calls[:1], Deadline(5))
         watch.most = watch.under_way = 0
-        replies = await link.send(calls)
+        replies = await link.send(calls, Deadline(5))
         await link.close()
         return replies
 
@@ -128,7 +130,7 @@ def ask_with_asyncio(url: str, calls: Calls) -> list[Any]:
     async def work() -> list[Any]:
         link = Places(url, None, None, 5, 5).open_async_link()
         try:
-            return await link.send(calls)
+            return await link.send(calls, Deadline(5))
         finally:
             await link.close()
 
@@ -199,12 +201,12 @@ def test_a_round_trip_broken_off_by_a_cancelled_task_leaves_no_reply_behind(
 ) -> None:
     async def main() -> None:
         link = Places(valkey_url, None, None, 5, 5).open_async_link()
-        task = asyncio.create_task(link.send([ANSWERED_LATE]))
+        task = asyncio.create_task(link.send([ANSWERED_LATE], Deadline(5)))
         await asyncio.to_thread(is_waited_for)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert await link.send([command("ECHO", "mine")]) == [b"mine"]
+        assert await link.send([command("ECHO", "mine")], Deadline(5)) == [b"mine"]
         await link.close()
 
     asyncio.run(main())

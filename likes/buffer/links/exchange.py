@@ -68,11 +68,11 @@ class Exchange:
         if not self._under_way and not self._unsent and not self._loaded:
             self._load_scripts()
 
-    def had_no_connection(self, error: redis_errors.RedisError) -> None:
+    def had_no_connection(self, error: Exception) -> None:
         """There was no connection, so nothing was sent."""
         self._stand_in(no_connection(error, self._where))
 
-    def broke_off(self, error: redis_errors.RedisError) -> None:
+    def broke_off(self, error: Exception) -> None:
         """The connection broke, or no reply came in time."""
         self._stand_in(no_reply(error, self._where))
 

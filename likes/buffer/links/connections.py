@@ -1,4 +1,4 @@
-"""redis-py's connection pools as links need them: our time-outs, replies as they come, and never a retry.
+"""redis-py's connections as links need them: replies as they come, time-outs that are a call's own, and never a retry.
 
 What may be sent again carries a sequence number, and only our own code sends it: a retry of redis-py's would count an
 INCRBY twice and lose what a GETDEL took.
@@ -6,14 +6,23 @@ INCRBY twice and lose what a GETDEL took.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
 
 import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+_OURS: Final = {
+    "socket_timeout": None,
+    "socket_connect_timeout": None,
+    "protocol": 2,
+    "driver_info": None,
+    "health_check_interval": 0,
+}
 
 # Options of another pool that change what a reply or a repetition means, or how long it takes, or that are of that pool
 # alone. The others say where it leads, as whom, and by which kind of connection (TLS, a unix socket).
@@ -30,26 +39,29 @@ _NOT_TAKEN_OVER = {
 }
 
 
-def pool_at(url: str, timeout: float) -> redis.ConnectionPool:
-    """A pool for the server at `url`; `timeout` in seconds."""
-    return redis.ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), **_ours(timeout))
+Connect = Callable[[], Any]  # makes a connection that is not open yet; redis-py leaves its methods untyped
 
 
-def async_pool_at(url: str, timeout: float) -> redis.asyncio.ConnectionPool:
+def connect_to(url: str) -> Connect:
+    """Makes connections to the server at `url`."""
+    return _connect(redis.ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), **_OURS))
+
+
+def connect_async_to(url: str) -> Connect:
     """The same for asyncio."""
-    return redis.asyncio.ConnectionPool.from_url(url, retry=AsyncRetry(NoBackoff(), 0), **_ours(timeout))
+    return _connect(redis.asyncio.ConnectionPool.from_url(url, retry=AsyncRetry(NoBackoff(), 0), **_OURS))
 
 
-def pool_like(pool: redis.ConnectionPool, timeout: float) -> redis.ConnectionPool:
-    """A pool for the server that `pool` leads to, with its credentials; `timeout` in seconds."""
-    options = taken_over(pool.connection_kwargs) | _ours(timeout)
-    return redis.ConnectionPool(pool.connection_class, retry=Retry(NoBackoff(), 0), **options)
+def connect_like(pool: redis.ConnectionPool) -> Connect:
+    """Makes connections to the server that `pool` leads to, with its credentials."""
+    options = taken_over(pool.connection_kwargs) | _OURS
+    return _connect(redis.ConnectionPool(pool.connection_class, retry=Retry(NoBackoff(), 0), **options))
 
 
-def async_pool_like(pool: redis.asyncio.ConnectionPool, timeout: float) -> redis.asyncio.ConnectionPool:
+def connect_async_like(pool: redis.asyncio.ConnectionPool) -> Connect:
     """The same for asyncio."""
-    options = taken_over(pool.connection_kwargs) | _ours(timeout)
-    return redis.asyncio.ConnectionPool(pool.connection_class, retry=AsyncRetry(NoBackoff(), 0), **options)
+    options = taken_over(pool.connection_kwargs) | _OURS
+    return _connect(redis.asyncio.ConnectionPool(pool.connection_class, retry=AsyncRetry(NoBackoff(), 0), **options))
 
 
 def taken_over(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,11 +69,5 @@ def taken_over(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in _NOT_TAKEN_OVER}
 
 
-def _ours(timeout: float) -> dict[str, Any]:
-    return {
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        "protocol": 2,
-        "driver_info": None,
-        "health_check_interval": 0,
-    }
+def _connect(pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> Connect:
+    return partial(pool.connection_class, **pool.connection_kwargs)
