@@ -106,7 +106,7 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         await opened.turns.get().finish()
         if opened.link is not None:
             await opened.link.close()
-        opened.close_database()
+        await asyncio.to_thread(opened.close_database)
 
     async def __aenter__(self) -> Self:
         return self

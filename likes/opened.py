@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from likes.connect import Places
 from likes.errors import DatabaseUnavailable
+from likes.forks import whole
 from likes.handed_in import HandedDatabase
 from likes.live.reading import Known, Reader
 from likes.member import Member
@@ -47,11 +48,13 @@ class Opened(Generic[LinkT]):
             return self.link
 
     def close_database(self) -> None:
-        """Close the connections to the database, unless they are an application's own."""
+        """Close the connections to the database, unless they are an application's own, once the reads on them are over:
+        those that were given up, too, which end by the time-out of a transaction.
+        """
         with self._opening:
-            if self._threads is not None:
-                self._threads.shutdown(wait=False)
-            self._threads = None
+            threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown()
         with self._opening_database:
             if self._engine is not None:
                 self._database.close_database(self._engine)
@@ -70,8 +73,13 @@ class Opened(Generic[LinkT]):
     def _open_database(self) -> KnownTotals:
         with self._opening_database:
             if self._totals is None:
-                from likes.sql.totals import KnownTotals
-
-                self._engine = self._database.open_database()
-                self._totals = KnownTotals(self._engine, self._namespace)
+                return self._import_and_open()
             return self._totals
+
+    def _import_and_open(self) -> KnownTotals:
+        with whole:  # a child would find Python's locks on the modules taken that were just being imported
+            from likes.sql.totals import KnownTotals
+
+            self._engine = self._database.open_database()
+            self._totals = KnownTotals(self._engine, self._namespace)
+        return self._totals

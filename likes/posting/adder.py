@@ -71,7 +71,8 @@ class Adder:
         while parts:
             sent_at = seconds_now()
             left = timeout - (sent_at - heard_at)
-            deadline = Deadline(left, first=not any(part.error for part in parts), renewed=len(parts) > 1)
+            first = not any(part.error for part in parts)
+            deadline = Deadline(left, first=first, renewed=len(parts) > 1)
             trouble = yield from self._learn_epochs(parts, deadline)
             if trouble is None:
                 sent_at = seconds_now()
@@ -88,7 +89,7 @@ class Adder:
             parts = [part for part in parts if not part.settled]
             if any(part.error for part in parts):
                 waited = seconds_now() - heard_at
-                if _out_of_patience(parts, waited, timeout):
+                if waited > timeout or (not first and _are_not_worth_waiting(parts, waited)):
                     return
                 yield Pause(min(pause, max(timeout - waited, 0)))
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
@@ -117,6 +118,5 @@ class Adder:
         return None
 
 
-def _out_of_patience(parts: Sequence[Part], waited: float, timeout: float) -> bool:
-    may_be_counted = any(part.unknown for part in parts)
-    return waited > (timeout if may_be_counted else min(timeout, UNSENT_PATIENCE_SECONDS))
+def _are_not_worth_waiting(parts: Sequence[Part], waited: float) -> bool:
+    return waited > UNSENT_PATIENCE_SECONDS and not any(part.unknown for part in parts)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from likes.config.urls import mask
 from likes.errors import DatabaseRefused, DatabaseUnavailable, SchemaOutdated, SettingsError
+from likes.forks import before_fork
 from likes.sql.dialects import dialect_of
 from likes.sql.urls import parse_url, place
 from likes.sql.watchdog import watchdogs
@@ -138,4 +139,11 @@ def _leave_connections_to_the_parent() -> None:
         engine.dispose(close=False)
 
 
+def _close_what_survives_no_fork() -> None:
+    for engine in _engines:
+        if not dialect_of(engine).SURVIVES_FORK:
+            engine.dispose()
+
+
+before_fork(_close_what_survives_no_fork)
 os.register_at_fork(after_in_child=_leave_connections_to_the_parent)

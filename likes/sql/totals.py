@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, Integer, Select, cast, literal, null, select, tuple_, union_all
 
 from likes.errors import DatabaseUnavailable
+from likes.forks import whole
 from likes.live.reading import Known
 from likes.member import Member, member_of, named
+from likes.sql.dialects import dialect_of
 from likes.sql.engine import reading
 from likes.sql.tables import COUNTER, EPOCH, ITEM, cursors, totals
 
@@ -36,6 +39,10 @@ class KnownTotals:
 
     def __call__(self, members: Sequence[Member], shards: Sequence[int]) -> Known:
         """The totals of `members` and the cursors of `shards`, all of one moment."""
+        with nullcontext() if dialect_of(self._engine).SURVIVES_FORK else whole:
+            return self._read_again(members, shards)
+
+    def _read_again(self, members: Sequence[Member], shards: Sequence[int]) -> Known:
         try:
             return self._read(members, shards)
         except DatabaseUnavailable:  # of a connection kept from before the database was restarted, most likely

@@ -6,6 +6,7 @@ INCRBY twice and lose what a GETDEL took.
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 (else the first connect imports it, and a child forked just then finds it locked)
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final

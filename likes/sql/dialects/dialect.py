@@ -24,6 +24,7 @@ class Dialect(ABC):
     TRANSIENT: ClassVar[tuple[str, ...]]
     BAD_DATA: ClassVar[tuple[str, ...]]
     MISSING_TABLE: ClassVar[tuple[str, ...]]
+    SURVIVES_FORK: ClassVar[bool] = True  # whoever is using it, and whatever connection is open
 
     @abstractmethod
     def code(self, error: DBAPIError) -> str:

@@ -31,6 +31,7 @@ class SQLite(Dialect):
     TRANSIENT = ("SQLITE_BUSY", "SQLITE_LOCKED")
     BAD_DATA = ("SQLITE_CONSTRAINT_DATATYPE", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "integer overflow")
     MISSING_TABLE = ("no such table", "no such column", "table likes_")
+    SURVIVES_FORK = False  # its mutexes stay taken in a child, and it takes its parent's locks on the file for its own
 
     def code(self, error: DBAPIError) -> str:
         if getattr(error.orig, "sqlite_errorcode", None) == _CONSTRAINT_DATATYPE:
