@@ -33,7 +33,8 @@ class Deadline:
             self._seconds = self.left() / 2
             self._at = time.monotonic() + self._seconds
 
-    def has_answer(self) -> None:
-        """An answer came."""
+    def has_answer(self) -> bool:
+        """An answer came; True if it begins anew."""
         if self._renewed:
             self._at = time.monotonic() + self._seconds
+        return self._renewed

@@ -42,6 +42,8 @@ class Opened(Generic[LinkT]):
 
     def open_link(self) -> LinkT:
         """The link, opened if it is not."""
+        if (link := self.link) is not None:
+            return link
         with self._opening:
             if self.link is None:
                 self.link = self._open_link()

@@ -51,14 +51,17 @@ class BlockingLink:
 
 
 def _carry_out(exchange: Exchange, connection: Any, deadline: Deadline) -> None:
+    connection.update_current_socket_timeout(
+        deadline.left()
+    )  # which begins anew with every read, as for a `renewed` one
     while True:
-        connection.update_current_socket_timeout(deadline.left())
         for request in exchange.requests():
             connection.send_packed_command([request])
         if not exchange.awaits_reply:
             return
         exchange.hear(_read(connection))
-        deadline.has_answer()
+        if not deadline.has_answer() and not exchange.is_over:
+            connection.update_current_socket_timeout(deadline.left())
 
 
 def _read(connection: Any) -> Any:

@@ -57,8 +57,8 @@ async def _carry_out(exchange: Exchange, connection: Any, deadline: Deadline) ->
             if not exchange.awaits_reply:
                 return
             exchange.hear(await _read(connection))
-            deadline.has_answer()
-            time_out.reschedule(now() + deadline.left())
+            if deadline.has_answer():
+                time_out.reschedule(now() + deadline.left())
 
 
 async def _read(connection: Any) -> Any:

@@ -59,6 +59,11 @@ class Exchange:
         """True while the reply to a request that was given out has not been heard."""
         return bool(self._under_way)
 
+    @property
+    def is_over(self) -> bool:
+        """True once every request was given out and answered."""
+        return not self._under_way and not self._unsent
+
     def hear(self, reply: object) -> None:
         """Take the reply to the oldest request under way: what redis-py made of it, or one of the errors ANSWERS."""
         self._window.answered()
