@@ -7,6 +7,7 @@ import re
 from redis import exceptions as redis_errors
 
 from likes.errors import LikesError, RedisFull, RedisRefused, RedisUnavailable
+from likes.items import shorten
 
 # Errors that are answers: the connection is still usable, and the call was not carried out.
 ANSWERS = (redis_errors.ResponseError, redis_errors.BusyLoadingError, redis_errors.AuthenticationError)
@@ -47,6 +48,11 @@ def no_connection(error: Exception, where: str) -> LikesError:
 def no_reply(error: Exception, where: str) -> LikesError:
     """The error for a call that was sent when the connection broke, or no reply came in time."""
     return Unanswered(f"{where} did not answer: {_reason(error)}")
+
+
+def no_sense(reply: object, where: str) -> LikesError:
+    """The error for a call whose reply is not one to it."""
+    return Unanswered(f"{where} answered with what is no answer to this call: {shorten(repr(reply))}; is it a Redis?")
 
 
 def refusal(error: redis_errors.RedisError, where: str) -> LikesError:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from sqlalchemy import Engine
@@ -112,6 +114,24 @@ def test_the_last_flush_replaces_what_was_closed(rig: Rig, tmp_path: Path) -> No
     assert rig.totals() == {"video:1": 2}
 
 
+def test_a_counter_that_is_closed_while_threads_use_it_goes_on(rig: Rig) -> None:
+    likes = rig.likes
+
+    def work(_: int) -> None:
+        for _ in range(50):
+            likes.like("video:1")
+            likes.total("video:1")
+
+    with ThreadPoolExecutor(4) as pool:
+        working = [pool.submit(work, number) for number in range(4)]
+        while not all(each.done() for each in working):
+            likes.close()
+        for each in working:
+            each.result()
+    rig.flush()
+    assert rig.totals() == {"video:1": 200}
+
+
 # A firewall that says nothing.
 
 
@@ -126,6 +146,7 @@ def test_a_connection_that_was_idle_for_long_is_not_trusted(rig: Rig, monkeypatc
                     assert await likes.total("video:1") == number
                     proxy.forget_connections()
 
+        began = monotonic()
         with LikeCounter(**places) as likes:
             likes.like("video:1")
             proxy.forget_connections()
@@ -133,6 +154,7 @@ def test_a_connection_that_was_idle_for_long_is_not_trusted(rig: Rig, monkeypatc
                 monkeypatch.setattr(module, "IDLE_SECONDS", 0)
             assert likes.total("video:1") == 1
         asyncio.run(main())
+        assert monotonic() - began < 15  # half a time-out is 30
 
 
 def test_a_mute_connection_takes_the_other_idle_ones_with_it(rig: Rig) -> None:

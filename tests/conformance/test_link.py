@@ -22,7 +22,7 @@ from likes.buffer.keys import epoch_keys
 from likes.buffer.links.blocking import BlockingLink
 from likes.buffer.links.event_loop import EventLoopLink
 from likes.buffer.links.window import BYTES_UNDER_WAY
-from likes.buffer.refusals import NotSent
+from likes.buffer.refusals import NotSent, Unanswered
 from likes.connect import Places
 from likes.deadline import Deadline
 from likes.errors import RedisRefused
@@ -116,6 +116,33 @@ def test_nothing_is_sent_behind_a_hand_off_before_it_is_answered(
     watch = Watch()
     assert send(valkey_url, [hand_off, hand_off, command("ECHO", "a"), hand_off], watch) == [None, None, b"a", None]
     assert watch.most == 2  # the last two
+
+
+def wait_with_threads(url: str, calls: Calls, deadline: Deadline) -> list[Any]:
+    with closing(Places(url, None, None, 5, 5).open_link()) as link:
+        return link.send(calls, deadline)
+
+
+def wait_with_asyncio(url: str, calls: Calls, deadline: Deadline) -> list[Any]:
+    async def work() -> list[Any]:
+        link = Places(url, None, None, 5, 5).open_async_link()
+        try:
+            return await link.send(calls, deadline)
+        finally:
+            await link.close()
+
+    return asyncio.run(work())
+
+
+@pytest.mark.parametrize("wait", [wait_with_threads, wait_with_asyncio])
+def test_a_deadline_is_one_for_all_answers_or_begins_anew_with_each(
+    valkey_url: str, wait: Callable[[str, Calls, Deadline], list[Any]]
+) -> None:
+    slow = [command("BLPOP", "nothing", 0.5) for _ in range(4)]  # one after the other
+    assert wait(valkey_url, slow, Deadline(1.2, renewed=True)) == [None] * 4
+    *answered, last = wait(valkey_url, slow, Deadline(1.2))
+    assert answered[:1] == [None]
+    assert isinstance(last, Unanswered)
 
 
 # What is not answered as asked.

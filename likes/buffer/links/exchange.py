@@ -18,7 +18,7 @@ from redis import exceptions as redis_errors
 
 from likes.buffer.calls import Call, Script, Word, command
 from likes.buffer.links.window import Window
-from likes.buffer.refusals import ANSWERS, no_connection, no_reply, refusal
+from likes.buffer.refusals import ANSWERS, no_connection, no_reply, no_sense, refusal
 from likes.errors import LikesError
 
 _UNHEARD: Final = object()
@@ -100,7 +100,17 @@ class Exchange:
     def _understood(self, call: Call[Any], reply: Any) -> Any:
         if isinstance(reply, ANSWERS):
             return refusal(reply, self._where)
-        return reply if isinstance(reply, LikesError) else call.read(reply)
+        if isinstance(reply, LikesError):
+            return reply
+        try:
+            return call.read(reply)
+        except (
+            AttributeError,
+            IndexError,
+            TypeError,
+            ValueError,
+        ):  # of another shape: whoever answers so may not be Redis
+            return no_sense(reply, self._where)
 
 
 def packed(words: Sequence[Word]) -> bytes:
