@@ -17,6 +17,8 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from likes import AsyncLikeCounter
+from likes.deadline import Deadline
+from likes.posting.loop_turn import LoopTurn
 from tests.rig import Rig
 from tests.waiting import wait_until
 
@@ -83,10 +85,10 @@ def test_a_loop_in_each_thread(rig: Rig, likes: AsyncLikeCounter) -> None:
     assert rig.totals() == {"video:1": 8 * 100, "video:2": 8 * 20}
 
 
-def test_what_a_loop_leaves_behind_is_sent_before_it_is_closed(
+def test_a_loop_that_ends_in_the_middle_leaves_nothing_open(
     rig: Rig, likes: AsyncLikeCounter, connections: Callable[[], int]
 ) -> None:
-    """Its tasks are cancelled, and a cancelled caller does not take its like back."""
+    """Its tasks are cancelled; a cancelled caller does not take its like back, if it was sent."""
 
     async def main() -> None:
         await likes.like("video:1")
@@ -221,6 +223,18 @@ def test_a_loop_in_a_forked_child(rig: Rig) -> None:
     run(PROGRAM_THAT_FORKS, rig)
     rig.flush()
     assert rig.totals() == {"video:1": 150, "parent": 100, "child": 50}
+
+
+def test_a_call_that_is_late_for_a_turn_is_not_cut_short() -> None:
+    """A turn may wait for a slow Redis, and has the time of its first caller."""
+
+    async def main() -> None:
+        turn = LoopTurn(10)
+        assert turn.takes({})
+        turn.deadline = Deadline(4)
+        assert not turn.takes({})
+
+    asyncio.run(main())
 
 
 # Tasks that start at once.
