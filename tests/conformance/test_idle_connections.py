@@ -162,6 +162,12 @@ def test_a_mute_connection_takes_the_other_idle_ones_with_it(rig: Rig) -> None:
     with Proxy(str(rig.places.redis)) as proxy:
         places = {"redis_url": proxy.url, "database_url": rig.places.database, "shards": 2, "redis_timeout": 2}
 
+        with LikeCounter(**places) as likes, ThreadPoolExecutor(10) as pool:
+            rig.redis.client_pause(200, all=True)
+            list(pool.map(likes.pending, ["video:2"] * 10))
+            proxy.forget_connections()
+            assert likes.like("video:2") == 1
+
         async def main() -> None:
             async with AsyncLikeCounter(**places) as likes:
                 await asyncio.gather(*(likes.pending("video:1") for _ in range(10)))

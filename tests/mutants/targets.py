@@ -26,6 +26,10 @@ DECISIONS = "tests/property/test_decisions.py"
 EVERY_CALL = "tests/crash/test_every_call.py"
 EXACTLY_ONCE = "tests/property/test_exactly_once.py"
 ADDER = "tests/unit/test_adder.py"
+FORKS = "tests/conformance/test_forks.py"
+IDLE = "tests/conformance/test_idle_connections.py"
+LOOPS = "tests/conformance/test_event_loops.py"
+TIME = "tests/conformance/test_time.py"
 EXCHANGE = "tests/unit/test_exchange.py"
 READING = "tests/unit/test_reading.py"
 REFUSALS = "tests/unit/test_refusals.py"
@@ -45,7 +49,12 @@ TARGETS: Sequence[Target] = (
     Target("likes/buffer/lua/repair.lua", (BUFFER, AUDIT)),
     Target("likes/buffer/turn.py", (TURN, SEVERAL_SHARDS, TWO_WORKERS, RULES)),
     Target("likes/buffer/buffer.py", (RULES, SEVERAL_SHARDS, TWO_WORKERS)),
-    Target("likes/buffer/links/*.py", (EXCHANGE, WINDOW, REFUSALS, LINK, HANDED_IN, BUFFER, RESENDS)),
+    Target(
+        "likes/buffer/links/*.py", (EXCHANGE, WINDOW, REFUSALS, LINK, HANDED_IN, BUFFER, RESENDS, IDLE, TIME, LOOPS)
+    ),
+    Target("likes/deadline.py", (TIME, LINK)),
+    Target("likes/per_*.py", (LOOPS, FORKS)),
+    Target("likes/opened.py", (TIME, FORKS, LOOPS)),
     Target("likes/chain.py", (TOGETHER, LEDGER, SEVERAL_SHARDS)),
     Target("likes/sql/cursors.py", (CURSORS, RULES)),
     Target("likes/sql/moves.py", (TOGETHER, LEDGER)),
@@ -54,7 +63,8 @@ TARGETS: Sequence[Target] = (
     Target("likes/sql/locked_shard.py", (LEDGER, RULES, STRANGERS)),
     Target("likes/posting/adder.py", (ADDER, COUNTING, RESENDS)),
     Target("likes/posting/part.py", (ADDER, COUNTING, RESENDS)),
-    Target("likes/posting/producer.py", (ADDER, COUNTING, RESENDS)),
+    Target("likes/posting/producer.py", (ADDER, COUNTING, RESENDS, FORKS)),
+    Target("likes/posting/loop_turn.py", (LOOPS, TIME, RESENDS)),
     Target("likes/live/reading.py", (READING, COUNTING, LIVE_TOTALS)),
     Target("worker/decisions.py", (DECISIONS, RULES, EXACTLY_ONCE, TWO_WORKERS)),
     Target("worker/recovery.py", (RULES, CHANGING_SERVERS, STRANGERS, EXACTLY_ONCE)),
