@@ -184,6 +184,40 @@ for thread in threads:
     assert any_rig.totals()["video:1"] == 25
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="it tells a process's open files")
+def test_no_child_inherits_an_open_sqlite(rig: Rig) -> None:
+    """It would take its parent's locks on the file for its own."""
+    run(
+        """
+over = threading.Event()
+
+def busy():
+    while not over.is_set():
+        likes.total("busy")
+
+thread = threading.Thread(target=busy, daemon=True)
+thread.start()
+path = sys.argv[2].partition(":///")[2]
+
+def is_open():
+    files = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
+    return any(os.readlink(file).startswith(path) for file in files if os.path.islink(file))
+
+def work():
+    assert not is_open()
+    likes.total("video:1")
+    assert is_open()
+
+likes.total("busy")
+for _ in range(10):
+    join(in_a_child(os.fork, work))
+over.set()
+thread.join()
+""",
+        rig,
+    )
+
+
 def test_a_child_of_a_child(rig: Rig) -> None:
     run(
         """
