@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from likes.buffer.buffer import Buffer
-from likes.buffer.links import pools
+from likes.buffer.links import connections
 from likes.buffer.links.blocking import BlockingLink
 from likes.buffer.links.event_loop import EventLoopLink
 from likes.config.folder import default_folder, prepare
@@ -79,7 +79,7 @@ class Places:
     def open_link(self) -> BlockingLink:
         """A link to Redis that has not been used yet."""
         url = self.redis_url()
-        return BlockingLink(pools.pool_at(url, self.redis_timeout), shown(url))
+        return BlockingLink(connections.connect_to(url), shown(url), self.redis_timeout)
 
     @contextmanager
     def open_buffer(self, namespace: str, batch_items: int = 250) -> Iterator[Buffer]:
@@ -90,7 +90,7 @@ class Places:
     def open_async_link(self) -> EventLoopLink:
         """A link to Redis for asyncio that has not been used yet."""
         url = self.redis_url()
-        return EventLoopLink(pools.async_pool_at(url, self.redis_timeout), shown(url))
+        return EventLoopLink(connections.connect_async_to(url), shown(url))
 
     def open_database(self, pool_size: int = 5) -> Engine:
         """An engine for the database; the tables of the embedded one are made or updated first."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from likes.config.arguments import (
     check_folder,
@@ -18,7 +17,8 @@ from likes.config.urls import check_database_url, check_redis_url
 from likes.connect import Places
 from likes.errors import InvalidInput
 from likes.handed_in import HandedDatabase, HandedRedis
-from likes.live.reading import Reader
+from likes.opened import Opened
+from likes.per_process import PerProcess
 from likes.posting.adder import Adder
 from likes.posting.producer import Producers
 
@@ -28,11 +28,10 @@ if TYPE_CHECKING:
     from likes.config.settings import Settings
 
 ClientT = TypeVar("ClientT")
+OpenedT = TypeVar("OpenedT", bound="Opened[Any]")
 
-RESEND_TIMEOUTS = 3  # for how many time-outs an unanswered call is sent again
 
-
-class Counting(Generic[ClientT]):
+class Counting(Generic[ClientT, OpenedT]):
     """One Redis and one database, and how to reach them. `ClientT`: what may be handed in as `redis`."""
 
     ASYNCHRONOUS: ClassVar[bool]
@@ -60,7 +59,9 @@ class Counting(Generic[ClientT]):
         data_dir: the folder of the embedded Redis and SQLite, which stand in for what is not given; by default
             `$XDG_DATA_HOME/likes` or `~/.local/share/likes`.
         prefix: 1 to 64 of `A-Z a-z 0-9 _ . : -`, and `shards`: 1 to 1024; both must be those of the worker.
-        redis_timeout: 0.001 to 86400 seconds, for one answer of Redis; an unanswered like is sent again for three.
+        redis_timeout: 0.001 to 86400 seconds, for a whole call: the wait for a free connection, sending again what was
+            not answered and, in a read, the database. A call may have a `timeout` of its own. An `add` that takes
+            several calls of a script may take longer, but not without an answer.
         database_timeout: 0.001 to 86400 seconds, for one transaction.
         """
         check_one_of("redis_url", redis_url, "redis", redis)
@@ -80,11 +81,10 @@ class Counting(Generic[ClientT]):
             self._redis = HandedRedis(redis, asynchronous=self.ASYNCHRONOUS, timeout=places.redis_timeout)
         if engine is not None:
             self._database = HandedDatabase(engine, timeout=places.database_timeout)
-        self._opening = Lock()
-        self._engine: Engine | None = None
-        self._reader: Reader | None = None
+        self._timeout = places.redis_timeout
+        self._opened = PerProcess(self._nothing_open)
         self._producers = Producers()
-        self._adder = Adder(self.prefix, patience=RESEND_TIMEOUTS * places.redis_timeout)
+        self._adder = Adder(self.prefix)
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> Self:
@@ -108,16 +108,10 @@ class Counting(Generic[ClientT]):
             database_timeout=settings.database_timeout,
         )
 
-    def _open_reader(self) -> Reader:
-        with self._opening:
-            if self._reader is None:
-                from likes.sql.totals import KnownTotals
+    def _nothing_open(self) -> OpenedT:
+        """What a process begins with."""
+        raise NotImplementedError
 
-                self._engine = self._database.open_database()
-                self._reader = Reader(self.prefix, KnownTotals(self._engine, self.prefix))
-            return self._reader
-
-    def _close_database(self) -> None:
-        if self._engine is not None:
-            self._database.close_database(self._engine)
-        self._reader = self._engine = None
+    def _seconds(self, timeout: float | None) -> float:
+        """How long a call may take."""
+        return self._timeout if timeout is None else check_seconds("timeout", timeout)

@@ -10,7 +10,7 @@ import redis.asyncio
 import redis.asyncio.sentinel
 import redis.sentinel
 
-from likes.buffer.links import pools
+from likes.buffer.links import connections
 from likes.buffer.links.blocking import BlockingLink
 from likes.buffer.links.event_loop import EventLoopLink
 from likes.errors import InvalidInput
@@ -39,11 +39,11 @@ class HandedRedis:
 
     def open_link(self) -> BlockingLink:
         """A link to it that has not been used yet."""
-        return BlockingLink(pools.pool_like(self._pool, self._timeout), self._where)
+        return BlockingLink(connections.connect_like(self._pool), self._where, self._timeout)
 
     def open_async_link(self) -> EventLoopLink:
         """The same for asyncio."""
-        return EventLoopLink(pools.async_pool_like(self._pool, self._timeout), self._where)
+        return EventLoopLink(connections.connect_async_like(self._pool), self._where)
 
 
 class HandedDatabase:

@@ -16,7 +16,9 @@ from likes.buffer.links.exchange import packed
 
 
 class Proxy:
-    """Stands in front of a server at `url`; `lose_reply_to` cuts connections, `refuse` and `answer` are for good."""
+    """Stands in front of a server at `url`; `lose_reply_to` cuts connections, `forget_connections` leaves them mute;
+    `refuse` and `answer` are for good.
+    """
 
     def __init__(self, server_url: str) -> None:
         parts = urlsplit(server_url)
@@ -28,6 +30,8 @@ class Proxy:
         self._times = 0
         self._then: Callable[[], object] = lambda: None
         self._instead: dict[bytes, bytes] = {}
+        self._forgotten = 0  # how many connections
+        self._accepted = 0
         Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -53,19 +57,26 @@ class Proxy:
         """End every connection on which a command is sent."""
         self._instead[command.upper().encode()] = b""
 
+    def forget_connections(self) -> None:
+        """Carry nothing more over those there are, and do not say so, as a firewall does that finds them idle."""
+        self._forgotten = self._accepted
+
     def _accept(self) -> None:
         while True:
             try:
                 client, _ = self._listener.accept()
             except OSError:  # closed
                 return
+            self._accepted += 1
             server = socket.create_connection(self._server)
             Thread(target=self._carry_replies, args=(server, client), daemon=True).start()
-            Thread(target=self._carry_requests, args=(client, server), daemon=True).start()
+            Thread(target=self._carry_requests, args=(client, server, self._accepted), daemon=True).start()
 
-    def _carry_requests(self, client: socket.socket, server: socket.socket) -> None:
+    def _carry_requests(self, client: socket.socket, server: socket.socket, number: int) -> None:
         with client, server, client.makefile("rb") as requests:
             while request := next_of(requests):
+                if number <= self._forgotten:
+                    continue
                 if self._times and self._word in request:
                     self._times -= 1
                     self._lose(request)

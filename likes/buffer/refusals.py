@@ -8,6 +8,7 @@ from redis import exceptions as redis_errors
 
 from likes.buffer.damage import damaged
 from likes.errors import LikesError, RedisClusterNode, RedisFull, RedisRefused, RedisUnavailable
+from likes.items import shorten
 
 # Errors that are answers: the connection is still usable, and the call was not carried out.
 ANSWERS = (redis_errors.ResponseError, redis_errors.BusyLoadingError, redis_errors.AuthenticationError)
@@ -27,6 +28,10 @@ _NOT_NOW_ERRORS = (
     redis_errors.NoScriptError,
 )
 _NOT_ALLOWED_ERRORS = (redis_errors.AuthenticationError, redis_errors.NoPermissionError)
+
+
+# What ends a connection: errors of redis-py or of the system, a reply that is none, a loop that closed the socket.
+BROKEN = (redis_errors.RedisError, OSError, ValueError, RuntimeError)
 
 
 class NotSent(RedisUnavailable):
@@ -52,16 +57,21 @@ def is_cluster_node(where: str) -> LikesError:
     return RedisClusterNode(f"{where} is a node of a Redis Cluster; this version needs a single server: name one")
 
 
-def no_connection(error: redis_errors.RedisError, where: str) -> LikesError:
+def no_connection(error: Exception, where: str) -> LikesError:
     """The error for a call that found no connection, and so was not sent."""
     if isinstance(error, ANSWERS):
         return refusal(error, where)
     return NotSent(f"{where} cannot be reached: {_CONNECTING.sub('', _reason(error))}")
 
 
-def no_reply(error: redis_errors.RedisError, where: str) -> LikesError:
+def no_reply(error: Exception, where: str) -> LikesError:
     """The error for a call that was sent when the connection broke, or no reply came in time."""
     return Unanswered(f"{where} did not answer: {_reason(error)}")
+
+
+def no_sense(reply: object, where: str) -> LikesError:
+    """The error for a call whose reply is not one to it."""
+    return Unanswered(f"{where} answered with what is no answer to this call: {shorten(repr(reply))}; is it a Redis?")
 
 
 def refusal(error: redis_errors.RedisError, where: str, key: bytes | None = None) -> LikesError:
@@ -83,4 +93,5 @@ def refusal(error: redis_errors.RedisError, where: str, key: bytes | None = None
 
 
 def _reason(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    unsaid = "timed out" if isinstance(error, TimeoutError) else type(error).__name__
+    return (str(error).splitlines() or [unsaid])[0].rstrip(".")

@@ -211,7 +211,7 @@ def prune_producers(keys: EpochKeys, seen: Mapping[bytes, bytes], owner: str) ->
     """Forget those producers of which still just that is remembered which was `seen`, if the shard belongs to the
     database `owner`; returns how many.
     """
-    arguments = [owner, *chain.from_iterable(seen.items())]
+    arguments: list[Word] = [owner, *chain.from_iterable(seen.items())]
     return PRUNE_PRODUCERS.call(keys.shard, (keys.producers, keys.owner), arguments, int)
 
 

@@ -8,17 +8,19 @@ statement with the total, says which. Otherwise the read starts again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
 from likes.batch import BatchId
-from likes.buffer.calls import command
+from likes.buffer.calls import Call, command
 from likes.buffer.damage import Damaged, read_batch
-from likes.buffer.keys import epoch_keys
+from likes.buffer.keys import ShardKeys, epoch_keys
 from likes.buffer.scripts import Live, live
 from likes.buffer.standing import Standing
-from likes.errors import LikesError
+from likes.deadline import Deadline
+from likes.errors import LikesError, RedisUnavailable
 from likes.member import Member, member_of
 from likes.posting.blame import blame
 from likes.posting.steps import Query, Send, Steps
@@ -47,9 +49,9 @@ class Known(NamedTuple):
 
 
 class ReadSql(Protocol):
-    """Reads totals and cursors in one statement."""
+    """Has another thread read totals and cursors in one statement."""
 
-    def __call__(self, members: Sequence[Member], shards: Sequence[int]) -> Known: ...
+    def __call__(self, members: Sequence[Member], shards: Sequence[int]) -> Future[Known]: ...
 
 
 class SeenBatches:
@@ -82,15 +84,16 @@ class Reader:
         self._epochs: dict[int, str] = {}
         self._seen = SeenBatches()
 
-    def live(self, members: Mapping[int, Sequence[Member]]) -> Steps[dict[Member, LiveTotal]]:
+    def live(self, members: Mapping[int, Sequence[Member]], deadline: Deadline) -> Steps[dict[Member, LiveTotal]]:
         """The live total of every member, given by shard."""
         totals: dict[Member, LiveTotal] = {}
         todo = dict(members)
         for _ in range(ATTEMPTS):
-            before = yield from look(self.namespace, self._epochs, todo)
-            known: Known = yield Query(partial(self._read_sql, [m for some in todo.values() for m in some], list(todo)))
-            after = yield from look(self.namespace, self._epochs, todo)
-            flying = yield from self._fetch([now.standing for now in after.values()])
+            wanted = [member for some in todo.values() for member in some]
+            before = yield from look(self.namespace, self._epochs, todo, deadline)
+            known: Known = yield Query(partial(self._read_sql, wanted, list(todo)), deadline)
+            after = yield from look(self.namespace, self._epochs, todo, deadline)
+            flying = yield from self._fetch([now.standing for now in after.values()], deadline)
             for shard, now in after.items():
                 then = before.get(shard)
                 in_flight = flying.get(shard)
@@ -100,19 +103,18 @@ class Reader:
                 return totals
         raise LikesError("the live total could not be read: at every attempt a batch was acknowledged meanwhile")
 
-    def _fetch(self, standings: Sequence[Standing]) -> Steps[dict[int, dict[int, Mapping[Member, int]]]]:
+    def _fetch(
+        self, standings: Sequence[Standing], deadline: Deadline
+    ) -> Steps[dict[int, dict[int, Mapping[Member, int]]]]:
         """The deltas in flight of each shard, by seq; a shard one of whose batches is gone is left out."""
         flying = [batch for standing in standings for batch in standing.in_flight]
         known = {batch: deltas for batch in flying if (deltas := self._seen.get(batch)) is not None}
         wanted = [batch for batch in flying if batch not in known]
         if wanted:
             keys = [epoch_keys(self.namespace, batch.shard, batch.epoch).batch(batch.seq) for batch in wanted]
-            replies: list[Any] = yield Send(
-                [command("GET", key, shard=batch.shard) for key, batch in zip(keys, wanted, strict=True)]
-            )
+            gets = [command("GET", key, shard=batch.shard) for key, batch in zip(keys, wanted, strict=True)]
+            replies = yield from _ask(gets, deadline)
             for batch_id, key, payload in zip(wanted, keys, replies, strict=True):
-                if isinstance(payload, LikesError):
-                    raise payload
                 batch = read_batch(key, payload) if payload else None
                 if batch and batch.id == batch_id:
                     known[batch_id] = {member_of(d.item.encode(), d.counter.encode()): d.delta for d in batch.deltas}
@@ -132,28 +134,44 @@ def _none_acknowledged(then: Standing, now: Standing) -> bool:
     return (then.epoch, then.acked) == (now.epoch, now.acked)
 
 
-def look(namespace: str, epochs: dict[int, str], members: Mapping[int, Sequence[Member]]) -> Steps[dict[int, Live]]:
+def look(
+    namespace: str, epochs: dict[int, str], members: Mapping[int, Sequence[Member]], deadline: Deadline
+) -> Steps[dict[int, Live]]:
     """What Redis holds of each shard now. One whose epoch is not in `epochs` is left out, and put there."""
     keys = [epoch_keys(namespace, shard, epochs.get(shard, "")) for shard in members]
-    replies: list[Live | LikesError] = yield Send(list(map(live, keys, members.values())))
-    replies = yield from blame(replies, keys.__getitem__)
+    replies: list[Live] = yield from _ask(list(map(live, keys, members.values())), deadline, keys)
     known: dict[int, Live] = {}
     for shard, reply in zip(members, replies, strict=True):
-        if isinstance(reply, LikesError):
-            raise reply
         epochs[shard] = reply.standing.current
         if reply.is_known:
             known[shard] = reply
     return known
 
 
-def pending_deltas(namespace: str, members: Mapping[int, Sequence[Member]]) -> Steps[dict[Member, int]]:
+def _ask(calls: Sequence[Call[Any]], deadline: Deadline, keys: Sequence[ShardKeys] = ()) -> Steps[list[Any]]:
+    """The replies to calls that only read, and so are sent once more where a connection broke; raises an error there is
+    among them. keys: of each call that runs a script.
+    """
+    replies: list[Any] = yield Send(calls, Deadline(deadline.left(), first=True))
+    if any(isinstance(reply, RedisUnavailable) for reply in replies):
+        replies = yield Send(calls, deadline)
+    if keys:
+        replies = yield from blame(replies, keys.__getitem__, deadline)
+    for reply in replies:
+        if isinstance(reply, LikesError):
+            raise reply
+    return replies
+
+
+def pending_deltas(
+    namespace: str, members: Mapping[int, Sequence[Member]], deadline: Deadline
+) -> Steps[dict[Member, int]]:
     """The pending delta of every member, given by shard."""
     pending: dict[Member, int] = {}
     epochs: dict[int, str] = {}
     todo = dict(members)
     while todo:
-        for shard, now in (yield from look(namespace, epochs, todo)).items():
+        for shard, now in (yield from look(namespace, epochs, todo, deadline)).items():
             pending.update(zip(todo.pop(shard), now.deltas, strict=True))
     return pending
 

@@ -16,6 +16,7 @@ from likes.buffer.calls import Call
 from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
 from likes.buffer.refusals import NotSent, Unanswered
 from likes.buffer.scripts import Added, add, begin_epoch
+from likes.deadline import Deadline
 from likes.errors import LikesError, RedisUnavailable
 from likes.member import Entry
 from likes.posting.blame import blame
@@ -37,17 +38,19 @@ def seconds_now() -> float:
 
 
 class Adder:
-    """Adds entries to the shards of one Redis. `patience`: for how many seconds an unanswered call is sent again."""
+    """Adds entries to the shards of one Redis."""
 
-    def __init__(self, namespace: str, patience: float) -> None:
+    def __init__(self, namespace: str) -> None:
         self.namespace = namespace
-        self.patience = patience
         self._epochs: dict[int, str] = {}
 
     def add(
-        self, producer: Producer, entries: Mapping[int, Sequence[Entry]], *, wants_pending: bool
+        self, producer: Producer, entries: Mapping[int, Sequence[Entry]], *, wants_pending: bool, timeout: float
     ) -> Steps[list[Part]]:
-        """Add the entries of each shard; returns a Part for each call, which says what became of it."""
+        """Add the entries of each shard; returns a Part for each call, which says what became of it.
+
+        `timeout`: for how many seconds an answer is waited for, whatever was sent again meanwhile.
+        """
         chunks = [
             [Part(shard, producer.number(), some[i : i + ENTRIES_A_CALL]) for i in range(0, len(some), ENTRIES_A_CALL)]
             for shard, some in entries.items()
@@ -60,34 +63,37 @@ class Adder:
                 for part in together:
                     part.error = away
             else:
-                yield from self._settle(producer, together, wants_pending)
+                yield from self._settle(producer, together, wants_pending, timeout)
             parts += together
         return parts
 
-    def _settle(self, producer: Producer, parts: list[Part], wants_pending: bool) -> Steps[None]:
-        began, pause = seconds_now(), FIRST_PAUSE_SECONDS
+    def _settle(self, producer: Producer, parts: list[Part], wants_pending: bool, timeout: float) -> Steps[None]:
+        heard_at, pause = seconds_now(), FIRST_PAUSE_SECONDS
         while parts:
-            yield from self._learn_epochs(parts, began)
+            sent_at = seconds_now()
+            left = timeout - (sent_at - heard_at)
+            first = not any(part.error for part in parts)
+            deadline = Deadline(left, first=first, renewed=len(parts) > 1)
+            yield from self._learn_epochs(parts, deadline)
             sent_at = seconds_now()
             parts = [part for part in parts if not part.is_too_old(sent_at)]
             if ready := [part for part in parts if part.epoch]:
-                replies = yield Send([self._call(producer, part, wants_pending, sent_at) for part in ready])
-                replies = yield from blame(replies, lambda i: self._keys(ready[i]))
+                replies = yield Send([self._call(producer, part, wants_pending, sent_at) for part in ready], deadline)
+                replies = yield from blame(replies, lambda i: self._keys(ready[i]), deadline)
                 for part, reply in zip(ready, replies, strict=True):
                     part.hear(reply, sent_at)
                     if part.added:
                         producer.hear(part.shard, part.epoch, part.sequence, part.sent_at or sent_at)
                     self._epochs[part.shard] = part.epoch
+            if any(part.settled for part in parts):
+                heard_at = seconds_now()
             parts = [part for part in parts if not part.settled]
             if any(part.error for part in parts):
-                if self._out_of_patience(parts, seconds_now() - began):
+                waited = seconds_now() - heard_at
+                if waited > timeout or (not first and _are_not_worth_waiting(parts, waited)):
                     return
-                yield Pause(pause)
+                yield Pause(min(pause, max(timeout - waited, 0)))
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-
-    def _out_of_patience(self, parts: Sequence[Part], waited: float) -> bool:
-        may_be_counted = any(part.unknown for part in parts)
-        return waited > (self.patience if may_be_counted else min(self.patience, UNSENT_PATIENCE_SECONDS))
 
     def _call(self, producer: Producer, part: Part, wants_pending: bool, now: float) -> Call[Added]:
         return add(
@@ -103,17 +109,22 @@ class Adder:
     def _keys(self, part: Part) -> EpochKeys:
         return epoch_keys(self.namespace, part.shard, part.epoch)
 
-    def _learn_epochs(self, parts: Sequence[Part], began: float) -> Steps[None]:
+    def _learn_epochs(self, parts: Sequence[Part], deadline: Deadline) -> Steps[None]:
         """Give each part an epoch, beginning one where there is none yet; where that fails, the part hears of it."""
         for part in parts:
             part.epoch = part.epoch or self._epochs.get(part.shard, "")
         lacking = [part for part in parts if not part.epoch]
         if lacking:
             keys = [shard_keys(self.namespace, part.shard) for part in lacking]
-            replies: list[Any] = yield Send([begin_epoch(each, old="", fresh=fresh_epoch()) for each in keys])
-            replies = yield from blame(replies, keys.__getitem__)
+            began = seconds_now()
+            replies: list[Any] = yield Send([begin_epoch(each, old="", fresh=fresh_epoch()) for each in keys], deadline)
+            replies = yield from blame(replies, keys.__getitem__, deadline)
             for part, reply in zip(lacking, replies, strict=True):
                 if isinstance(reply, LikesError):
                     part.hear(NotSent(str(reply)) if isinstance(reply, Unanswered) else reply, began)
                 else:
                     part.epoch = reply
+
+
+def _are_not_worth_waiting(parts: Sequence[Part], waited: float) -> bool:
+    return waited > UNSENT_PATIENCE_SECONDS and not any(part.unknown for part in parts)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from likes.buffer.scripts import Acknowledged
+from likes.per_process import PerProcess
 
 MEMORY_SECONDS = 3600.0  # a producer silent for longer is forgotten by Redis
 
@@ -39,37 +38,23 @@ class Producer:
 
 
 class Producers:
-    """Lends a producer to each call under way, so that calls in parallel never share one."""
+    """Lends a producer to each call under way, so that calls in parallel never share one.
+
+    A child with its parent's would number its likes as the parent does, and Redis would take them for resends.
+    """
 
     def __init__(self) -> None:
-        self._idle: list[Producer] = []
-        _ALL.add(self)
+        self._idle: PerProcess[list[Producer]] = PerProcess(list)
 
     @contextmanager
     def one(self) -> Iterator[Producer]:
         """A producer that nobody else uses until the block ends."""
+        idle = self._idle.get()
         try:
-            producer = self._idle.pop()
+            producer = idle.pop()
         except IndexError:
             producer = Producer()
         try:
             yield producer
         finally:
-            self._idle.append(producer)
-
-    def forget(self) -> None:
-        """Drop all idle producers."""
-        self._idle = []
-
-
-_ALL: weakref.WeakSet[Producers] = weakref.WeakSet()
-
-
-def _forget_after_fork() -> None:
-    # A child with its parent's producers would number its likes as the parent does, and Redis would take them for
-    # resends.
-    for producers in _ALL:
-        producers.forget()
-
-
-os.register_at_fork(after_in_child=_forget_after_fork)
+            idle.append(producer)

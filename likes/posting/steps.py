@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
 from likes.buffer.calls import Call
 from likes.buffer.links.link import AsyncLink, Link
+from likes.deadline import Deadline
+from likes.errors import DatabaseUnavailable
 
 T = TypeVar("T")
 
@@ -21,12 +24,14 @@ class Send(NamedTuple):
     """Wants a round trip; is sent a reply or a LikesError for each call."""
 
     calls: Sequence[Call[Any]]
+    deadline: Deadline
 
 
 class Query(NamedTuple):
-    """Wants a blocking read of SQL; is sent its result."""
+    """Wants what another thread reads from SQL once it is `asked`; is sent the result."""
 
-    read: Callable[[], Any]
+    ask: Callable[[], Future[Any]]
+    deadline: Deadline
 
 
 class Pause(NamedTuple):
@@ -48,17 +53,22 @@ def run(steps: Steps[T], link: Link) -> T:
             result: T = end.value
             return result
         match need:
-            case Send(calls):
-                answer = link.send(calls)
-            case Query(read):
-                answer = read()
+            case Send(calls, deadline):
+                answer = link.send(calls, deadline)
+            case Query(ask, deadline):
+                asked = ask()
+                try:
+                    answer = asked.result(deadline.left())
+                except TimeoutError:
+                    asked.cancel()
+                    raise _no_answer() from None
             case Pause(seconds):
                 time.sleep(seconds)
                 answer = None
 
 
 async def run_async(steps: Steps[T], link: AsyncLink) -> T:
-    """Carry out `steps` in this event loop; SQL is read in a thread of its own."""
+    """Carry out `steps` in this event loop."""
     answer: Any = None
     while True:
         try:
@@ -67,10 +77,18 @@ async def run_async(steps: Steps[T], link: AsyncLink) -> T:
             result: T = end.value
             return result
         match need:
-            case Send(calls):
-                answer = await link.send(calls)
-            case Query(read):
-                answer = await asyncio.to_thread(read)
+            case Send(calls, deadline):
+                answer = await link.send(calls, deadline)
+            case Query(ask, deadline):
+                try:
+                    async with asyncio.timeout(deadline.left()):
+                        answer = await asyncio.wrap_future(ask())
+                except TimeoutError:
+                    raise _no_answer() from None
             case Pause(seconds):
                 await asyncio.sleep(seconds)
                 answer = None
+
+
+def _no_answer() -> DatabaseUnavailable:
+    return DatabaseUnavailable("the database did not answer within the time-out of this call; likes are still accepted")

@@ -14,11 +14,12 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from likes.errors import DatabaseRefused, DatabaseUnavailable, SchemaOutdated
+from likes.forks import before_fork
 from likes.sql.connections import LENT_OPTION, REPLACED_OPTION, connected
 from likes.sql.dialects import dialect_of
 from likes.sql.said import said
 from likes.sql.urls import parse_url, place
-from likes.sql.watchdog import watchdog
+from likes.sql.watchdog import watchdogs
 
 TIMEOUT_OPTION = "likes_timeout"  # of an engine: seconds a transaction may take
 _GRACE_SECONDS = 1.0  # for the server to end a transaction by its own time-outs before its socket is shut
@@ -111,7 +112,7 @@ def _watched(connection: Connection, timeout: float) -> Iterator[None]:
     if socket is None:
         yield
         return
-    with watchdog.watching(socket, timeout + _GRACE_SECONDS) as watch:
+    with watchdogs.get().watching(socket, timeout + _GRACE_SECONDS) as watch:
         try:
             yield
         except DBAPIError as error:
@@ -140,4 +141,11 @@ def _leave_connections_to_the_parent() -> None:
         engine.dispose(close=False)
 
 
+def _close_what_survives_no_fork() -> None:
+    for engine in _engines:
+        if not dialect_of(engine).SURVIVES_FORK:
+            engine.dispose()
+
+
+before_fork(_close_what_survives_no_fork)
 os.register_at_fork(after_in_child=_leave_connections_to_the_parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, Engine, Integer, Select, cast, literal, null,
 from sqlalchemy.exc import DBAPIError
 
 from likes.errors import DatabaseRefused, DatabaseUnavailable
+from likes.forks import whole
 from likes.live.reading import Known
 from likes.member import Member, member_of, named
 from likes.sql.dialects import dialect_of
@@ -38,6 +40,10 @@ class KnownTotals:
 
     def __call__(self, members: Sequence[Member], shards: Sequence[int]) -> Known:
         """The totals of `members` and the cursors of `shards`, all of one moment."""
+        with nullcontext() if dialect_of(self._engine).SURVIVES_FORK else whole:
+            return self._read_again(members, shards)
+
+    def _read_again(self, members: Sequence[Member], shards: Sequence[int]) -> Known:
         try:
             return self._read(members, shards)
         except DatabaseUnavailable:  # of an application's connection from before a restart, most likely

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from math import inf
 
+from likes.per_process import PerProcess
+
 
 class Watch:
     """One connection under watch until `deadline` (monotonic seconds); `expired` once its socket was shut."""
@@ -29,10 +31,6 @@ class Watchdog:
     """Shuts sockets whose time is up, from one daemon thread that starts with the first watch."""
 
     def __init__(self) -> None:
-        self._start_afresh()
-        os.register_at_fork(after_in_child=self._start_afresh)  # threads do not survive a fork
-
-    def _start_afresh(self) -> None:
         self._changed = threading.Condition()
         self._watches: set[Watch] = set()
         self._wakes_at = inf
@@ -73,4 +71,4 @@ class Watchdog:
                 self._changed.wait(None if self._wakes_at == inf else self._wakes_at - now)
 
 
-watchdog = Watchdog()
+watchdogs = PerProcess(Watchdog)  # threads do not survive a fork

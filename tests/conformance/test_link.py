@@ -7,8 +7,10 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis.asyncio
@@ -20,8 +22,9 @@ from likes.buffer.keys import epoch_keys
 from likes.buffer.links.blocking import BlockingLink
 from likes.buffer.links.event_loop import EventLoopLink
 from likes.buffer.links.window import BYTES_UNDER_WAY
-from likes.buffer.refusals import NotSent
+from likes.buffer.refusals import NotSent, Unanswered
 from likes.connect import Places
+from likes.deadline import Deadline
 from likes.errors import RedisRefused
 from likes.member import member_of
 from tests.servers import free_port
@@ -55,8 +58,7 @@ def send(url: str, calls: Calls, watch: Watch) -> list[Any]:
             watch.answered()
             return super().read_response(*arguments, **options)
 
-    pool = redis.ConnectionPool.from_url(url, connection_class=Watched)
-    link = BlockingLink(pool, "here")
+    link = BlockingLink(partial(Watched, port=urlsplit(url).port), "here", 5)
     link.send(calls[:1])  # opens the connection, which takes requests of its own
     watch.most = watch.under_way = 0
     replies = link.send(calls)
@@ -75,10 +77,10 @@ def send_async(url: str, calls: Calls, watch: Watch) -> list[Any]:
             return await super().read_response(*arguments, **options)
 
     async def work() -> list[Any]:
-        link = EventLoopLink(redis.asyncio.ConnectionPool.from_url(url, connection_class=Watched), "here")
-        await link.send(calls[:1])
+        link = EventLoopLink(partial(Watched, port=urlsplit(url).port), "here")
+        await link.send(calls[:1], Deadline(5))
         watch.most = watch.under_way = 0
-        replies = await link.send(calls)
+        replies = await link.send(calls, Deadline(5))
         await link.close()
         return replies
 
@@ -117,6 +119,33 @@ def test_nothing_is_sent_behind_a_hand_off_before_it_is_answered(
     assert watch.most == 2  # the last two
 
 
+def wait_with_threads(url: str, calls: Calls, deadline: Deadline) -> list[Any]:
+    with closing(Places(url, None, None, 5, 5).open_link()) as link:
+        return link.send(calls, deadline)
+
+
+def wait_with_asyncio(url: str, calls: Calls, deadline: Deadline) -> list[Any]:
+    async def work() -> list[Any]:
+        link = Places(url, None, None, 5, 5).open_async_link()
+        try:
+            return await link.send(calls, deadline)
+        finally:
+            await link.close()
+
+    return asyncio.run(work())
+
+
+@pytest.mark.parametrize("wait", [wait_with_threads, wait_with_asyncio])
+def test_a_deadline_is_one_for_all_answers_or_begins_anew_with_each(
+    valkey_url: str, wait: Callable[[str, Calls, Deadline], list[Any]]
+) -> None:
+    slow = [command("BLPOP", "nothing", 0.5) for _ in range(4)]  # one after the other
+    assert wait(valkey_url, slow, Deadline(1.2, renewed=True)) == [None] * 4
+    *answered, last = wait(valkey_url, slow, Deadline(1.2))
+    assert answered[:1] == [None]
+    assert isinstance(last, Unanswered)
+
+
 # What is not answered as asked.
 
 
@@ -129,7 +158,7 @@ def ask_with_asyncio(url: str, calls: Calls) -> list[Any]:
     async def work() -> list[Any]:
         link = Places(url, None, None, 5, 5).open_async_link()
         try:
-            return await link.send(calls)
+            return await link.send(calls, Deadline(5))
         finally:
             await link.close()
 
@@ -200,12 +229,12 @@ def test_a_round_trip_broken_off_by_a_cancelled_task_leaves_no_reply_behind(
 ) -> None:
     async def main() -> None:
         link = Places(valkey_url, None, None, 5, 5).open_async_link()
-        task = asyncio.create_task(link.send([ANSWERED_LATE]))
+        task = asyncio.create_task(link.send([ANSWERED_LATE], Deadline(5)))
         await asyncio.to_thread(is_waited_for)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert await link.send([command("ECHO", "mine")]) == [b"mine"]
+        assert await link.send([command("ECHO", "mine")], Deadline(5)) == [b"mine"]
         await link.close()
 
     asyncio.run(main())

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing
+from functools import partial
 from itertools import count
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
 from likes.buffer.links.link import Link
-from likes.live.reading import LiveTotal, Reader
+from likes.deadline import Deadline
+from likes.live.reading import Known, LiveTotal, Reader
 from likes.member import member_of
 from likes.posting.steps import Query, Send
 from likes.sql.totals import KnownTotals
@@ -52,7 +56,7 @@ def go_on(worker: SteppedWorker, calls: int) -> None:
 
 def read(rig: Rig, link: Link, worker: SteppedWorker, *, pause: int, calls: int) -> tuple[LiveTotal, bool]:
     """A live total; before the reader's call number `pause` the worker makes `calls`. True if it came to that."""
-    steps = Reader("likes", KnownTotals(rig.engine, "likes")).live({0: [MEMBER]})
+    steps = Reader("likes", partial(at_once, KnownTotals(rig.engine, "likes"))).live({0: [MEMBER]}, Deadline(60))
     answer = None
     for number in count():
         try:
@@ -62,11 +66,18 @@ def read(rig: Rig, link: Link, worker: SteppedWorker, *, pause: int, calls: int)
         if number == pause:
             go_on(worker, calls)
         match need:
-            case Send(wanted):
-                answer = link.send(wanted)
-            case Query(ask):
-                answer = ask()
+            case Send(wanted, deadline):
+                answer = link.send(wanted, deadline)
+            case Query(ask, _):
+                answer = ask().result()
     raise AssertionError("unreachable")
+
+
+def at_once(read: Callable[..., Known], *arguments: Any) -> Future[Known]:
+    """Reads in this thread."""
+    read_it: Future[Known] = Future()
+    read_it.set_result(read(*arguments))
+    return read_it
 
 
 def test_a_live_total_never_dips_while_a_flush_goes_on(rig: Rig, link: Link) -> None:

@@ -31,6 +31,10 @@ DECISIONS = "tests/property/test_decisions.py"
 EVERY_CALL = "tests/crash/test_every_call.py"
 EXACTLY_ONCE = "tests/property/test_exactly_once.py"
 ADDER = "tests/unit/test_adder.py"
+FORKS = "tests/conformance/test_forks.py"
+IDLE = "tests/conformance/test_idle_connections.py"
+LOOPS = "tests/conformance/test_event_loops.py"
+TIME = "tests/conformance/test_time.py"
 EXCHANGE = "tests/unit/test_exchange.py"
 READING = "tests/unit/test_reading.py"
 REFUSALS = "tests/unit/test_refusals.py"
@@ -62,7 +66,12 @@ TARGETS: Sequence[Target] = (
     Target("likes/buffer/servers.py", (EXPOSED, CHANGING_SERVERS)),
     Target("likes/buffer/turn.py", (TURN, SEVERAL_SHARDS, TWO_WORKERS, RULES)),
     Target("likes/buffer/buffer.py", (RULES, SEVERAL_SHARDS, TWO_WORKERS)),
-    Target("likes/buffer/links/*.py", (EXCHANGE, WINDOW, REFUSALS, LINK, HANDED_IN, BUFFER, RESENDS)),
+    Target(
+        "likes/buffer/links/*.py", (EXCHANGE, WINDOW, REFUSALS, LINK, HANDED_IN, BUFFER, RESENDS, IDLE, TIME, LOOPS)
+    ),
+    Target("likes/deadline.py", (TIME, LINK)),
+    Target("likes/per_*.py", (LOOPS, FORKS)),
+    Target("likes/opened.py", (TIME, FORKS, LOOPS)),
     Target("likes/chain.py", (TOGETHER, LEDGER, SEVERAL_SHARDS)),
     Target("likes/sql/cursors.py", (CURSORS, RULES)),
     Target("likes/sql/exposure.py", (EXPOSURE,)),
@@ -72,7 +81,8 @@ TARGETS: Sequence[Target] = (
     Target("likes/sql/locked_shard.py", (LEDGER, RULES, STRANGERS, FORGETFUL)),
     Target("likes/posting/adder.py", (ADDER, COUNTING, RESENDS)),
     Target("likes/posting/part.py", (ADDER, COUNTING, RESENDS)),
-    Target("likes/posting/producer.py", (ADDER, COUNTING, RESENDS)),
+    Target("likes/posting/producer.py", (ADDER, COUNTING, RESENDS, FORKS)),
+    Target("likes/posting/loop_turn.py", (LOOPS, TIME, RESENDS)),
     Target("likes/live/reading.py", (READING, COUNTING, LIVE_TOTALS)),
     Target("worker/decisions.py", (DECISIONS, RULES, EXACTLY_ONCE, TWO_WORKERS)),
     Target("worker/beginning.py", (EXPOSED, CURSORS)),

@@ -16,7 +16,8 @@ def synchronous() -> None:
     likes.add({"video:42": pending})
     total: int = likes.total("video:42")
     totals: dict[str, int] = likes.totals(["video:42"])
-    live: dict[str, LiveTotal] = likes.live(["video:42"])
+    live: dict[str, LiveTotal] = likes.live(["video:42"], timeout=1)
+    likes.like("video:42", timeout=0.2)
     with LikeCounter.from_settings(Settings.load(prefix="other")) as other:
         other.unlike("video:42")
     print(total, totals, live)
@@ -39,5 +40,5 @@ async def asynchronous() -> None:
         except OutcomeUnknown as error:
             unknown: dict[str, int] = error.unknown
             print(unknown)
-        total: int = await likes.total("video:42")
+        total: int = await likes.total("video:42", timeout=0.2)
         print(total)

@@ -35,9 +35,17 @@ class Clock:
 class Adding:
     """An add to shard 0, given the answers one by one; `wanted` is what it wants next, `parts` how it ended."""
 
-    def __init__(self, adder: Adder, entries: Sequence[Entry] = (ENTRY,), producer: Producer | None = None) -> None:
-        producer = producer or Producer()
-        self._steps: Generator[Any, Any, list[Part]] = adder.add(producer, {0: entries}, wants_pending=False)
+    def __init__(
+        self,
+        adder: Adder,
+        entries: Sequence[Entry] = (ENTRY,),
+        producer: Producer | None = None,
+        *,
+        timeout: float = PATIENCE,
+    ) -> None:
+        self._steps: Generator[Any, Any, list[Part]] = adder.add(
+            producer or Producer(), {0: entries}, wants_pending=False, timeout=timeout
+        )
         self.wanted: Any = next(self._steps)
         self.parts: list[Part] | None = None
 
@@ -89,21 +97,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def patient(clock: Clock) -> Adder:
-    """Goes on sending for longer than Redis remembers a producer."""
-    return Adder("likes", 10 * MEMORY_SECONDS)
-
-
-@pytest.fixture
 def adder(clock: Clock) -> Adder:
-    return Adder("likes", PATIENCE)
+    return Adder("likes")
 
 
 # How long it is sent again.
 
 
-def test_what_was_not_answered_is_sent_again_while_redis_remembers_its_producer(patient: Adder, clock: Clock) -> None:
-    adding = Adding(patient)
+VERY_PATIENT = 10 * MEMORY_SECONDS  # goes on sending for longer than Redis remembers a producer
+
+
+def test_what_was_not_answered_is_sent_again_while_redis_remembers_its_producer(adder: Adder, clock: Clock) -> None:
+    adding = Adding(adder, timeout=VERY_PATIENT)
     adding.begin()
     adding.hear(NO_REPLY)
     clock.now += MEMORY_SECONDS / 2
@@ -113,9 +118,9 @@ def test_what_was_not_answered_is_sent_again_while_redis_remembers_its_producer(
 
 
 @pytest.mark.parametrize("sends", [1, 3])
-def test_what_redis_may_have_forgotten_is_not_sent_again(patient: Adder, clock: Clock, sends: int) -> None:
+def test_what_redis_may_have_forgotten_is_not_sent_again(adder: Adder, clock: Clock, sends: int) -> None:
     """The machine was suspended, say. It is the first send that counts: Redis may have heard none of the others."""
-    adding = Adding(patient)
+    adding = Adding(adder, timeout=VERY_PATIENT)
     adding.begin()
     for _ in range(sends):
         adding.hear(NO_REPLY)
@@ -137,6 +142,28 @@ def test_it_is_given_up_when_patience_is_over(adder: Adder, clock: Clock, reply:
     adding.wait()
     adding.hear(reply)
     assert (adding.part().error, adding.part().unknown) == (reply, reply is NO_REPLY)
+
+
+def test_what_is_left_of_its_time_bounds_a_pause(adder: Adder, clock: Clock) -> None:
+    adding = Adding(adder)
+    adding.begin()
+    adding.hear(NO_REPLY)
+    clock.now += PATIENCE - 0.001
+    adding.wait()
+    adding.hear(NO_REPLY)
+    assert adding.wanted == Pause(pytest.approx(0.001))
+
+
+def test_every_answer_gives_an_add_of_several_calls_its_time_again(adder: Adder, clock: Clock) -> None:
+    adding = Adding(adder, MANY)
+    adding.begin()
+    for reply in (NO_REPLY, DONE, NO_REPLY, DONE):
+        clock.now += PATIENCE * 0.9
+        if isinstance(adding.wanted, Pause):
+            adding.wait()
+        adding.hear(reply)
+    assert adding.parts is not None
+    assert [part.added for part in adding.parts] == [DONE, DONE]
 
 
 def test_what_may_be_counted_is_not_settled_by_a_refusal(adder: Adder) -> None:

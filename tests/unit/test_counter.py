@@ -12,7 +12,7 @@ import redis.sentinel
 from sqlalchemy import Engine, create_engine
 
 from likes import AsyncLikeCounter, InvalidInput, LikeCounter, Settings
-from likes.buffer.links.pools import taken_over
+from likes.buffer.links.connections import taken_over
 from likes.by_shard import entries
 
 NOWHERE = "redis://127.0.0.1:1"

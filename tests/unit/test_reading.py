@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from concurrent.futures import Future
 from typing import Any
 
 import msgpack
@@ -11,7 +12,8 @@ import pytest
 from likes.batch import FORMAT, BatchId
 from likes.buffer.scripts import Live
 from likes.buffer.standing import Standing
-from likes.errors import LikesError, RedisUnavailable
+from likes.deadline import Deadline
+from likes.errors import LikesError, RedisRefused, RedisUnavailable
 from likes.live.reading import ATTEMPTS, Known, LiveTotal, Reader, SeenBatches, add_up
 from likes.member import Member, members_of
 from likes.posting.steps import Query, Send
@@ -38,8 +40,8 @@ class Answers:
     """Reads the live total of `a` in shard 0, given answers one by one; `asked` is what it wants next."""
 
     def __init__(self) -> None:
-        self.reader = Reader("likes", lambda members, shards: Known({}, {}))
-        self._steps: Reading = self.reader.live({0: [A]})
+        self.reader = Reader("likes", lambda members, shards: Future())
+        self._steps: Reading = self.reader.live({0: [A]}, Deadline(60))
         self.asked = next(self._steps)
         self.total: LiveTotal | None = None
 
@@ -147,9 +149,24 @@ def test_a_batch_acknowledged_between_the_looks_starts_the_read_again(answers: A
     assert answers.total is None
 
 
+def test_redis_is_asked_again_once_where_a_connection_broke(answers: Answers) -> None:
+    answers.look(nothing_in_flight())
+    answers.look(RedisUnavailable("its connection was closed while it was idle"))
+    answers.look(nothing_in_flight())
+    answers.query(a=3)
+    answers.look(nothing_in_flight())
+    assert answers.total == LiveTotal(3, 3, 0, 0)
+
+
 def test_an_error_of_redis_is_raised(answers: Answers) -> None:
+    answers.look(RedisUnavailable("away"))
     with pytest.raises(RedisUnavailable):
         answers.look(RedisUnavailable("away"))
+
+
+def test_what_redis_refuses_is_not_asked_again(answers: Answers) -> None:
+    with pytest.raises(RedisRefused):
+        answers.look(RedisRefused("no permission"))
 
 
 def test_a_read_that_never_fits_together_is_given_up(answers: Answers) -> None:

@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
-
-from redis import ConnectionPool
-from redis import exceptions as redis_errors
 
 from likes.buffer.calls import Call
 from likes.buffer.links.exchange import Exchange
 from likes.buffer.links.learned import Learned
-from likes.buffer.refusals import ANSWERS
+from likes.buffer.links.lender import Lender
+from likes.buffer.refusals import ANSWERS, BROKEN
+from likes.deadline import Deadline
 
 
 class BlockingLink:
-    """Sends calls over the connections of a redis-py pool that never sends again by itself. For any number of threads.
+    """Sends calls over connections that never send again by themselves. For any number of threads.
 
-    `where` is what messages call the server.
+    connect: makes a connection of redis-py that is not open yet. where: what messages call the server.
+    timeout: for how many seconds the next answer is waited for, where a call has no deadline.
     """
 
-    def __init__(self, pool: ConnectionPool, where: str) -> None:
+    def __init__(self, connect: Callable[[], Any], where: str, timeout: float) -> None:
         self.where = where
-        self._pool = pool
+        self._timeout = timeout
         self._learned = Learned()
+        self._lender = Lender(connect)
 
-    def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+    def send(self, calls: Sequence[Call[Any]], deadline: Deadline | None = None) -> list[Any]:
         """A reply for each call, read by it, or the LikesError that stands in its place."""
+        deadline = deadline or Deadline(self._timeout, renewed=True)
         exchange = Exchange(calls, self.where, self._learned)
         try:
-            connection: Any = self._pool.get_connection()  # redis-py leaves a connection's methods untyped
-        except redis_errors.RedisError as error:
+            connection = self._lender.lend(deadline)
+        except BROKEN as error:
             exchange.had_no_connection(error)
             return exchange.replies()
         try:
-            _carry_out(exchange, connection)
-        except redis_errors.RedisError as error:
+            _carry_out(exchange, connection, deadline)
+        except BROKEN as error:
             exchange.broke_off(error)
-        finally:
-            if exchange.awaits_reply:  # the next call would take the replies still under way for its own
-                connection.disconnect()
-            self._pool.release(connection)
+        finally:  # the next call would take replies that are still under way for its own
+            self._lender.take_back(connection, broken=exchange.awaits_reply)
         return exchange.replies()
 
     def by_node(self, shards: Collection[int]) -> Sequence[Collection[int]]:
@@ -49,16 +49,21 @@ class BlockingLink:
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.disconnect()
+        self._lender.close()
 
 
-def _carry_out(exchange: Exchange, connection: Any) -> None:
+def _carry_out(exchange: Exchange, connection: Any, deadline: Deadline) -> None:
+    connection.update_current_socket_timeout(
+        deadline.left()
+    )  # which begins anew with every read, as for a `renewed` one
     while True:
         for request in exchange.requests():
             connection.send_packed_command([request])
         if not exchange.awaits_reply:
             return
         exchange.hear(_read(connection))
+        if not deadline.has_answer() and not exchange.is_over:
+            connection.update_current_socket_timeout(deadline.left())
 
 
 def _read(connection: Any) -> Any:

@@ -2,58 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
-
-from redis import exceptions as redis_errors
 
 from likes.buffer.calls import Call
 from likes.buffer.links.exchange import Exchange
 from likes.buffer.links.learned import Learned
-from likes.buffer.refusals import ANSWERS
+from likes.buffer.links.loop_lender import LoopLender
+from likes.buffer.refusals import ANSWERS, BROKEN
+from likes.deadline import Deadline
+from likes.per_loop import PerLoop
 
 
 class EventLoopLink:
-    """Sends calls over the connections of a redis-py pool that never sends again by itself. For one event loop's tasks.
+    """Sends calls over connections that never send again by themselves. Each event loop has connections of its own.
 
-    `where` is what messages call the server.
+    connect: makes a connection of redis-py that is not open yet. where: what messages call the server.
     """
 
-    def __init__(self, pool: Any, where: str) -> None:
+    def __init__(self, connect: Callable[[], Any], where: str) -> None:
         self.where = where
-        self._pool = pool
         self._learned = Learned()
+        self._lenders = PerLoop(partial(LoopLender, connect))
 
-    async def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+    async def send(self, calls: Sequence[Call[Any]], deadline: Deadline) -> list[Any]:
         """A reply for each call, read by it, or the LikesError that stands in its place."""
         exchange = Exchange(calls, self.where, self._learned)
+        lender = self._lenders.get()
         try:
-            connection = await self._pool.get_connection()
-        except redis_errors.RedisError as error:
+            connection = await lender.lend(deadline)
+        except BROKEN as error:
             exchange.had_no_connection(error)
             return exchange.replies()
         try:
-            await _carry_out(exchange, connection)
-        except redis_errors.RedisError as error:
+            await _carry_out(exchange, connection, deadline)
+        except BROKEN as error:
             exchange.broke_off(error)
-        finally:
-            if exchange.awaits_reply:  # the next call would take the replies still under way for its own
-                await connection.disconnect(nowait=True)
-            await self._pool.release(connection)
+        finally:  # the next call would take replies that are still under way for its own
+            await lender.take_back(connection, broken=exchange.awaits_reply)
         return exchange.replies()
 
     async def close(self) -> None:
-        """Close all connections."""
-        await self._pool.disconnect()
+        """Close all connections of this event loop."""
+        if lender := self._lenders.take():
+            await lender.close()
 
 
-async def _carry_out(exchange: Exchange, connection: Any) -> None:
-    while True:
-        if requests := [*exchange.requests()]:  # together, as every write costs a turn of the loop
-            await connection.send_packed_command(requests)
-        if not exchange.awaits_reply:
-            return
-        exchange.hear(await _read(connection))
+async def _carry_out(exchange: Exchange, connection: Any, deadline: Deadline) -> None:
+    now = asyncio.get_running_loop().time
+    async with asyncio.timeout(deadline.left()) as time_out:
+        while True:
+            if requests := [*exchange.requests()]:  # together, as every write costs a turn of the loop
+                await connection.send_packed_command(requests)
+            if not exchange.awaits_reply:
+                return
+            exchange.hear(await _read(connection))
+            if deadline.has_answer():
+                time_out.reschedule(now() + deadline.left())
 
 
 async def _read(connection: Any) -> Any:

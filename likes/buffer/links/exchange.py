@@ -28,6 +28,7 @@ from likes.buffer.refusals import (
     is_of_digests,
     no_connection,
     no_reply,
+    no_sense,
     refusal,
     was_not_run,
 )
@@ -79,6 +80,11 @@ class Exchange:
         """True while the reply to a request that was given out has not been heard."""
         return bool(self._under_way)
 
+    @property
+    def is_over(self) -> bool:
+        """True once every request was given out and answered."""
+        return not self._under_way and not self._unsent
+
     def hear(self, reply: object) -> None:
         """Take the reply to the oldest request under way: what redis-py made of it, or one of the errors ANSWERS."""
         self._window.answered()
@@ -90,11 +96,11 @@ class Exchange:
         if not self._under_way and not self._unsent:
             self._send_again()
 
-    def had_no_connection(self, error: redis_errors.RedisError) -> None:
+    def had_no_connection(self, error: Exception) -> None:
         """There was no connection, so nothing was sent."""
         self._stand_in(no_connection(error, self._where))
 
-    def broke_off(self, error: redis_errors.RedisError) -> None:
+    def broke_off(self, error: Exception) -> None:
         """The connection broke, or no reply came in time."""
         if _GREETING in self._under_way:  # and nothing behind it was sent
             self._learned.greeted = isinstance(
@@ -143,10 +149,14 @@ class Exchange:
     def _understood(self, call: Call[Any], reply: Any) -> Any:
         if isinstance(reply, ANSWERS):
             return refusal(reply, self._where, call.key)
+        if isinstance(reply, LikesError):
+            return reply
         try:
-            return reply if isinstance(reply, LikesError) else call.read(reply)
+            return call.read(reply)
         except Damaged as error:  # of this call's shard alone
             return error
+        except (AttributeError, IndexError, TypeError, ValueError):  # of another shape: who answers so may be no Redis
+            return no_sense(reply, self._where)
 
 
 def packed(words: Sequence[Word]) -> bytes:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from likes.buffer.calls import Call
+from likes.deadline import Deadline
 from likes.errors import LikesError
 
 
@@ -17,8 +18,11 @@ class Link(Protocol):
 
     where: str
 
-    def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        """A reply for each call, read by it, or the LikesError that stands in its place."""
+    def send(self, calls: Sequence[Call[Any]], deadline: Deadline | None = None) -> list[Any]:
+        """A reply for each call, read by it, or the LikesError that stands in its place.
+
+        Without a deadline each answer is waited for as long as the link was made to.
+        """
         ...
 
     def by_node(self, shards: Collection[int]) -> Sequence[Collection[int]]:
@@ -35,12 +39,12 @@ class AsyncLink(Protocol):
 
     where: str
 
-    async def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+    async def send(self, calls: Sequence[Call[Any]], deadline: Deadline) -> list[Any]:
         """A reply for each call, read by it, or the LikesError that stands in its place."""
         ...
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections of this event loop."""
         ...
 
 

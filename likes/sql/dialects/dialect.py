@@ -47,6 +47,7 @@ class Dialect(ABC):
     CLOCK: ClassVar[str]  # an expression for this very moment, in UTC or with its zone
     # options of an engine whose transactions see what was there when they began
     SNAPSHOT: ClassVar[Mapping[str, Any]] = {"isolation_level": "REPEATABLE READ"}
+    SURVIVES_FORK: ClassVar[bool] = True  # whoever is using it, and whatever connection is open
 
     @abstractmethod
     def code(self, error: DBAPIError) -> str:

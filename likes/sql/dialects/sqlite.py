@@ -50,6 +50,7 @@ class SQLite(Dialect):
     MISSING_TABLE = ("no such table", "no such column", "table likes_")
     IDLE_SECONDS = inf
     CLOCK = "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')"
+    SURVIVES_FORK = False  # its mutexes stay taken in a child, and it takes its parent's locks on the file for its own
 
     def code(self, error: DBAPIError) -> str:
         if getattr(error.orig, "sqlite_errorcode", None) == _CONSTRAINT_DATATYPE:
