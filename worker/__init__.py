@@ -38,4 +38,5 @@ is locked and the master asked anew, with a write.
     run, loop, rounds   the process around it: its signals, when it flushes, its leases
     schedule, trouble, housekeeping, events             what these ask, and what they say
     assembly            all of it put together from settings
+    checks              what may be set up wrongly, and what to type
 """

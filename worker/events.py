@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from likes.config.urls import mask
 from likes.errors import LikesError
+from worker.checks.finding import Finding, Level
 
 if TYPE_CHECKING:
     from likes.batch import BatchId
@@ -60,6 +61,13 @@ def started(*, worker: str, redis: str, database: str, shards: int, interval: fl
     _say(
         logging.INFO, "started", words, worker=worker, redis=redis, database=database, shards=shards, interval=interval
     )
+
+
+def finding(finding: Finding) -> None:
+    """A check at the start found what is not as it should be."""
+    words = f"{finding.name}: {finding.found}; {finding.fix}"
+    level = logging.ERROR if finding.level is Level.ERROR else logging.WARNING
+    _say(level, "finding", words, name=finding.name, found=finding.found, fix=finding.fix)
 
 
 def flushed(flushed: Counted, seconds: float) -> None:

@@ -24,6 +24,7 @@ class Dialect(ABC):
     TRANSIENT: ClassVar[tuple[str, ...]]
     BAD_DATA: ClassVar[tuple[str, ...]]
     MISSING_TABLE: ClassVar[tuple[str, ...]]
+    NOT_PERMITTED: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def code(self, error: DBAPIError) -> str:
@@ -45,9 +46,29 @@ class Dialect(ABC):
         """True if a table or a column is not there."""
         return self.code(error).startswith(self.MISSING_TABLE)
 
+    def is_not_permitted(self, error: DBAPIError) -> bool:
+        """True if the user lacks a right."""
+        return bool(self.NOT_PERMITTED) and self.code(error).startswith(self.NOT_PERMITTED)
+
     def known_fault(self, version: tuple[int, ...]) -> str | None:
         """What may go wrong with this version, if anything is known."""
         return None
+
+    def elsewhere(self, connection: Connection, table: str) -> tuple[str, str] | None:
+        """Where a table is that this user does not see, and the statement that lets it; None if it is nowhere."""
+        return None
+
+    @abstractmethod
+    def make_writable(self, connection: Connection) -> str:
+        """What to do about a database that only reads: a statement for its owner, where there is one."""
+
+    def grant(self, connection: Connection, right: str, table: str) -> str:
+        """The statement that gives the user of a connection a right to a table."""
+        raise NotImplementedError  # where there are no rights, none is missing
+
+    def missing_sequence_rights(self, connection: Connection) -> list[tuple[str, str]]:
+        """Tables whose ids this user may not draw, each with the statement that lets it."""
+        return []
 
     @abstractmethod
     def add_to_totals(self, connection: Connection, deltas: Deltas, now: datetime) -> None:

@@ -46,6 +46,7 @@ class MySQL(Dialect):
     TRANSIENT = ("1020", "1180", "1205", "1213", "1317", "1969", "3024", "3101")
     BAD_DATA = ("1264", "1265", "1292", "1300", "1366", "1367", "1406", "1690")
     MISSING_TABLE = ("1146", "1054")
+    NOT_PERMITTED = ("1142", "1143", "1227")
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -53,6 +54,20 @@ class MySQL(Dialect):
     def code(self, error: DBAPIError) -> str:
         arguments = error.orig.args if error.orig else ()
         return str(arguments[0]) if arguments else "0"
+
+    def make_writable(self, connection: Connection) -> str:
+        names = "('read_only', 'super_read_only', 'tx_read_only', 'transaction_read_only')"
+        query = f"SHOW GLOBAL VARIABLES WHERE Variable_name IN {names} AND Value <> 'OFF'"
+        on = [row[0] for row in connection.exec_driver_sql(query)]
+        return (
+            "; ".join(f"SET GLOBAL {name} = OFF" for name in on) or "see what makes it read-only, such as a full disk"
+        )
+
+    def grant(self, connection: Connection, right: str, table: str) -> str:
+        user, host, database = connection.exec_driver_sql(
+            "SELECT SUBSTRING_INDEX(CURRENT_USER(), '@', 1), SUBSTRING_INDEX(CURRENT_USER(), '@', -1), DATABASE()"
+        ).one()
+        return f"GRANT {right} ON `{database}`.{table} TO '{user}'@'{host}'"
 
     def add_to_totals(self, connection: Connection, deltas: Deltas, now: datetime) -> None:
         # The moment stands in the text because PyMySQL takes long to quote one. MariaDB has only VALUES().

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -44,6 +45,9 @@ class SQLite(Dialect):
         return (
             "before SQLite 3.51.3, two writers at the end of a checkpoint can, very rarely, damage the file (WAL reset)"
         )
+
+    def make_writable(self, connection: Connection) -> str:
+        return f"chmod u+w {shlex.quote(str(connection.engine.url.database))}"
 
     def add_to_totals(self, connection: Connection, deltas: Deltas, now: datetime) -> None:
         moment = self.store_moment(now)
