@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test mutants demo bench clean
+.PHONY: help install lint test mutants model demo bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,6 +30,9 @@ test: lint  ## lint, then all tests on real servers, which they start themselves
 
 mutants: install  ## break the code in small ways: a test must notice each (ARGS=hand_off: those of one file)
 	$(BIN)/python -m tests.mutants $(ARGS)
+
+model: install  ## the protocol's rules, over every interleaving of small histories (minutes; pypy3 is four times as fast)
+	$(BIN)/python -m tests.model
 
 demo: install  ## the main job on real data: replay, kill, reconcile
 	$(BIN)/likes demo $(ARGS)

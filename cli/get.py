@@ -28,7 +28,7 @@ def get(
         live = likes.live(items, counter=counter)
     rows = [{"item": item, "counter": counter, **parts._asdict()} for item, parts in live.items()]
     if not all(parts.exact for parts in live.values()):
-        say("Redis has lost likes or was restored: until the next flush, what it holds is not in these totals.")
+        say("Redis was emptied, replaced or restored: until the next flush notices, these totals may be off.")
     if json:
         rows_as_json(rows)
     else:

@@ -66,11 +66,14 @@ def summary(status: Status, interval: float) -> dict[str, str]:
         "being flushed": f"shards {', '.join(held)}" if held else "no shard",
         "incidents": f"{status.incidents:,}",
         "dead letters": f"{status.dead_letters:,}",
+        **({"problems": f"{len(status.problems):,}"} if status.problems else {}),
     }
 
 
 def _show(status: Status, interval: float, *, every_shard: bool) -> None:
     as_pairs(summary(status, interval))
+    for problem in status.problems:
+        line(problem)
     for incident in status.newest_incidents:
         line(f"{shown(incident.at)}  {_words(incident)}")
     if every_shard:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         SchemaOutdated,
         SettingsError,
         Unavailable,
+        WrongDatabase,
         WrongRedis,
     )
     from likes.live.reading import LiveTotal
@@ -67,6 +68,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Unavailable",
+    "WrongDatabase",
     "WrongRedis",
 ]
 

@@ -44,6 +44,10 @@ class BatchId(NamedTuple):
         return Place(self.epoch, self.seq, self.nonce)
 
 
+class LaterFormat(ValueError):
+    """A batch was sealed by a later version."""
+
+
 class Misfit(NamedTuple):
     """An entry that is no delta: another type at its key, no number, a name no client of ours would write."""
 
@@ -70,16 +74,28 @@ class Batch:
         """The place on its shard's chain that it was sealed on top of."""
         return Place(self.id.epoch, self.id.seq - 1, self.previous)
 
+    @property
+    def place(self) -> Place:
+        """The place just behind it."""
+        return Place(self.id.epoch, self.id.seq, self.id.nonce)
+
     def follows(self, place: Place) -> bool:
         """True if it is the next one at `place`. Only a batch that follows its shard's cursor is ever counted."""
         return place == self.before
 
     @classmethod
     def unpack(cls, payload: bytes) -> Batch:
-        """Read a sealed batch; raise ValueError for one of another format."""
+        """Read a sealed batch; raise LaterFormat for one of another format, ValueError for what is no batch."""
+        try:
+            return cls._unpack(payload)
+        except (TypeError, AttributeError, OverflowError, OSError) as error:  # other parts, or of other types
+            raise ValueError(str(error)) from None
+
+    @classmethod
+    def _unpack(cls, payload: bytes) -> Batch:
         version, epoch, shard, seq, nonce, previous, sealed_at, *entries = msgpack.unpackb(payload, raw=True)
         if version != FORMAT:
-            raise ValueError(f"batch {seq} of shard {shard} has format {version}; this version reads {FORMAT}")
+            raise LaterFormat(f"batch {seq} of shard {shard} has format {version}; this version reads {FORMAT}")
         deltas, misfits = _sort_out(*entries)
         return cls(
             id=BatchId(int(shard), epoch.decode(), int(seq), nonce.decode()),

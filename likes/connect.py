@@ -14,7 +14,7 @@ from likes.buffer.links import pools
 from likes.buffer.links.blocking import BlockingLink
 from likes.buffer.links.event_loop import EventLoopLink
 from likes.config.folder import default_folder, prepare
-from likes.config.urls import name_of
+from likes.config.urls import address_of, name_of
 from likes.errors import SchemaOutdated
 
 if TYPE_CHECKING:
@@ -66,7 +66,15 @@ class Places:
 
     def redis_name(self) -> str:
         """What the database calls this Redis, so that it is not taken for another one."""
-        return self.name or name_of(self.redis_url())
+        if self.name or self.redis:
+            return self.name or name_of(self.redis_url())
+        from likes import embedded
+
+        return f"embedded:{embedded.identity(self.folder())}"
+
+    def former_redis_names(self) -> list[str]:
+        """What earlier versions called it, unless it was given its name."""
+        return [] if self.name else [address_of(self.redis_url())]
 
     def open_link(self) -> BlockingLink:
         """A link to Redis that has not been used yet."""

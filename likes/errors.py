@@ -49,6 +49,10 @@ class WrongRedis(LikesError):
     """The database belongs to another Redis; `likes adopt` accepts this one."""
 
 
+class WrongDatabase(LikesError):
+    """This Redis belongs to another database; `likes adopt --database` takes it over."""
+
+
 class SchemaOutdated(LikesError):
     """The tables are missing or older than this version; `likes migrate` makes or updates them."""
 

@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from likes.sql.engine import open_engine
 from likes.sql.schema import migrate
 from tests.databases import Shelf
-from tests.servers import MariaDB, MissingServerError, PostgreSQL, RedisServer, Server, debian_redis, valkey
+from tests.servers import MariaDB, MissingServerError, PgBouncer, PostgreSQL, RedisServer, Server, debian_redis, valkey
 
 IN_CI = bool(os.environ.get("CI"))
 
@@ -32,7 +32,8 @@ hypothesis.settings.load_profile("ci" if IN_CI else "dev")
 
 # What design 3 lists, and nothing else: {prefix:shard}:… with an epoch of 16 hexadecimal digits, or any name in tests.
 DECLARED_KEYS = re.compile(
-    rb"\{[^{}]+:\d+\}:(epoch|epochs|lease|[^:]+:(state|pending|in_flight|producers|batch:\d+|delta:[A-Za-z0-9_.-]+:.+))",
+    rb"\{[^{}]+:\d+\}:"
+    rb"(epoch|epochs|lease|owner|[^:]+:(state|pending|in_flight|nonces|producers|batch:\d+|delta:[A-Za-z0-9_.-]+:.+))",
     re.DOTALL,
 )
 
@@ -66,6 +67,12 @@ def debian_redis_server() -> Iterator[Server]:
 def postgres_server() -> Iterator[Server]:
     """PostgreSQL, shared by all tests, without fsync."""
     yield from _started(PostgreSQL)
+
+
+@pytest.fixture
+def pgbouncer(postgres_server: PostgreSQL) -> Iterator[Server]:
+    """PgBouncer in front of PostgreSQL."""
+    yield from _started(lambda: PgBouncer(postgres_server))
 
 
 @pytest.fixture(scope="session")

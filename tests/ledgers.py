@@ -13,10 +13,12 @@ from likes.chain import Chain
 from likes.counted import Counted
 from likes.sql import cursors
 from likes.sql.cursors import Cursor
-from likes.sql.engine import reading, writing
+from likes.sql.engine import open_engine, reading, writing
+from likes.sql.identity import Claim
 from likes.sql.ledger import Ledger
 from likes.sql.tables import batches, dead_letters, totals
 from likes.sql.tables import cursors as cursor_table
+from likes.sql.urls import url_of
 
 SHARD, OTHER_SHARD = 3, 7
 SEALED_AT = 1_770_000_000_123
@@ -37,12 +39,28 @@ def batch(
 def new_ledger(engine: Engine) -> Ledger:
     """A ledger whose two shards stand before the first batch of epoch `e`."""
     ledger = Ledger(engine, "likes", "worker 1")
-    ledger.claim([SHARD, OTHER_SHARD], "redis")
+    ledger.claim = Claim(ledger.make_database_id(), "redis")
+    ledger.begin_cursors([SHARD, OTHER_SHARD])
     with writing(engine) as connection:
         for shard in (SHARD, OTHER_SHARD):
             here = cursors.lock(connection, "likes", shard)
             cursors.move(connection, "likes", here._replace(epoch="e"), datetime.now(UTC))
     return ledger
+
+
+def another_worker(ledger: Ledger, timeout: float = 10) -> Ledger:
+    """A ledger of the same database with connections of its own; a transaction takes `timeout` seconds at most."""
+    other = Ledger(open_engine(url_of(ledger.engine), timeout=timeout), "likes", "another")
+    other.claim = ledger.claim
+    return other
+
+
+def another_namespace(ledger: Ledger, namespace: str) -> Ledger:
+    """A ledger of another namespace of the same database, with a cursor for the shard."""
+    other = Ledger(ledger.engine, namespace, "w")
+    other.claim = ledger.claim
+    other.begin_cursors([SHARD])
+    return other
 
 
 def apply_whole(ledger: Ledger, *batches: Batch) -> Counted | None:

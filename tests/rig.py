@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ from likes.sql.cursors import Cursor
 from likes.sql.engine import open_engine, reading, writing
 from likes.sql.ledger import Ledger
 from likes.sql.tables import batches, dead_letters, incidents, metadata, retired_epochs, totals
+from likes.sql.takeover import take_over
 from likes.sql.urls import url_of
 from worker.flush import Flusher
 
@@ -57,6 +58,7 @@ class Rig:
         wrap_engine: Callable[[Engine], None] = lambda _: None,
         *,
         redis_name: str = "redis",
+        former_redis_names: Collection[str] = (),
     ) -> Iterator[Flusher]:
         """A worker with connections of its own, as another process would have."""
         link = wrap_link(self.places.open_link())
@@ -65,7 +67,14 @@ class Rig:
         buffer = Buffer(link, lambda: wrap_link(self.places.open_link()), self.prefix, self.batch_items)
         ledger = Ledger(engine, self.prefix, "test")
         try:
-            yield Flusher(buffer, ledger, redis_name=redis_name, shards=self.shards, threads=1)
+            yield Flusher(
+                buffer,
+                ledger,
+                redis_name=redis_name,
+                former_redis_names=former_redis_names,
+                shards=self.shards,
+                threads=1,
+            )
         finally:
             link.close()
             engine.dispose()
@@ -73,6 +82,19 @@ class Rig:
     def flush(self) -> Counted:
         """One whole flush, of the shards there are: looking for others takes ten times as long."""
         return self.worker.flush(range(self.shards))
+
+    def owners(self) -> dict[int, str]:
+        """The database that each shard belongs to."""
+        views = self.worker.buffer.look(dict.fromkeys(range(self.shards)))
+        return {shard: view.owner for shard, view in views.items()}
+
+    def adopt_database(self) -> None:
+        """What `likes adopt --database` does: Redis belongs to this database."""
+        self.worker.buffer.ownership.take_over(self.owners(), self.worker.ledger.make_database_id())
+
+    def adopt_redis(self, name: str) -> None:
+        """What `likes adopt` does: the database belongs to the Redis of this name."""
+        take_over(self.engine, self.prefix, name, ["redis"])
 
     # What Redis holds.
 

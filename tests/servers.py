@@ -262,6 +262,46 @@ class PostgreSQL(Server):
         return ["setpriv", "--reuid=nobody", "--clear-groups"] if os.geteuid() == 0 else []
 
 
+class PgBouncer(Server):
+    """PgBouncer in front of a PostgreSQL: all clients share one session, a transaction at a time."""
+
+    def __init__(self, behind: PostgreSQL) -> None:
+        binary = find_program("pgbouncer")
+        if not binary:
+            raise MissingServerError("PgBouncer: no pgbouncer on PATH (Debian: apt-get install pgbouncer)")
+        super().__init__()
+        self.binary = binary
+        self.behind = behind
+        self.folder.chmod(0o755)
+        self.url = self.url_of("postgres")
+        self.ini = self.folder / "pgbouncer.ini"
+        self.ini.write_text(f"""
+[databases]
+* = host=127.0.0.1 port={behind.port} user=postgres password={PASSWORD}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {self.port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 1
+""")
+
+    def command(self) -> list[str]:
+        return [*self.behind._as_user(), self.binary, str(self.ini)]
+
+    def answers(self) -> bool:
+        try:
+            psycopg.connect(self.url, connect_timeout=2, prepare_threshold=None).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def url_of(self, name: str) -> str:
+        """The URL of a database of the PostgreSQL behind it."""
+        return f"postgresql://postgres:{PASSWORD}@127.0.0.1:{self.port}/{name}"
+
+
 class MariaDB(Server):
     """MariaDB from Debian's mariadb-server-core."""
 

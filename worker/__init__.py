@@ -27,6 +27,8 @@ What Redis or SQL may do, and how it is noticed:
     Redis was emptied or replaced                           it points at an epoch SQL does not know: adopted
     SQL went back (restored)                                a batch in flight is past cursor + 1: the cursor moves up
     a batch of a retired epoch                              set aside as dead letters
+    a key was deleted or overwritten by hand                what was accepted is neither sealed nor pending: put among
+                                                            the pending again, or written off
 
 Each is recorded as an incident with the window in which likes may have been lost. Before any of them, the cursor's row
 is locked and the master asked anew, with a write.
@@ -34,7 +36,7 @@ is locked and the master asked anew, with a write.
     flush               the main path: hand off, apply, acknowledge, in this order
     shard_flush         where one shard stands in it, and what is put right before
     decisions           the rules, as pure functions
-    recovery            what is done about the list above
+    recovery, missing   what is done about the list above
     run, loop, rounds   the process around it: its signals, when it flushes, its leases
     schedule, trouble, housekeeping, events             what these ask, and what they say
     assembly            all of it put together from settings

@@ -30,6 +30,7 @@ def open_flusher(settings: Settings) -> Iterator[Flusher]:
                 buffer,
                 Ledger(engine, settings.prefix, worker_name()),
                 redis_name=places.redis_name(),
+                former_redis_names=places.former_redis_names(),
                 shards=settings.shards,
                 threads=settings.flush_threads,
             )

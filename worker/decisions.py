@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
-from likes.batch import Batch
+from likes.batch import Batch, Place
 from likes.buffer.standing import ShardView, Standing
 from likes.sql.cursors import Cursor
 
@@ -20,6 +20,7 @@ class Do(Enum):
 
     SETTLE = auto()  # finish the batches in flight
     HAND_OFF = auto()  # seal and apply what is pending
+    CATCH_UP = auto()  # move SQL, which went back, up to where Redis stands
     RETIRE = auto()  # give the epoch up in SQL
     BEGIN = auto()  # point Redis at a fresh epoch
     ADOPT = auto()  # make the epoch the current one in SQL
@@ -60,6 +61,8 @@ def _step_for(
     if epoch.epoch == cursor.epoch:
         if went_back(epoch, cursor):
             return Do.RETIRE
+        if epoch.seq > cursor.seq:
+            return Do.CATCH_UP
         return Do.HAND_OFF if has_pending else None
     if epoch.epoch in retired:
         if epoch.epoch == view.current:
@@ -78,14 +81,20 @@ class Verdict(Enum):
 
     NEXT = auto()  # the next on the chain: count it
     RECORDED = auto()  # counted or set aside before: acknowledge it
+    ACKNOWLEDGED = auto()  # counted and acknowledged by another worker, its row in the ledger is pruned: let it go
     NOT_YET = auto()  # an older one of its epoch is in flight: that one first
     SQL_WENT_BACK = auto()  # batches before it are gone from SQL: incident, then count it
     SUSPECT = auto()  # not to be trusted: set it aside and retire its epoch
     ADOPT = auto()  # of an epoch SQL has never seen: adopt the epoch, then look again
 
 
-def judge(batch: Batch, cursor: Cursor, *, recorded: bool, retired: bool, redis: Standing) -> Verdict:
-    """What `batch` is; everything given was read under the lock of the cursor, Redis last."""
+def judge(
+    batch: Batch, cursor: Cursor, *, recorded: bool, retired: bool, redis: Standing, remembers: Collection[Place]
+) -> Verdict:
+    """What `batch` is; everything given was read under the lock of the cursor, Redis last.
+
+    remembers: of the places of the cursor and the batch, those that Redis sealed a batch at.
+    """
     current = cursor.epoch == batch.id.epoch and not retired
     if current and batch.follows(cursor.place):
         return Verdict.NEXT
@@ -93,8 +102,16 @@ def judge(batch: Batch, cursor: Cursor, *, recorded: bool, retired: bool, redis:
         return Verdict.RECORDED
     if current and any(one.seq < batch.id.seq for one in redis.in_flight):
         return Verdict.NOT_YET
-    if current and batch.id.seq > cursor.seq + 1:
+    listed = batch.id in redis.in_flight
+    if current and batch.id.seq <= cursor.seq and batch.place in remembers and not listed:
+        return Verdict.ACKNOWLEDGED
+    if current and batch.id.seq > cursor.seq + 1 and listed and is_ancestor(cursor, remembers):
         return Verdict.SQL_WENT_BACK
     if current or retired or batch.id.epoch != redis.current:
         return Verdict.SUSPECT
     return Verdict.ADOPT
+
+
+def is_ancestor(cursor: Cursor, remembers: Collection[Place]) -> bool:
+    """True if the cursor stands on the branch that Redis went on with: on another one its likes may be here again."""
+    return cursor.seq == 0 or cursor.place in remembers

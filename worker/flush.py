@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from math import ceil
@@ -15,11 +15,14 @@ from threading import Event, Lock
 
 from likes.batch import Batch
 from likes.buffer.buffer import Buffer
+from likes.buffer.standing import ShardView
 from likes.chain import Chain
 from likes.counted import Counted
-from likes.errors import DatabaseBusy, Unavailable, WrongRedis
+from likes.errors import DatabaseBusy, Unavailable
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import Ledger
+from worker.claim import Pair
+from worker.missing import Missing
 from worker.recovery import Recovery
 from worker.shard_flush import ShardFlush
 
@@ -29,7 +32,7 @@ ENTRIES_AT_ONCE = 16_000  # of all threads together: with more only memory grows
 class Flusher:
     """Flushes the shards of one namespace, several side by side.
 
-    redis_name: the name by which the database knows its Redis.
+    redis_name: the name by which the database knows its Redis; former_redis_names: those it may know it by still.
     on_counted: called in a flushing thread with batches of a shard that are in SQL now, and what was counted of them.
     """
 
@@ -39,6 +42,7 @@ class Flusher:
         ledger: Ledger,
         *,
         redis_name: str,
+        former_redis_names: Collection[str] = (),
         shards: int,
         threads: int = 2,
         on_counted: Callable[[Sequence[Batch], Counted], None] = lambda _batches, _counted: None,
@@ -46,7 +50,8 @@ class Flusher:
         self.buffer = buffer
         self.ledger = ledger
         self.recovery = Recovery(buffer, ledger)
-        self.redis_name = redis_name
+        self._pair = Pair(buffer, ledger, redis_name, former_redis_names)
+        self.missing = Missing(buffer, ledger)
         self.shards = shards
         self.threads = threads
         self.on_counted = on_counted
@@ -63,24 +68,14 @@ class Flusher:
         """All shards: those configured, those with a cursor, and those that clients with other settings post to."""
         return sorted({*range(self.shards), *self.ledger.cursors(), *self.buffer.shards_in_use()})
 
-    def claim(self, shards: Collection[int]) -> dict[int, Cursor]:
-        """The cursors of all shards; those of `shards` are made if they are missing. Raises WrongRedis."""
-        cursors = self.ledger.cursors()
-        self._require_own(cursors)  # before claiming any: rows under our name would stop the owner's workers
-        if any(shard not in cursors for shard in shards):
-            self.buffer.ping()  # a name that leads nowhere, by a typing error, must not be the one written down
-            self.ledger.claim(shards, self.redis_name)
-            cursors = self.ledger.cursors()
-            self._require_own(cursors)
-        return cursors
+    def claim(self, shards: Collection[int]) -> tuple[dict[int, Cursor], dict[int, ShardView]]:
+        """Where these shards, and all others, stand in SQL and in Redis, which belong to each other alone then.
 
-    def _require_own(self, cursors: Mapping[int, Cursor]) -> None:
-        other = next((c.redis_name for c in cursors.values() if c.redis_name != self.redis_name), None)
-        if other is not None:
-            raise WrongRedis(
-                f"this database belongs to the Redis {other}, not to {self.redis_name}; "
-                "if they are the same, or it moved, accept it with: likes adopt"
-            )
+        Raises WrongRedis and WrongDatabase, with nothing written.
+        """
+        found = self._pair.claim({*range(self.shards), *shards})
+        self.ledger.note_replaced()
+        return found
 
 
 class Flush:
@@ -97,10 +92,12 @@ class Flush:
 
     def run(self, shards: Collection[int]) -> Counted:
         """Flush `shards`, by several threads; raises as `Flusher.flush` does, once nothing more can be done."""
-        groups = self._in_groups(self._look_at(shards))
+        flushed = self._look_at(shards)
         with ThreadPoolExecutor(self._flusher.threads, thread_name_prefix="flush") as pool:
             try:
-                list(pool.map(self._flush_group, groups))
+                list(pool.map(self._flush_group, self._in_groups(flushed)))
+                if again := self._put_back(flushed):
+                    list(pool.map(self._flush_group, self._in_groups(self._look_at(again))))
             finally:
                 self._stopped.set()  # after Ctrl-C the threads end with the row they are at
         for error in sorted(self._errors, key=lambda error: not isinstance(error, Unavailable)):
@@ -132,6 +129,15 @@ class Flush:
                 break
         return shards
 
+    def _put_back(self, shards: Sequence[ShardFlush]) -> Collection[int]:
+        """Look for likes that are missing; returns the shards in which there are more to flush now."""
+        compared = dict(pair for shard in shards if (pair := shard.compared))
+        try:
+            return self._flusher.missing.put_back(compared) if compared and not self._stopped.is_set() else ()
+        except Exception as error:  # noqa: BLE001 (told by `run`: what was flushed is flushed)
+            self._fail(error)
+            return ()
+
     def _ready(self, shards: Iterable[ShardFlush], look: Callable[[ShardFlush], bool]) -> list[ShardFlush]:
         """Those of `shards` that have something to hand off, once they are in order."""
         ready = []
@@ -144,8 +150,7 @@ class Flush:
         return ready
 
     def _look_at(self, shards: Collection[int]) -> list[ShardFlush]:
-        cursors = self._flusher.claim(shards)  # SQL before Redis: else "Redis went back" could be a false alarm
-        views = self._buffer.look({shard: cursors[shard].epoch for shard in shards})
+        cursors, views = self._flusher.claim(shards)
         for server, its_shards in self._buffer.servers(cursors):
             self._flusher.recovery.note_server([cursors[shard] for shard in its_shards], server)
         started = time.time_ns() // 1_000_000

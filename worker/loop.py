@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-from likes.errors import SchemaOutdated, WrongRedis
+from likes.errors import SchemaOutdated, WrongDatabase, WrongRedis
 from worker.rounds import Rounds
 from worker.schedule import Schedule, ticking
 from worker.trouble import Trouble
@@ -43,7 +43,7 @@ class Loop:
     def run(self) -> None:
         """Flush whenever it is due, until `stop`; then once more, everything.
 
-        Raises SchemaOutdated and WrongRedis, which waiting does not cure, and whatever fails the last flush.
+        Raises SchemaOutdated, WrongRedis and WrongDatabase, which waiting does not cure, and what fails the last flush.
         """
         with ticking(self._schedule.interval, self._tick):
             while not self._stopping:
@@ -65,7 +65,7 @@ class Loop:
         try:
             if self._schedule.is_due() or self._is_crowded():
                 self._flush()
-        except (SchemaOutdated, WrongRedis):
+        except (SchemaOutdated, WrongRedis, WrongDatabase):
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is: likes pile up in Redis if nobody tries again)
             self._trouble.note(error)

@@ -8,8 +8,9 @@ it.
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
-from likes.batch import Batch, BatchId
+from likes.batch import Batch, BatchId, Place
 from likes.buffer.buffer import Buffer, Server
 from likes.buffer.standing import Standing
 from likes.counted import Counted
@@ -17,7 +18,7 @@ from likes.sql.cursors import Cursor
 from likes.sql.incidents import Kind
 from likes.sql.ledger import Ledger
 from likes.sql.locked_shard import LockedShard
-from worker.decisions import Verdict, judge, went_back
+from worker.decisions import Verdict, is_ancestor, judge, went_back
 
 
 class Recovery:
@@ -35,11 +36,12 @@ class Recovery:
         if batch.follows(shard.cursor.place):
             return Verdict.NEXT, shard.count(batch)
         recorded, retired = shard.is_recorded(batch.id), shard.is_retired(batch.id.epoch)
-        redis = self.buffer.confirm(batch.id.shard, batch.id.epoch)
-        verdict = judge(batch, shard.cursor, recorded=recorded, retired=retired, redis=redis)
+        redis, _, remembers = self.buffer.confirm(batch.id.shard, batch.id.epoch, shard.cursor.place, batch.place)
+        look = partial(judge, batch, recorded=recorded, retired=retired, redis=redis, remembers=remembers)
+        verdict = look(shard.cursor)
         if verdict is Verdict.ADOPT:
             _adopt(shard, redis)
-            verdict = judge(batch, shard.cursor, recorded=recorded, retired=retired, redis=redis)
+            verdict = look(shard.cursor)
         if verdict is Verdict.SQL_WENT_BACK:
             self._skip_what_is_gone(shard, batch, redis)
             verdict = Verdict.NEXT
@@ -53,7 +55,7 @@ class Recovery:
         """Give up an epoch whose Redis went back, or one left behind that SQL has never seen."""
 
         def work(locked: LockedShard) -> None:
-            redis, cursor = self.buffer.confirm(shard, epoch), locked.cursor
+            redis, cursor = self.buffer.confirm(shard, epoch).standing, locked.cursor
             if cursor.epoch != epoch:
                 if redis.current != epoch:
                     locked.retire(epoch, "left behind")
@@ -66,13 +68,31 @@ class Recovery:
 
         self.ledger.locked(shard, work)
 
+    def catch_up(self, shard: int, epoch: str) -> None:
+        """Move a cursor that Redis is ahead of, with nothing in flight, to where Redis stands: SQL went back."""
+
+        def work(locked: LockedShard) -> None:
+            cursor = locked.cursor
+            redis, _, remembers = self.buffer.confirm(shard, epoch, cursor.place)
+            if cursor.epoch != epoch or redis.seq <= cursor.seq or redis.in_flight:
+                return
+            if is_ancestor(cursor, remembers):
+                _write_off(locked, redis.place, redis.sealed)
+                locked.move_to(redis.place)
+            else:
+                locked.retire(epoch, "Redis and the database both went back")
+                detail = f"batch {cursor.seq} of the database is not the one that Redis knows; the epoch was given up"
+                locked.record(Kind.SQL_WENT_BACK, detail, epoch)
+
+        self.ledger.locked(shard, work)
+
     def adopt(self, read: Cursor, epoch: str) -> None:
         """Make the epoch Redis points at the shard's current one, if the cursor is still where it was read."""
 
         def work(locked: LockedShard) -> None:
             if locked.cursor.epoch != read.epoch or locked.is_retired(epoch):
                 return
-            redis = self.buffer.confirm(read.shard, epoch)
+            redis = self.buffer.confirm(read.shard, epoch).standing
             if redis.current == epoch:
                 _adopt(locked, redis)
 
@@ -80,22 +100,36 @@ class Recovery:
 
     def drop(self, shard: int, epoch: str) -> None:
         """Keep the sums of a retired epoch, then forget its keys."""
-        redis = self.buffer.confirm(shard, epoch)
+        redis = self.buffer.confirm(shard, epoch).standing
         self.ledger.close_books(shard, epoch, accepted=redis.accepted, sealed=redis.sealed)
         self.buffer.drop_epoch(shard, epoch)
 
-    def give_up_missing(self, batch: BatchId) -> None:
-        """Deal with a batch listed in flight whose content is gone: what it held is lost, its epoch cannot go on."""
+    def give_up_missing(self, batch: BatchId) -> bool:
+        """Deal with a batch listed in flight whose content is gone: what it held is lost, its epoch cannot go on.
 
-        def work(locked: LockedShard) -> None:
-            redis = self.buffer.confirm(batch.shard, batch.epoch)
-            if batch not in redis.in_flight or locked.is_recorded(batch):
-                return
-            locked.retire(batch.epoch, "a batch is missing")
+        False if it is there after all: looked for once more, as whoever was asked before may have been a replica.
+        """
+
+        def work(locked: LockedShard) -> bool:
+            if self.buffer.fetch_anew(batch) is not None:
+                return False
+            redis = self.buffer.confirm(batch.shard, batch.epoch).standing
             detail = f"batch {batch.seq} was in flight, but Redis no longer has it (evicted or deleted?)"
-            locked.record(Kind.BATCH_MISSING, detail, batch.epoch)
+            told = locked.has_recorded(Kind.BATCH_MISSING, batch.epoch, detail)
+            if batch in redis.in_flight and not locked.is_recorded(batch) and not told:
+                lost = self._lost_with(batch, locked, redis)
+                locked.retire(batch.epoch, "a batch is missing")
+                locked.record(Kind.BATCH_MISSING, detail, batch.epoch, lost)
+            return True
 
-        self.ledger.locked(batch.shard, work)
+        return self.ledger.locked(batch.shard, work)
+
+    def _lost_with(self, batch: BatchId, shard: LockedShard, redis: Standing) -> int | None:
+        """What was sealed in a batch without content; None where the sums cannot tell."""
+        if shard.cursor.epoch != batch.epoch or redis.damage:
+            return None
+        later = self.buffer.in_flight(one for one in redis.in_flight if one.seq > batch.seq)
+        return shard.unaccounted(redis.sealed, sum(one.delta for _, one in later if one))
 
     def note_server(self, known: Collection[Cursor], server: Server) -> None:
         """Record one incident when another server than these cursors know, or the same after a restart, answers now."""
@@ -118,9 +152,7 @@ class Recovery:
     def _skip_what_is_gone(self, shard: LockedShard, batch: Batch, redis: Standing) -> None:
         later = self.buffer.in_flight(one for one in redis.in_flight if one.seq > batch.id.seq)
         in_flight = batch.delta + sum(one.delta for _, one in later if one)
-        lost = shard.unaccounted(redis.sealed, in_flight)
-        gone = f"batches {shard.cursor.seq + 1} to {batch.id.seq - 1}"
-        shard.record(Kind.SQL_WENT_BACK, f"{gone} are not in the database: was it restored?", batch.id.epoch, lost)
+        _write_off(shard, batch.before, redis.sealed, in_flight)
         shard.skip_to(batch.before)
 
 
@@ -132,10 +164,23 @@ def _adopt(shard: LockedShard, redis: Standing) -> None:
         shard.record(Kind.REDIS_REPLACED, detail, redis.epoch)
 
 
+def _write_off(shard: LockedShard, end: Place, sealed: int, in_flight: int = 0) -> None:
+    """Record that the batches from the cursor up to `end` are gone from SQL, with what was in them."""
+    lost = shard.unaccounted(sealed, in_flight)
+    gone = f"batches {shard.cursor.seq + 1} to {end.seq}"
+    shard.record(Kind.SQL_WENT_BACK, f"{gone} are not in the database: was it restored?", shard.cursor.epoch, lost)
+
+
 def _set_aside(shard: LockedShard, batch: Batch) -> None:
-    reason = "its epoch was given up"
+    reason, (_, epoch, seq, _) = "its epoch was given up", batch.id
+    again = shard.was_set_aside(epoch, seq)
     shard.set_aside(batch, reason)
-    shard.retire(batch.id.epoch, "a batch was not to be trusted")
-    if not shard.has_recorded(Kind.SET_ASIDE, batch.id.epoch):
-        detail = f"from batch {batch.id.seq} on its entries are set aside as dead letters: {reason}"
-        shard.record(Kind.SET_ASIDE, detail, batch.id.epoch)
+    shard.retire(epoch, "a batch was not to be trusted")
+    if again:
+        detail = (
+            f"batch {seq} was set aside before, perhaps with the same likes: at most one of the two is to be counted"
+        )
+        shard.record(Kind.SET_ASIDE, detail, epoch)
+    elif not shard.has_recorded(Kind.SET_ASIDE, epoch):
+        detail = f"from batch {seq} on its entries are set aside as dead letters: {reason}"
+        shard.record(Kind.SET_ASIDE, detail, epoch)

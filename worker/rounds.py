@@ -57,6 +57,7 @@ class Rounds:
             require_head(self._ledger.engine)
             self._told_incident = last_incident(self._ledger.engine, self._ledger.namespace)
         shards = self._flusher.shards_in_use()
+        self._flusher.claim(shards)  # before a lease is taken from whomever it belongs to
         if shards != self._shards:
             self._shards = shards
             self._backlog = Backlog(self._flusher.buffer, shards)

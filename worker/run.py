@@ -32,7 +32,7 @@ def run(settings: Settings, *, verbose: bool = False) -> int:
     """Flush on the interval until SIGTERM or SIGINT, then once more; 0 when that is done.
 
     A signal is how a worker ends, so that is no failure. Another one, a second later or more, ends it at once, which
-    loses nothing. Raises SchemaOutdated, WrongRedis, and Unavailable if a server is away at the last flush.
+    loses nothing. Raises SchemaOutdated, WrongRedis, WrongDatabase; and Unavailable if a server is away then.
     """
     events.configure(settings.log_format, verbose=verbose)
     with open_flusher(settings) as flusher:

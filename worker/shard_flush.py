@@ -46,6 +46,7 @@ class ShardFlush:
         self._stopped = stopped
         self._count = count
         self._done: set[str] = set()  # epochs of which nothing is left that was pending at the start
+        self._unequal: set[str] = set()  # those of them under which another sum was accepted than sealed
         self._steps = 0
 
     def begin(self) -> bool:
@@ -69,10 +70,22 @@ class ShardFlush:
             if not turn.is_over:
                 return True
             self._done.add(turn.epoch)
+            if turn.unsealed:
+                self._unequal.add(turn.epoch)
             if is_as_expected and self._view.epochs.keys() == {turn.epoch}:
                 return False  # the ordinary end: one epoch, its pending deltas handed off
         self._look_closer()
         return self._put_right()
+
+    @property
+    def compared(self) -> tuple[int, str] | None:
+        """Shard and epoch, if likes may be missing: another sum was accepted than sealed; None if the sums agree."""
+        epoch = self._cursor.epoch
+        standing = self._view.epochs.get(epoch or "")
+        if epoch is None or standing is None:
+            return None
+        is_unequal = not standing.pending and standing.accepted != standing.sealed
+        return (self._cursor.shard, epoch) if is_unequal or epoch in self._unequal else None
 
     def _put_right(self) -> bool:
         """Follow the rules until there is a turn, or nothing is left to do."""
@@ -80,11 +93,13 @@ class ShardFlush:
             self._steps += 1
             if self._view.error is not None:
                 raise self._view.error
+            self._buffer.ownership.require_own(self._cursor.shard, self._view.owner)
             step = next_step(self._cursor, self._retired, self._view, self._done)
             if step is None:
                 return False
             if step.do is Do.HAND_OFF:
-                self.turn = Turn(self._view.epochs[step.epoch], started=self._started)
+                owner = self._buffer.ownership.database
+                self.turn = Turn(self._view.epochs[step.epoch], owner=owner, started=self._started)
                 return True
             self._take(step)
             self._look_closer()
@@ -100,6 +115,8 @@ class ShardFlush:
         match step.do:
             case Do.SETTLE:
                 self._settle_in_flight(self._view.epochs[epoch])
+            case Do.CATCH_UP:
+                self._recovery.catch_up(shard, epoch)
             case Do.RETIRE:
                 self._recovery.retire(shard, epoch)
             case Do.BEGIN:
@@ -119,13 +136,16 @@ class ShardFlush:
             self._count([batch], counted)
         if verdict is Verdict.NOT_YET:
             return False
+        if verdict is Verdict.ACKNOWLEDGED:
+            return True
         self._buffer.acknowledge_batch(batch.id)
         return True
 
     def _settle_in_flight(self, epoch: Standing) -> None:
         for batch_id, batch in self._buffer.in_flight(epoch.in_flight):
             if batch is None:
-                self._recovery.give_up_missing(batch_id)
+                if not self._recovery.give_up_missing(batch_id):
+                    return
                 self._buffer.acknowledge_batch(batch_id)
             elif not self._settle_one(batch):
                 return

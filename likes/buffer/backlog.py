@@ -7,6 +7,7 @@ from typing import Any
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.calls import Call, command
+from likes.buffer.damage import shown
 from likes.buffer.keys import epoch_keys
 from likes.buffer.links.link import ask
 
@@ -27,7 +28,7 @@ class Backlog:
         replies = ask(self._buffer.link, calls)
         items = 0
         for i, (shard, epoch) in enumerate(self._epochs.items()):
-            current, pending = (replies[2 * i] or b"").decode(), replies[2 * i + 1]
+            current, pending = shown(replies[2 * i] or b""), replies[2 * i + 1]
             self._epochs[shard] = current
             items += pending if current == epoch else 0
         return items

@@ -6,16 +6,18 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import closing
 from dataclasses import dataclass
 
-from likes.batch import Batch, BatchId
+from likes.batch import Batch, BatchId, Place
 from likes.buffer import scripts
 from likes.buffer.calls import Call, command
+from likes.buffer.damage import read_batch
 from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.looking import look
-from likes.buffer.standing import ShardView, Standing
+from likes.buffer.ownership import Ownership
+from likes.buffer.scripts import Confirmed
+from likes.buffer.standing import ShardView
 from likes.buffer.turn import Turn
 from likes.chain import Chain
-from likes.errors import LikesError
 from likes.items import MAX_SHARDS
 
 BATCHES_IN_A_ROW = 4  # so many of an epoch are in flight at most
@@ -44,6 +46,7 @@ class Buffer:
         self.link = link
         self._open_fresh = open_fresh
         self.namespace = namespace
+        self.ownership = Ownership(link, namespace)
         self.batch_items = batch_items
 
     @property
@@ -98,33 +101,52 @@ class Buffer:
         ask(self.link, [self._acknowledge(batch)])
 
     def _acknowledge(self, batch: BatchId) -> Call[bool]:
-        return scripts.acknowledge(epoch_keys(self.namespace, batch.shard, batch.epoch), batch)
+        return scripts.acknowledge(epoch_keys(self.namespace, batch.shard, batch.epoch), batch, self.ownership.database)
 
     def in_flight(self, ids: Iterable[BatchId]) -> Iterator[tuple[BatchId, Batch | None]]:
-        """The batches in flight, one by one; None for one that is gone: another worker acknowledged it, most likely."""
+        """The batches in flight, one by one; None for one that is gone: another worker acknowledged it, most likely.
+
+        Raises WrongDatabase for a batch of another database.
+        """
         for batch_id in ids:
-            keys = epoch_keys(self.namespace, batch_id.shard, batch_id.epoch)
-            (payload,) = ask(self.link, [command("GET", keys.batch(batch_id.seq), shard=batch_id.shard)])
-            batch = _unpack(payload, keys, batch_id.seq) if payload else None
-            yield batch_id, batch if batch and batch.id == batch_id else None
+            yield batch_id, self._fetch(self.link, batch_id)
+
+    def fetch_anew(self, batch: BatchId) -> Batch | None:
+        """A batch in flight, asked for over a fresh connection to the master; None if it is gone."""
+        with closing(self._open_fresh()) as link:
+            return self._fetch(link, batch)
+
+    def _fetch(self, link: Link, batch_id: BatchId) -> Batch | None:
+        keys = epoch_keys(self.namespace, batch_id.shard, batch_id.epoch)
+        (found,) = ask(link, [scripts.fetch(keys, batch_id.seq)])
+        self.ownership.require_own(batch_id.shard, found.owner)
+        batch = read_batch(keys.batch(batch_id.seq), found.payload) if found.payload else None
+        return batch if batch and batch.id == batch_id else None
 
     def begin_epoch(self, shard: int, old: str) -> str:
         """Point at a fresh epoch if `old` ("" for none) is still current; returns the one that is current now."""
-        begin = scripts.begin_epoch(shard_keys(self.namespace, shard), old=old, fresh=fresh_epoch())
+        keys = shard_keys(self.namespace, shard)
+        begin = scripts.begin_epoch(keys, old=old, fresh=fresh_epoch(), owner=self.ownership.database)
         (current,) = ask(self.link, [begin])
         return str(current)
 
     def drop_epoch(self, shard: int, epoch: str) -> bool:
         """Forget an epoch left behind; False if it is current or not empty."""
-        (dropped,) = ask(self.link, [scripts.drop_epoch(epoch_keys(self.namespace, shard, epoch))])
+        (dropped,) = ask(
+            self.link, [scripts.drop_epoch(epoch_keys(self.namespace, shard, epoch), self.ownership.database)]
+        )
         return bool(dropped)
 
-    def confirm(self, shard: int, epoch: str) -> Standing:
-        """Where a shard stands under `epoch`, with a write over a fresh connection: only a master accepts that."""
+    def confirm(self, shard: int, epoch: str, *places: Place) -> Confirmed:
+        """Where a shard stands under `epoch`, and which of `places` are ends of batches that it remembers.
+
+        Asked with a write over a fresh connection: only a master accepts that. Raises as `Ownership.require_own`.
+        """
         with closing(self._open_fresh()) as link:
-            (standing,) = ask(link, [scripts.confirm(epoch_keys(self.namespace, shard, epoch))])
-        assert isinstance(standing, Standing)  # noqa: S101 (narrows a reply's type)
-        return standing
+            (confirmed,) = ask(link, [scripts.confirm(epoch_keys(self.namespace, shard, epoch), places)])
+        assert isinstance(confirmed, Confirmed)  # noqa: S101 (narrows a reply's type)
+        self.ownership.require_own(shard, confirmed.owner)
+        return confirmed
 
     def servers(self, shards: Collection[int]) -> list[tuple[Server, Collection[int]]]:
         """Which servers answer for these shards, each with those that it has."""
@@ -146,12 +168,3 @@ class Buffer:
 def _read_server(info: bytes) -> Server:
     fields = dict(line.decode().partition(":")[::2] for line in info.splitlines())
     return Server(fields.get("run_id", ""), fields.get("master_replid", ""), fields.get("master_replid2", ""))
-
-
-def _unpack(payload: bytes, keys: EpochKeys, seq: int) -> Batch:
-    try:
-        return Batch.unpack(payload)
-    except (ValueError, TypeError) as error:
-        raise LikesError(
-            f"the batch at {keys.batch(seq).decode()} cannot be read: {error}; upgrade this worker"
-        ) from None

@@ -36,6 +36,12 @@ class Call(Generic[T]):
     script: Script | None = None
 
     @property
+    def key(self) -> bytes | None:
+        """The key that a plain command touches, if it is just one."""
+        word = self.words[1] if self.script is None and self.shard is not None else None
+        return word if isinstance(word, bytes) else None
+
+    @property
     def alone(self) -> bool:
         """True if nothing may be sent behind it on its connection before it is answered."""
         return self.script is not None and self.script.alone

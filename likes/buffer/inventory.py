@@ -15,6 +15,7 @@ from typing import NamedTuple
 from likes.batch import BatchId, whole
 from likes.buffer.buffer import Buffer
 from likes.buffer.calls import command
+from likes.buffer.damage import read_batch, read_word
 from likes.buffer.keys import EpochKeys, epoch_keys, shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.scripts import repair
@@ -49,8 +50,9 @@ EMPTY = Inventory(Standing(0, "", ""), {}, 0, (), (), is_still=True, is_steady=T
 
 def current_epoch(buffer: Buffer, shard: int) -> str:
     """The epoch Redis points at, "" for none."""
-    (epoch,) = ask(buffer.link, [command("GET", shard_keys(buffer.namespace, shard).pointer, shard=shard)])
-    return (epoch or b"").decode()
+    pointer = shard_keys(buffer.namespace, shard).pointer
+    (epoch,) = ask(buffer.link, [command("GET", pointer, shard=shard)])
+    return read_word(pointer, epoch)
 
 
 def find_deltas(buffer: Buffer, shard: int, epoch: str) -> list[Member]:
@@ -79,7 +81,7 @@ def take_stock(buffer: Buffer, shard: int, epoch: str, found: Sequence[Member]) 
     in_flight = {batch.seq: _delta_of(buffer, batch) for batch in standing.in_flight}
     # The deltas first and the entries after them: unless a batch was handed off in between, each has one by then.
     deltas = _read_deltas(link, keys, found)
-    entries = _read_entries(link, keys)
+    entries = read_entries(buffer, shard, epoch)
     missing = tuple(deltas.keys() - entries)
     deltas |= _read_deltas(link, keys, sorted(entries - deltas.keys()))
     numbers = {member: _number(text) for member, text in deltas.items()}
@@ -98,7 +100,7 @@ def take_stock(buffer: Buffer, shard: int, epoch: str, found: Sequence[Member]) 
 
 def _standing(link: Link, keys: EpochKeys) -> Standing:
     pointer, *standing = ask(link, [command("GET", keys.pointer, shard=keys.shard), *reads(keys)])
-    return read_standing(keys, (pointer or b"").decode(), *standing)
+    return read_standing(keys, read_word(keys.pointer, pointer), *standing)
 
 
 def _but_for_likes(standing: Standing) -> Standing:
@@ -107,8 +109,10 @@ def _but_for_likes(standing: Standing) -> Standing:
 
 
 def _delta_of(buffer: Buffer, batch_id: BatchId) -> int | None:
-    ((_, batch),) = buffer.in_flight([batch_id])
-    return batch.delta if batch else None
+    keys = epoch_keys(buffer.namespace, batch_id.shard, batch_id.epoch)
+    (payload,) = ask(buffer.link, [command("GET", keys.batch(batch_id.seq), shard=batch_id.shard)])
+    batch = read_batch(keys.batch(batch_id.seq), payload) if payload else None
+    return batch.delta if batch and batch.id == batch_id else None
 
 
 def _read_deltas(link: Link, keys: EpochKeys, members: Sequence[Member]) -> dict[Member, bytes]:
@@ -119,10 +123,12 @@ def _read_deltas(link: Link, keys: EpochKeys, members: Sequence[Member]) -> dict
     return deltas
 
 
-def _read_entries(link: Link, keys: EpochKeys) -> set[Member]:
+def read_entries(buffer: Buffer, shard: int, epoch: str) -> set[Member]:
+    """All members that have an entry among the pending."""
+    link, pending = buffer.link, epoch_keys(buffer.namespace, shard, epoch).pending
     entries: set[Member] = set()
     start = 0
-    while chunk := ask(link, [command("LRANGE", keys.pending, start, start + SCAN_CHUNK - 1, shard=keys.shard)])[0]:
+    while chunk := ask(link, [command("LRANGE", pending, start, start + SCAN_CHUNK - 1, shard=shard)])[0]:
         entries.update(chunk)
         start += len(chunk)
     return entries

@@ -22,6 +22,7 @@ class ShardKeys:
         self.pointer = self.tag + b"epoch"
         self.epochs = self.tag + b"epochs"
         self.lease = self.tag + b"lease"
+        self.owner = self.tag + b"owner"
 
 
 class EpochKeys(ShardKeys):
@@ -34,6 +35,7 @@ class EpochKeys(ShardKeys):
         self.state = under + b"state"
         self.pending = under + b"pending"
         self.in_flight = under + b"in_flight"
+        self.nonces = under + b"nonces"
         self.producers = under + b"producers"
         self.deltas = under + b"delta:"
         # The scripts find where the member begins in a delta's key by the length of the key of `pending`.

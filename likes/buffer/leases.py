@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.calls import command
+from likes.buffer.damage import shown
 from likes.buffer.keys import shard_keys
-from likes.buffer.links.link import ask
 from likes.buffer.scripts import lease
+from likes.errors import LikesError, RedisRefused
 
 
 class Lease(NamedTuple):
@@ -24,12 +25,14 @@ class Lease(NamedTuple):
 
 
 def read_leases(buffer: Buffer, shards: Collection[int]) -> dict[int, Lease]:
-    """The leases that are held; shards nobody is flushing have none."""
+    """The leases that are held; shards nobody is flushing have none, as those where something else is at the key."""
     keys = [shard_keys(buffer.namespace, shard) for shard in shards]
     calls = [command(name, each.lease, shard=each.shard) for each in keys for name in ("GET", "PTTL")]
-    replies = ask(buffer.link, calls)
+    replies = [None if isinstance(reply, RedisRefused) else reply for reply in buffer.link.send(calls)]
+    if away := next((reply for reply in replies if isinstance(reply, LikesError)), None):
+        raise away
     held = zip(shards, replies[::2], replies[1::2], strict=True)
-    return {shard: Lease(token.decode(), lasts / 1000) for shard, token, lasts in held if token and lasts >= 0}
+    return {shard: Lease(shown(token), lasts / 1000) for shard, token, lasts in held if token and lasts and lasts >= 0}
 
 
 class Leases:
@@ -67,4 +70,5 @@ class Leases:
     def _ask(self, shards: Iterable[int], seconds: float) -> list[int]:
         keys = [shard_keys(self._buffer.namespace, shard) for shard in shards]
         calls = [lease(each, token=self.token, milliseconds=ceil(seconds * 1000)) for each in keys]
-        return [each.shard for each, held in zip(keys, ask(self._buffer.link, calls), strict=True) if held]
+        # An error is no other worker: the shard counts as free.
+        return [each.shard for each, held in zip(keys, self._buffer.link.send(calls), strict=True) if held]

@@ -6,23 +6,42 @@ from collections.abc import Collection, Iterator
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.calls import command
+from likes.buffer.damage import shown
 from likes.buffer.keys import EpochKeys, epoch_keys, shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.scripts import prune_producers
+from likes.errors import LikesError, RedisRefused, Unavailable
 
 CHUNK = 1000
 
 
 def forget_producers(buffer: Buffer, shards: Collection[int], *, age: float) -> int:
-    """Forget producers silent for `age` seconds under the current epoch of their shard; returns how many."""
+    """Forget producers silent for `age` seconds under the current epoch of their shard; returns how many.
+
+    Raises RedisRefused for a shard whose producers cannot be read, once the others are done.
+    """
     pointers = [command("GET", shard_keys(buffer.namespace, shard).pointer, shard=shard) for shard in shards]
+    forgotten, trouble = 0, None
+    for shard, epoch in zip(shards, buffer.link.send(pointers), strict=True):
+        if isinstance(epoch, Unavailable):
+            raise epoch
+        if epoch and not isinstance(epoch, LikesError):
+            try:
+                forgotten += _forget(buffer.link, epoch_keys(buffer.namespace, shard, shown(epoch)), age)
+            except RedisRefused as error:
+                trouble = error
+    if trouble:
+        raise trouble
+    return forgotten
+
+
+def _forget(link: Link, keys: EpochKeys, age: float) -> int:
     forgotten = 0
-    for shard, epoch in zip(shards, ask(buffer.link, pointers), strict=True):
-        if epoch:
-            keys = epoch_keys(buffer.namespace, shard, epoch.decode())
-            for producers in _producers(buffer.link, keys):
-                prune = prune_producers(keys, age=int(age * 1000), producers=producers)
-                forgotten += sum(ask(buffer.link, [prune]))
+    for producers in _producers(link, keys):
+        try:
+            forgotten += sum(ask(link, [prune_producers(keys, age=int(age * 1000), producers=producers)]))
+        except RedisRefused as error:
+            raise RedisRefused(f"the producers at {shown(keys.producers)} cannot be pruned: {error}") from None
     return forgotten
 
 

@@ -6,6 +6,7 @@ import re
 
 from redis import exceptions as redis_errors
 
+from likes.buffer.damage import damaged
 from likes.errors import LikesError, RedisFull, RedisRefused, RedisUnavailable
 
 # Errors that are answers: the connection is still usable, and the call was not carried out.
@@ -45,8 +46,8 @@ def no_reply(error: redis_errors.RedisError, where: str) -> LikesError:
     return Unanswered(f"{where} did not answer: {_reason(error)}")
 
 
-def refusal(error: redis_errors.RedisError, where: str) -> LikesError:
-    """The LikesError for an answer that is an error."""
+def refusal(error: redis_errors.RedisError, where: str, key: bytes | None = None) -> LikesError:
+    """The LikesError for an answer that is an error. key: the only one that was touched, if that is known."""
     text = _reason(error)
     kind = _KIND.search(text)  # Redis 6.2 wraps what a script ran into: "ERR Error running script …: -OOM …"
     word = kind[1] if kind else ""
@@ -56,6 +57,8 @@ def refusal(error: redis_errors.RedisError, where: str) -> LikesError:
         return NotSent(f"{where} cannot do this now: {text}")
     if isinstance(error, _NOT_ALLOWED_ERRORS) or word in _NOT_ALLOWED:
         return RedisRefused(f"{where} does not allow this: {text}")
+    if word == "WRONGTYPE" and key is not None:
+        return damaged(key, "holds another type than ours")
     return RedisRefused(f"{where} answered with an error: {text}")
 
 

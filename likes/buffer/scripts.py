@@ -5,7 +5,7 @@ Each builds a `Call`, a value that a link sends. So the same calls serve threads
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import msgpack
 
 from likes.batch import Batch, BatchId, Place
 from likes.buffer.calls import Call, Script
+from likes.buffer.damage import damaged, read_word
 from likes.buffer.keys import EpochKeys, ShardKeys
 from likes.buffer.standing import FIELDS, Standing, read_standing
 from likes.member import Entry, Member
@@ -22,11 +23,15 @@ HAND_OFF = Script("hand_off", alone=True)  # it holds Redis for about a millisec
 ACKNOWLEDGE = Script("acknowledge")
 BEGIN_EPOCH = Script("begin_epoch")
 DROP_EPOCH = Script("drop_epoch")
+CLAIM = Script("claim")
 CONFIRM = Script("confirm")
+FETCH = Script("fetch")
 LEASE = Script("lease")
 PRUNE_PRODUCERS = Script("prune_producers")
 LIVE = Script("live")
 REPAIR = Script("repair")
+TALLY = Script("tally")
+WRITE_OFF = Script("write_off")
 
 
 class Added(NamedTuple):
@@ -47,12 +52,12 @@ def add(keys: EpochKeys, *, producer: str, sequence: int, entries: Sequence[Entr
     names += keys.of(member for member, _ in entries)
     deltas = msgpack.packb([str(delta) for _, delta in entries])
     arguments = (keys.epoch, producer, sequence, deltas, "1" if wants_pending else "")
-    return ADD.call(keys.shard, names, arguments, _read_added)
+    return ADD.call(keys.shard, names, arguments, partial(_read_added, keys))
 
 
-def _read_added(reply: list[Any]) -> Added:
+def _read_added(keys: EpochKeys, reply: list[Any]) -> Added:
     if len(reply) == 1:
-        return Added(reply[0].decode(), False, {}, ())
+        return Added(read_word(keys.pointer, reply[0]), False, {}, ())
     refused = {int(i) - 1: reason.decode() for i, reason in zip(reply[1][::2], reply[1][1::2], strict=True)}
     pending = tuple(map(_whole, reply[2])) if len(reply) > 2 else ()
     return Added(reply[0].decode(), True, refused, pending)
@@ -75,13 +80,16 @@ def hand_off(
     in_flight: int,
     next_head: int,
     pending_since: int | None,
+    owner: str,
 ) -> Call[HandedOff | None]:
-    """Seal the members at the head of pending as the next batch `after` the last one, while only the `in_flight`
-    batches handed off before it in its row are in flight. None, with nothing done, if anything is not as it was read.
+    """Seal the members at the head of pending as the next batch `after` the last one, while the shard belongs to the
+    database `owner` and only the `in_flight` batches handed off before it in its row are in flight. None, with nothing
+    done, if anything is not as it was read.
     """
-    names = [keys.state, keys.pending, keys.in_flight, keys.batch(after.seq + 1), *keys.of(head)]
+    names = [keys.owner, keys.nonces, keys.state, keys.pending, keys.in_flight, keys.batch(after.seq + 1)]
     since = "" if pending_since is None else pending_since
-    arguments = (keys.epoch, keys.shard, after.seq, after.nonce, fresh_nonce, now, in_flight, next_head, since)
+    arguments = (keys.epoch, keys.shard, after.seq, after.nonce, fresh_nonce, now, in_flight, next_head, since, owner)
+    names += keys.of(head)
     return HAND_OFF.call(keys.shard, names, arguments, _read_handed_off)
 
 
@@ -89,32 +97,76 @@ def _read_handed_off(reply: list[Any]) -> HandedOff | None:
     return HandedOff(Batch.unpack(reply[0]), tuple(msgpack.unpackb(reply[1], raw=True))) if reply else None
 
 
-def acknowledge(keys: EpochKeys, batch: BatchId) -> Call[bool]:
-    """Drop `batch`; True if it was in flight."""
-    names = (keys.state, keys.in_flight, keys.batch(batch.seq))
-    return ACKNOWLEDGE.call(keys.shard, names, (f"{batch.seq}:{batch.nonce}",), bool)
+def acknowledge(keys: EpochKeys, batch: BatchId, owner: str) -> Call[bool]:
+    """Drop `batch` if it is the oldest in flight, and the shard belongs to the database `owner`; True if it was."""
+    names = (keys.owner, keys.state, keys.in_flight, keys.batch(batch.seq))
+    return ACKNOWLEDGE.call(keys.shard, names, (owner, f"{batch.seq}:{batch.nonce}"), bool)
 
 
-def begin_epoch(keys: ShardKeys, *, old: str, fresh: str) -> Call[str]:
-    """Point at `fresh` if `old` ("" for none) is current; the epoch that is current now."""
-    return BEGIN_EPOCH.call(keys.shard, (keys.pointer, keys.epochs), (old, fresh), bytes.decode)
+class Fetched(NamedTuple):
+    """What stands at the key of a batch, "" for nothing, and the database its shard belongs to, "" for none."""
+
+    owner: str
+    payload: bytes
 
 
-def drop_epoch(keys: EpochKeys) -> Call[bool]:
-    """Forget an epoch left behind; False if it is current or not yet empty."""
-    names = (keys.pointer, keys.epochs, keys.state, keys.pending, keys.in_flight, keys.producers)
-    return DROP_EPOCH.call(keys.shard, names, (keys.epoch,), bool)
+def fetch(keys: EpochKeys, seq: int) -> Call[Fetched]:
+    """Read the batch number `seq`."""
+    names = (keys.owner, keys.batch(seq))
+    return FETCH.call(keys.shard, names, (), partial(_read_fetched, *names))
 
 
-def confirm(keys: EpochKeys) -> Call[Standing]:
-    """Read where the shard stands, together with a write, which only a master accepts."""
-    names = (keys.pointer, keys.state, keys.pending, keys.in_flight)
-    return CONFIRM.call(keys.shard, names, FIELDS, partial(_read_confirmed, keys))
+def _read_fetched(owner_key: bytes, batch_key: bytes, reply: list[bytes]) -> Fetched:
+    owner, payload, is_another_type = reply
+    if is_another_type:
+        raise damaged(batch_key, "holds another type than ours")
+    return Fetched(read_word(owner_key, owner), payload)
 
 
-def _read_confirmed(keys: EpochKeys, reply: list[Any]) -> Standing:
-    current, *standing = reply
-    return read_standing(keys, current.decode(), *standing)
+def claim(keys: ShardKeys, *, seen: str, database: str) -> Call[str]:
+    """Let the shard belong to `database` if it still belongs to `seen` ("" for none); whose it is now."""
+    return CLAIM.call(keys.shard, (keys.owner, keys.epochs), (seen, database), partial(read_word, keys.owner))
+
+
+def begin_epoch(keys: ShardKeys, *, old: str, fresh: str, owner: str = "") -> Call[str]:
+    """Point at `fresh` if `old` ("" for none) is current; the epoch that is current now. An old one is left only while
+    the shard belongs to the database `owner`.
+    """
+    return BEGIN_EPOCH.call(
+        keys.shard, (keys.pointer, keys.epochs, keys.owner), (old, fresh, owner), partial(read_word, keys.pointer)
+    )
+
+
+def drop_epoch(keys: EpochKeys, owner: str) -> Call[bool]:
+    """Forget an epoch left behind; False if it is current, not yet empty, or its shard is not the `owner`'s."""
+    names = (keys.pointer, keys.epochs, keys.owner, keys.pending, keys.in_flight)
+    return DROP_EPOCH.call(keys.shard, (*names, keys.state, keys.nonces, keys.producers), (keys.epoch, owner), bool)
+
+
+class Confirmed(NamedTuple):
+    """Where a shard stands, and whose it is, "" for nobody's. remembers: those batches asked for that were sealed."""
+
+    standing: Standing
+    owner: str
+    remembers: frozenset[Place]
+
+
+def confirm(keys: EpochKeys, places: Sequence[Place] = ()) -> Call[Confirmed]:
+    """Read where the shard stands, together with a write, which only a master accepts; and which of `places` are ends
+    of batches that were sealed there.
+    """
+    names = (keys.pointer, keys.owner, keys.state, keys.pending, keys.in_flight, keys.nonces)
+    asked = {f"{place.seq}:{place.nonce}": place for place in places}
+    return CONFIRM.call(keys.shard, names, (len(FIELDS), *FIELDS, *asked), partial(_read_confirmed, keys, asked))
+
+
+def _read_confirmed(keys: EpochKeys, asked: Mapping[str, Place], reply: list[Any]) -> Confirmed:
+    current, owner, *standing, remembered = reply
+    return Confirmed(
+        read_standing(keys, read_word(keys.pointer, current), *standing),
+        read_word(keys.owner, owner),
+        frozenset(asked[text.decode()] for text in remembered),
+    )
 
 
 def lease(keys: ShardKeys, *, token: str, milliseconds: int) -> Call[bool]:
@@ -150,9 +202,9 @@ def live(keys: EpochKeys, members: Sequence[Member]) -> Call[Live]:
 
 def _read_live(keys: EpochKeys, reply: list[Any]) -> Live:
     if len(reply) == 1:
-        return Live(Standing(keys.shard, keys.epoch, reply[0].decode()), ())
+        return Live(Standing(keys.shard, keys.epoch, read_word(keys.pointer, reply[0])), ())
     current, *standing, deltas = reply
-    return Live(read_standing(keys, current.decode(), *standing), tuple(map(_whole, deltas)))
+    return Live(read_standing(keys, read_word(keys.pointer, current), *standing), tuple(map(_whole, deltas)))
 
 
 def _whole(text: bytes | None) -> int:
@@ -166,3 +218,22 @@ def _whole(text: bytes | None) -> int:
 def repair(keys: EpochKeys, *, now: int, members: Sequence[Member]) -> Call[int]:
     """Push those of `members` that have a delta to pending again; returns how many."""
     return REPAIR.call(keys.shard, (keys.state, keys.pending, *keys.of(members)), (now,), int)
+
+
+def tally(keys: EpochKeys, members: Sequence[Member]) -> Call[tuple[Standing, int, tuple[int, ...]] | None]:
+    """The standing, what was written off, and the pending deltas, if just these `members` are pending; else None."""
+    names = [keys.pointer, keys.state, keys.pending, keys.in_flight, *keys.of(members)]
+    return TALLY.call(keys.shard, names, (*FIELDS, "written_off"), partial(_read_tally, keys))
+
+
+def _read_tally(keys: EpochKeys, reply: list[Any]) -> tuple[Standing, int, tuple[int, ...]] | None:
+    if not reply:
+        return None
+    current, (*fields, written_off), pending, in_flight, deltas = reply
+    standing = read_standing(keys, read_word(keys.pointer, current), fields, pending, in_flight)
+    return standing, _whole(written_off), tuple(map(_whole, deltas))
+
+
+def write_off(keys: EpochKeys, *, before: int, now: int) -> Call[bool]:
+    """Count as sealed what was written off since `before`, `now` in all; False if that is no longer how it stands."""
+    return WRITE_OFF.call(keys.shard, (keys.state,), (before, now, now - before), bool)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from likes.batch import BatchId, Place
+from likes.batch import BatchId, Place, whole
 from likes.buffer.calls import Call, command
+from likes.buffer.damage import damaged, read_word, shown
 from likes.buffer.keys import EpochKeys
 from likes.errors import LikesError
 
@@ -20,6 +21,7 @@ class Standing:
     accepted, sealed: running sums of deltas; acked: how many batches were acknowledged.
     pending: entries of the list, not their sum; pending_since: milliseconds since 1970, None if nothing is pending.
     in_flight: oldest first.
+    damage: what is wrong with fields of `state` that a flush can do without, "" for nothing; they count as 0 or None.
     """
 
     shard: int
@@ -33,20 +35,27 @@ class Standing:
     pending_since: int | None = None
     pending: int = 0
     in_flight: tuple[BatchId, ...] = ()
+    damage: str = ""
 
     @property
     def place(self) -> Place:
         """The end of the chain under this epoch."""
         return Place(self.epoch, self.seq, self.nonce)
 
+    @property
+    def is_empty(self) -> bool:
+        """True if nothing was ever sealed under this epoch, and nothing is pending or in flight."""
+        return not (self.seq or self.pending or self.in_flight)
+
 
 @dataclass(frozen=True, slots=True)
 class ShardView:
-    """What Redis holds of one shard, epoch by epoch. `current`: the one pointed at, "" for none; `error`: why it could
-    not be read.
+    """What Redis holds of one shard, epoch by epoch. `owner`: the database it belongs to, `current`: the epoch pointed
+    at, both "" for none; `error`: why it could not be read.
     """
 
     shard: int
+    owner: str
     current: str
     epochs: Mapping[str, Standing]
     error: LikesError | None = None
@@ -56,41 +65,56 @@ FIELDS = (b"seq", b"nonce", b"acked", b"accepted", b"sealed", b"pending_since") 
 
 
 def read_standing(keys: EpochKeys, current: str, fields: list[Any], pending: int, in_flight: list[bytes]) -> Standing:
-    """A standing from the `FIELDS`, the length of `pending` and the entries of `in_flight`."""
+    """A standing from the `FIELDS`, the length of `pending` and the entries of `in_flight`. Raises Damaged."""
     seq, nonce, acked, accepted, sealed, since = fields
     return Standing(
         shard=keys.shard,
         epoch=keys.epoch,
         current=current,
         seq=_seq(keys, seq),
-        nonce=(nonce or b"").decode(),
+        nonce=read_word(keys.state, nonce),
         acked=_number(acked),
         accepted=_number(accepted) or 0,
         sealed=_number(sealed) or 0,
         pending_since=_number(since) if since and pending else None,
         pending=pending,
         in_flight=tuple(_read_id(keys, entry) for entry in in_flight),
+        damage=_damage(keys, acked=acked, accepted=accepted, sealed=sealed, pending_since=since),
     )
 
 
 def _seq(keys: EpochKeys, text: bytes | None) -> int:
     seq = _number(text)
     if seq is None:
-        raise LikesError(f"the field seq of the hash {keys.state.decode()} is no number: {text!r}")
+        raise damaged(keys.state, f'has a seq that is no number: "{shown(text or b"")}"')
     return seq
+
+
+def _damage(keys: EpochKeys, **fields: bytes | None) -> str:
+    for name, text in fields.items():
+        if _number(text) is None:
+            what = f'has a field {name} that is no number: "{shown(text or b"")}"'
+            put = "set it to applied + in flight + dead letters + written off, as likes audit -v shows them"
+            return str(damaged(keys.state, what, put if name == "sealed" else f"HDEL {shown(keys.state)} {name}"))
+    return ""
 
 
 def _number(text: bytes | None) -> int | None:
     """A number that scripts keep, 0 where there is none yet; None where somebody else wrote something else."""
     try:
-        return int(text or 0)
+        return whole(text or b"0")
     except ValueError:
         return None
 
 
 def _read_id(keys: EpochKeys, entry: bytes) -> BatchId:
-    seq, _, nonce = entry.decode().partition(":")
-    return BatchId(keys.shard, keys.epoch, int(seq), nonce)
+    text, _, nonce = entry.partition(b":")
+    seq = _number(text)
+    remedy = f'take it out: LREM {shown(keys.in_flight)} 1 "{shown(entry)}"'
+    if not (seq and nonce):
+        what = f'lists "{shown(entry)}", which is no batch'
+        raise damaged(keys.in_flight, what, remedy)
+    return BatchId(keys.shard, keys.epoch, seq, read_word(keys.in_flight, nonce, remedy))
 
 
 def reads(keys: EpochKeys) -> list[Call[Any]]:

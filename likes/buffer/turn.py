@@ -24,19 +24,23 @@ class Overtaken(LikesError):
 class Turn:
     """Where the shard stands, and how much is left to hand off.
 
+    owner: the database that the shard must belong to.
     started: when the flush began, in milliseconds since 1970; what stays pending after it is younger.
     place: the end of the chain.
     left: how many entries are still to be handed off; head: the next of them, () before they are known.
+    unsealed: what was accepted and not handed off; in the end 0, unless likes came in, or some are missing.
     sealed: the row handed off last; None if there was none, or it is not known whole.
     error: why that is so, or why that row could not be acknowledged.
     """
 
-    def __init__(self, standing: Standing, *, started: int) -> None:
+    def __init__(self, standing: Standing, *, owner: str, started: int) -> None:
         self.shard = standing.shard
+        self.owner = owner
         self.epoch = standing.epoch
         self.started = started
         self.place = standing.place
         self.left = standing.pending
+        self.unsealed = standing.accepted - standing.sealed
         self.head: Sequence[Member] = ()
         self.sealed: Chain | None = None
         self.error: LikesError | None = None
@@ -69,6 +73,7 @@ class Turn:
                 in_flight=len(calls),
                 next_head=min(left, items_in_a_row) if is_last else 0,
                 pending_since=self.started if is_last and not left else None,
+                owner=self.owner,
             )
             calls.append(call)
             after = after._replace(seq=after.seq + 1, nonce=nonce)
@@ -90,6 +95,7 @@ class Turn:
         self.head = row[-1].next_head if row else ()
         if row:
             self.sealed = Chain(tuple(one.batch for one in row))
+            self.unsealed -= self.sealed.delta
             self.place = self.sealed.end
 
     def hear(self, replies: Sequence[bool | LikesError]) -> None:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+from socket import gethostname
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from likes.config.url_options import MYSQL, POSTGRESQL, REDIS, REDISS, SQLITE, SQLITE_URI, Check, check_options
 
 # Up to the last `@`, whatever stands before it: a password with `/`, `#` or `@` left unescaped is still one.
 _PASSWORD = re.compile(r"^((?:[a-z0-9+.-]+://)?+[^:]*):.*@", re.IGNORECASE | re.DOTALL)
 _SECRET_PARAMETER = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+LAST_PORT = 65535
 _REDIS = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS) or unix:///PATH/TO/SOCKET?db=DB"
-_PARAMETERS = {"db", "username", "password"}
 _DATABASE = re.compile(
     r"sqlite(\+pysqlite)?:///(?!:memory:)[^?].*"
-    r"|(postgres|postgresql(\+psycopg)?|(mysql|mariadb)(\+pymysql)?)://(.*@)?(\[[^]/?]+]|[^]\[:/?@]*)(:\d{1,5})?/[^?].*",
+    r"|(postgres|postgresql(\+psycopg)?|(mysql|mariadb)(\+pymysql)?)://(.*@)?(\[[^]/?]+]|[^]\[:/?@]*)"
+    r"(:(?P<port>\d+))?/[^?].*",
     re.DOTALL,
 )
+_QUERY = re.compile(r"[^:]+://(?:.*@)?[^?@]*\?(.*)", re.DOTALL)
 
 
 def mask(url: str) -> str:
@@ -26,12 +33,19 @@ def mask(url: str) -> str:
 def name_of(redis_url: str) -> str:
     """The name of the Redis behind a URL: `host:port/db`, or `unix:/real/path?db=0`; never credentials.
 
-    URLs that differ only in user, password or TLS have the same name. Raises ValueError for a URL that leads nowhere.
+    URLs that differ only in user, password or TLS have the same name. Where the address means another Redis on every
+    host, `@` and the name of this host end it. Raises ValueError for a URL that leads nowhere.
     """
+    address = address_of(redis_url)
+    return f"{address}@{gethostname()}" if _is_local(_split(redis_url)) else address
+
+
+def address_of(redis_url: str) -> str:
+    """The name without that of the host, as it was written down at first. Raises ValueError."""
     parts = _split(redis_url)
     if parts.scheme == "unix":
         return f"unix:{os.path.realpath(unquote(parts.path))}?db={_number(parts)}"
-    host = unquote(parts.hostname or "localhost")
+    host = _host(parts)
     return f"{f'[{host}]' if ':' in host else host}:{parts.port or 6379}/{_number(parts)}"
 
 
@@ -46,18 +60,30 @@ def check_redis_url(url: str) -> str:
     _number(parts)
     if scheme == "unix" and not parts.path.strip("/"):
         raise ValueError("it names no socket; allowed: unix:///PATH/TO/SOCKET?db=DB")
-    for parameter in parse_qs(parts.query, keep_blank_values=True):
-        # redis-py has others, which change what a resend means (`retry_on_timeout`) or are settings of ours.
-        if parameter not in _PARAMETERS and not (scheme == "rediss" and parameter.startswith("ssl_")):
-            raise ValueError("the parameters allowed are db, username and password, and ssl_… with rediss://")
+    # redis-py has others, which change what a resend means (`retry_on_timeout`) or are settings of ours.
+    check_options(parts.query, REDISS if scheme == "rediss" else REDIS)
     return url
 
 
 def check_database_url(url: str) -> str:
     """Return `url` if it is one of a kind of database that is supported, and names one; raise ValueError otherwise."""
-    if not _DATABASE.fullmatch(url):
+    parts = _DATABASE.fullmatch(url)
+    if not parts:
         raise ValueError("allowed: sqlite:////PATH/FILE, (postgresql|mysql|mariadb)://HOST:PORT/NAME")
+    port = parts["port"]
+    if port and not 1 <= int(port[:9]) <= LAST_PORT:
+        raise ValueError(f"its port is {port}; allowed: 1 to {LAST_PORT}")
+    query = _QUERY.fullmatch(url)
+    check_options(query[1] if query else "", _options_of(url), repeated=("host", "port"))
     return url
+
+
+def _options_of(url: str) -> Mapping[str, Check]:
+    if url.startswith("postgres"):
+        return POSTGRESQL
+    if not url.startswith("sqlite"):
+        return MYSQL
+    return SQLITE_URI if re.search(r"[?&]uri=", url) else SQLITE
 
 
 def _split(url: str) -> SplitResult:
@@ -69,8 +95,22 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         pass
     raise ValueError(
-        f"it does not parse; allowed: {_REDIS}; in a password, / is written %2F, # %23, ? %3F and an at-sign %40"
+        f"it does not parse; allowed: {_REDIS}, PORT from 1 to {LAST_PORT}; "
+        "in a password, / is written %2F, # %23, ? %3F and an at-sign %40"
     )
+
+
+def _host(parts: SplitResult) -> str:
+    return unquote(parts.hostname or "localhost")
+
+
+def _is_local(parts: SplitResult) -> bool:
+    if parts.scheme == "unix" or _host(parts) == "localhost" or _host(parts).endswith(".localhost"):
+        return True
+    try:
+        return ip_address(_host(parts)).is_loopback
+    except ValueError:
+        return False
 
 
 def _number(parts: SplitResult) -> int:

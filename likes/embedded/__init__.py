@@ -4,6 +4,7 @@
                        redis.sock      its only door
                        appendonlydir/  what it remembers, synced every second
                        redis.log       what it has to say
+                       identity        which Redis it is, wherever the folder is moved to
 
 The server inherits the lock it was started under, so the kernel itself knows whether one runs. After a kill -9 or a
 reboot the lock is free, and the socket left behind is replaced. While it is held, nobody starts a second server on the
@@ -22,7 +23,7 @@ from likes.embedded.home import Home
 from likes.embedded.launch import launch
 from likes.errors import LikesError
 
-__all__ = ["EmbeddedStatus", "ensure_running", "status", "stop"]
+__all__ = ["EmbeddedStatus", "ensure_running", "identity", "status", "stop"]
 
 PATIENCE = 10.0  # seconds without a sign of life; a server that answers that it is loading gets more
 _PAUSE = 0.01
@@ -52,6 +53,13 @@ def ensure_running(data_dir: Path) -> str:
         home.make_private()
         _start(home)
     return f"unix://{quote(str(home.door))}"
+
+
+def identity(data_dir: Path) -> str:
+    """The random id of the server of this folder, made when it is first asked for. Raises LikesError."""
+    home = _home(data_dir)
+    home.make_private()
+    return home.identity()
 
 
 def status(data_dir: Path) -> EmbeddedStatus:

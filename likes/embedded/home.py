@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import ClassVar
 
 from likes.config.folder import refused
@@ -25,6 +26,7 @@ class Home:
     SOCKET: ClassVar[str] = "redis.sock"
     LOG: ClassVar[str] = "redis.log"
     PID: ClassVar[str] = "redis.pid"
+    IDENTITY: ClassVar[str] = "identity"
 
     folder: Path
 
@@ -50,6 +52,20 @@ class Home:
             if self.folder.stat().st_uid != os.geteuid():
                 raise PermissionError(f"{self.folder.name}/ in it belongs to another user")
             self.folder.chmod(0o700)
+        except OSError as error:
+            raise refused(self.folder.parent, error) from None
+
+    def identity(self) -> str:
+        """A random id, made when it is first asked for: of several that ask at once the first one's."""
+        path = self.folder / self.IDENTITY
+        try:
+            if not path.exists():
+                draft = path.with_suffix(f".{token_hex(8)}")
+                draft.write_text(token_hex(16))
+                with suppress(FileExistsError):
+                    path.hardlink_to(draft)  # whole, or not at all
+                draft.unlink()
+            return path.read_text()
         except OSError as error:
             raise refused(self.folder.parent, error) from None
 

@@ -12,13 +12,15 @@ from functools import partial
 from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
-from likes.batch import Batch, BatchId
+from likes.batch import BatchId
 from likes.buffer.calls import command
+from likes.buffer.damage import Damaged, read_batch
 from likes.buffer.keys import epoch_keys
 from likes.buffer.scripts import Live, live
 from likes.buffer.standing import Standing
 from likes.errors import LikesError
 from likes.member import Member, member_of
+from likes.posting.blame import blame
 from likes.posting.steps import Query, Send, Steps
 
 ATTEMPTS = 100
@@ -27,7 +29,7 @@ ATTEMPTS = 100
 class LiveTotal(NamedTuple):
     """A live total and its parts; each may be negative.
 
-    exact: False while Redis has gone back and no flush has noticed it yet; `total` is the database's alone then.
+    exact: False while Redis has gone back, or was replaced, and no flush has noticed it yet.
     """
 
     total: int
@@ -108,10 +110,10 @@ class Reader:
             replies: list[Any] = yield Send(
                 [command("GET", key, shard=batch.shard) for key, batch in zip(keys, wanted, strict=True)]
             )
-            for batch_id, payload in zip(wanted, replies, strict=True):
+            for batch_id, key, payload in zip(wanted, keys, replies, strict=True):
                 if isinstance(payload, LikesError):
                     raise payload
-                batch = Batch.unpack(payload) if payload else None
+                batch = read_batch(key, payload) if payload else None
                 if batch and batch.id == batch_id:
                     known[batch_id] = {member_of(d.item.encode(), d.counter.encode()): d.delta for d in batch.deltas}
                     self._seen.put(batch_id, known[batch_id])
@@ -126,14 +128,15 @@ class Reader:
 
 def _none_acknowledged(then: Standing, now: Standing) -> bool:
     if now.acked is None:
-        raise LikesError(f"live totals of shard {now.shard} cannot be read: its count of acknowledgements is no number")
+        raise Damaged(f"live totals of shard {now.shard} cannot be read: {now.damage}")
     return (then.epoch, then.acked) == (now.epoch, now.acked)
 
 
 def look(namespace: str, epochs: dict[int, str], members: Mapping[int, Sequence[Member]]) -> Steps[dict[int, Live]]:
     """What Redis holds of each shard now. One whose epoch is not in `epochs` is left out, and put there."""
-    calls = [live(epoch_keys(namespace, shard, epochs.get(shard, "")), some) for shard, some in members.items()]
-    replies: list[Live | LikesError] = yield Send(calls)
+    keys = [epoch_keys(namespace, shard, epochs.get(shard, "")) for shard in members]
+    replies: list[Live | LikesError] = yield Send(list(map(live, keys, members.values())))
+    replies = yield from blame(replies, keys.__getitem__)
     known: dict[int, Live] = {}
     for shard, reply in zip(members, replies, strict=True):
         if isinstance(reply, LikesError):
@@ -164,6 +167,7 @@ def add_up(
 ) -> dict[Member, LiveTotal]:
     """The live total of each member. In flight, only batches past the cursor count, which was read with the totals."""
     epoch, seq = cursor or (None, 0)
+    exact = epoch in (None, redis.standing.epoch)  # else what it holds may have been counted, or never will be
     if epoch != redis.standing.epoch:
         seq = 0
     if seq > redis.standing.seq:  # Redis went back, and no flush has noticed yet
@@ -174,5 +178,5 @@ def add_up(
     for member, pending in zip(members, redis.deltas, strict=True):
         database = totals.get(member, 0)
         flying = sum(deltas.get(member, 0) for number, deltas in in_flight.items() if number > seq)
-        live_totals[member] = LiveTotal(database + flying + pending, database, flying, pending)
+        live_totals[member] = LiveTotal(database + flying + pending, database, flying, pending, exact)
     return live_totals

@@ -13,11 +13,12 @@ from itertools import zip_longest
 from typing import Any
 
 from likes.buffer.calls import Call
-from likes.buffer.keys import epoch_keys, fresh_epoch, shard_keys
+from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
 from likes.buffer.refusals import NotSent, Unanswered
 from likes.buffer.scripts import Added, add, begin_epoch
 from likes.errors import LikesError, RedisUnavailable
 from likes.member import Entry
+from likes.posting.blame import blame
 from likes.posting.part import Part
 from likes.posting.producer import Producer
 from likes.posting.steps import Pause, Send, Steps
@@ -66,17 +67,15 @@ class Adder:
     def _settle(self, producer: Producer, parts: list[Part], wants_pending: bool) -> Steps[None]:
         began, pause = seconds_now(), FIRST_PAUSE_SECONDS
         while parts:
-            trouble = yield from self._learn_epochs(parts)
-            if trouble is None:
-                sent_at = seconds_now()
-                parts = [part for part in parts if not part.is_too_old(sent_at)]
-                replies = yield Send([self._call(producer, part, wants_pending) for part in parts])
-                for part, reply in zip(parts, replies, strict=True):
+            yield from self._learn_epochs(parts, began)
+            sent_at = seconds_now()
+            parts = [part for part in parts if not part.is_too_old(sent_at)]
+            if ready := [part for part in parts if part.epoch]:
+                replies = yield Send([self._call(producer, part, wants_pending) for part in ready])
+                replies = yield from blame(replies, lambda i: self._keys(ready[i]))
+                for part, reply in zip(ready, replies, strict=True):
                     part.hear(reply, sent_at)
                     self._epochs[part.shard] = part.epoch
-            else:
-                for part in parts:
-                    part.hear(trouble, began)
             parts = [part for part in parts if not part.settled]
             if any(part.error for part in parts):
                 if self._out_of_patience(parts, seconds_now() - began):
@@ -90,23 +89,27 @@ class Adder:
 
     def _call(self, producer: Producer, part: Part, wants_pending: bool) -> Call[Added]:
         return add(
-            epoch_keys(self.namespace, part.shard, part.epoch),
+            self._keys(part),
             producer=producer.id,
             sequence=part.sequence,
             entries=part.entries,
             wants_pending=wants_pending,
         )
 
-    def _learn_epochs(self, parts: Sequence[Part]) -> Steps[LikesError | None]:
-        """Give each part an epoch, beginning one where there is none yet; returns the error if that fails."""
+    def _keys(self, part: Part) -> EpochKeys:
+        return epoch_keys(self.namespace, part.shard, part.epoch)
+
+    def _learn_epochs(self, parts: Sequence[Part], began: float) -> Steps[None]:
+        """Give each part an epoch, beginning one where there is none yet; where that fails, the part hears of it."""
         for part in parts:
             part.epoch = part.epoch or self._epochs.get(part.shard, "")
         lacking = [part for part in parts if not part.epoch]
         if lacking:
             keys = [shard_keys(self.namespace, part.shard) for part in lacking]
             replies: list[Any] = yield Send([begin_epoch(each, old="", fresh=fresh_epoch()) for each in keys])
+            replies = yield from blame(replies, keys.__getitem__)
             for part, reply in zip(lacking, replies, strict=True):
                 if isinstance(reply, LikesError):
-                    return NotSent(str(reply)) if isinstance(reply, Unanswered) else reply
-                part.epoch = reply
-        return None
+                    part.hear(NotSent(str(reply)) if isinstance(reply, Unanswered) else reply, began)
+                else:
+                    part.epoch = reply

@@ -9,10 +9,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.inventory import EMPTY, current_epoch, find_deltas, put_among_pending, take_stock
+from likes.buffer.looking import find_damage
+from likes.errors import RedisRefused
 from likes.member import Member
 from likes.reports.comparison import Comparison, Problem
 from likes.sql import books
@@ -96,6 +98,38 @@ def audit(buffer: Buffer, ledger: Ledger, shards: int, *, repair: bool = False) 
 
 
 def _audit_shard(buffer: Buffer, ledger: Ledger, shard: int, repair: bool) -> ShardAudit:
+    epoch = ""
+    try:
+        epoch = current_epoch(buffer, shard)
+        audited = _compare_shard(buffer, ledger, shard, repair)
+    except RedisRefused as error:
+        audited = _unreadable(shard, error)
+    damage = find_damage(buffer.link, buffer.namespace, {shard: epoch})[shard]
+    problems = list(dict.fromkeys([*audited.problems, *damage]))
+    return replace(audited, problems=problems, ok=not problems)
+
+
+def _unreadable(shard: int, error: RedisRefused) -> ShardAudit:
+    return ShardAudit(
+        shard=shard,
+        epoch=None,
+        ok=False,
+        accepted=0,
+        sealed=0,
+        applied=0,
+        in_flight=0,
+        pending=0,
+        dead_letters=0,
+        written_off=0,
+        missing_entries=0,
+        repaired=0,
+        compared_books=False,
+        compared_keys=False,
+        problems=[str(error)],
+    )
+
+
+def _compare_shard(buffer: Buffer, ledger: Ledger, shard: int, repair: bool) -> ShardAudit:
     comparison, found = _look_until_sure(buffer, ledger, shard)
     redis, missing = comparison.redis, comparison.redis.missing if comparison.is_steady else ()
     repaired = put_among_pending(buffer, shard, redis.standing.epoch, missing) if repair else 0

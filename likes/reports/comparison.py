@@ -115,6 +115,8 @@ class Comparison(NamedTuple):
                 yield Problem("between", between, text)
 
     def _in_sums(self) -> Iterator[Problem]:
+        if self.redis.standing.damage:
+            yield Problem("damage", 0, self.redis.standing.damage)
         accounted = self.applied + self.in_flight + self.dead_letters + self.written_off
         off = self.redis.standing.sealed - accounted
         if off:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.leases import Lease, read_leases
+from likes.buffer.looking import find_damage
 from likes.buffer.standing import ShardView
+from likes.errors import RedisRefused
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import Ledger
 from likes.sql.reports import Incident, read_overview
@@ -33,6 +35,7 @@ class ShardStatus:
     seq: int
     cursor_epoch: str | None
     cursor_seq: int | None
+    problems: Sequence[str] = ()  # keys that hold what nobody of ours put there
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Status:
     dead_letters: int
     shards: Sequence[ShardStatus]
     newest_incidents: Sequence[Incident]
+    problems: Sequence[str] = ()  # of all shards
 
 
 def read_status(buffer: Buffer, ledger: Ledger, shards: int) -> Status:
@@ -62,18 +66,35 @@ def read_status(buffer: Buffer, ledger: Ledger, shards: int) -> Status:
         dead_letters=sql.dead_letters,
         shards=of_shards,
         newest_incidents=sql.newest_incidents,
+        problems=[f"shard {shard.shard}: {problem}" for shard in of_shards for problem in shard.problems],
     )
 
 
 def _read_shards(buffer: Buffer, known: Mapping[int, Cursor], shards: Collection[int]) -> list[ShardStatus]:
     views = buffer.look({shard: known[shard].epoch if shard in known else None for shard in shards})
     leases = read_leases(buffer, shards)
+    damage = find_damage(buffer.link, buffer.namespace, {shard: view.current for shard, view in views.items()})
+    for shard, view in views.items():
+        damage[shard] += _unreadable_batches(buffer, view)
     now = buffer.now()
-    return [_shard_status(view, known.get(shard), leases.get(shard), now) for shard, view in views.items()]
+    return [
+        _shard_status(view, known.get(shard), leases.get(shard), now, damage[shard]) for shard, view in views.items()
+    ]
 
 
-def _shard_status(view: ShardView, cursor: Cursor | None, lease: Lease | None, now: float) -> ShardStatus:
+def _unreadable_batches(buffer: Buffer, view: ShardView) -> Iterator[str]:
+    for batch in (batch for epoch in view.epochs.values() for batch in epoch.in_flight):
+        try:
+            list(buffer.in_flight([batch]))
+        except RedisRefused as error:
+            yield str(error)
+
+
+def _shard_status(
+    view: ShardView, cursor: Cursor | None, lease: Lease | None, now: float, damage: Collection[str]
+) -> ShardStatus:
     current = view.epochs.get(view.current)
+    odd = [epoch.damage for epoch in view.epochs.values() if epoch.damage]
     return ShardStatus(
         shard=view.shard,
         epoch=view.current or None,
@@ -85,6 +106,7 @@ def _shard_status(view: ShardView, cursor: Cursor | None, lease: Lease | None, n
         seq=current.seq if current else 0,
         cursor_epoch=cursor.epoch if cursor else None,
         cursor_seq=cursor.seq if cursor else None,
+        problems=list(dict.fromkeys([*([str(view.error)] if view.error else []), *damage, *odd])),
     )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, insert, or_, select, update
 
 from likes.batch import Place
-from likes.errors import LikesError
+from likes.errors import LikesError, WrongRedis
 from likes.sql.tables import cursors, retired_epochs
 
 
@@ -70,7 +70,7 @@ def lock_all(connection: Connection, namespace: str) -> None:
     ).all()
 
 
-def claim(connection: Connection, namespace: str, shards: Collection[int], redis_name: str, now: datetime) -> None:
+def begin(connection: Connection, namespace: str, shards: Collection[int], redis_name: str, now: datetime) -> None:
     """Give shards their first cursor, without an epoch yet; those that have one keep it."""
     there = set(connection.scalars(select(cursors.c.shard).where(cursors.c.namespace == namespace)))
     rows = [
@@ -156,6 +156,15 @@ def close_books(connection: Connection, namespace: str, shard: int, epoch: str, 
     )
 
 
+def require_redis(cursor: Cursor, redis_name: str, *former: str) -> None:
+    """Raise WrongRedis unless the cursor belongs to the Redis of this name, or of one of its `former` names."""
+    if cursor.redis_name not in (redis_name, *former):
+        raise WrongRedis(
+            f"this database belongs to the Redis {cursor.redis_name}, not to {redis_name}; if they are the same, or it "
+            "moved, accept it with: likes adopt (a name that is to stay can be set: REDIS_NAME)"
+        )
+
+
 def take_over(connection: Connection, namespace: str, redis_name: str) -> int:
     """Make all cursors belong to another Redis; returns how many changed."""
     lock_all(connection, namespace)
@@ -164,6 +173,16 @@ def take_over(connection: Connection, namespace: str, redis_name: str) -> int:
         .where(cursors.c.namespace == namespace, cursors.c.redis_name != redis_name)
         .values(redis_name=redis_name)
     ).rowcount
+
+
+def rename_redis(connection: Connection, namespace: str, former: Collection[str], redis_name: str) -> None:
+    """Make those cursors that belong to a Redis of a `former` name belong to `redis_name`."""
+    lock_all(connection, namespace)
+    connection.execute(
+        update(cursors)
+        .where(cursors.c.namespace == namespace, cursors.c.redis_name.in_(former))
+        .values(redis_name=redis_name)
+    )
 
 
 def note_server(connection: Connection, namespace: str, shards: Collection[int], replid: str, run_id: str) -> int:

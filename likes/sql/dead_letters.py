@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert
 from sqlalchemy.exc import DBAPIError
 
 from likes.batch import Batch, BatchId
 from likes.deltas import Deltas
+from likes.errors import DatabaseRefused
 from likes.sql.dialects import dialect_of
 from likes.sql.tables import dead_letters
 
+_INSERT = insert(dead_letters)
 LONGEST_RAW = 2**16  # bytes: the beginning tells what it was; megabytes may be more than a database takes at once
 
 
@@ -38,29 +40,44 @@ def everything_in(batch: Batch, reason: str) -> list[DeadLetter]:
 
 
 def add_or_refuse(connection: Connection, deltas: Deltas, now: datetime) -> list[DeadLetter]:
-    """Add to the totals what the database takes. What it refuses is halved down to single entries, which it returns."""
+    """Add to the totals what the database takes; returns the entries that it refuses, whatever it has against them."""
     if not deltas:
         return []
+    dialect_of(connection).check_constraints_at_once(connection)  # at COMMIT nobody could tell whose fault it is
+    return _halved(connection, deltas, now)
+
+
+def _halved(connection: Connection, deltas: Deltas, now: datetime) -> list[DeadLetter]:
     dialect = dialect_of(connection)
     savepoint = connection.begin_nested()
     try:
         dialect.add_to_totals(connection, deltas, now)
-    except DBAPIError as error:
-        if not dialect.is_bad_data(error):
+    except (DBAPIError, DatabaseRefused) as error:
+        if isinstance(error, DBAPIError) and not dialect.may_be_of_a_row(error):
             raise  # past the savepoint: on MariaDB a deadlock has rolled back the whole transaction
         savepoint.rollback()
         if len(deltas) > 1:
             middle = len(deltas) // 2
-            refused = add_or_refuse(connection, deltas[:middle], now)
-            return refused + add_or_refuse(connection, deltas[middle:], now)
+            return _halved(connection, deltas[:middle], now) + _halved(connection, deltas[middle:], now)
+        _require_it_of_this_row(connection, error)
         delta = deltas[0]
         return [DeadLetter(delta.counter, delta.item, delta.delta, None, f"the database refused it: {_words(error)}")]
     savepoint.commit()
     return []
 
 
+def _require_it_of_this_row(connection: Connection, error: DBAPIError | DatabaseRefused) -> None:
+    """Raise `error` if the database would refuse the statement with no row in it, too: then all is refused."""
+    savepoint = connection.begin_nested()
+    try:
+        dialect_of(connection).add_nothing(connection)
+    except DBAPIError:
+        raise error from None
+    savepoint.commit()
+
+
 def write(connection: Connection, namespace: str, batch: BatchId, letters: Iterable[DeadLetter], now: datetime) -> None:
-    """Keep `letters` of a batch."""
+    """Keep `letters` of a batch. An item the database's encoding cannot hold is escaped; its bytes are in `raw`."""
     rows = [
         {
             "namespace": namespace,
@@ -71,8 +88,32 @@ def write(connection: Connection, namespace: str, batch: BatchId, letters: Itera
         for letter in letters
     ]
     if rows:
-        connection.execute(insert(dead_letters), rows)
+        _insert(connection, rows)
 
 
-def _words(error: DBAPIError) -> str:
-    return str(error.orig).splitlines()[0][:200]
+def _insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    savepoint = connection.begin_nested()
+    try:
+        connection.execute(_INSERT, rows)
+    except DBAPIError as error:
+        if not dialect_of(connection).is_bad_data(error):
+            raise
+        savepoint.rollback()
+        if len(rows) == 1:
+            connection.execute(_INSERT, _in_ascii(rows[0]))
+            return
+        _insert(connection, rows[: len(rows) // 2])
+        _insert(connection, rows[len(rows) // 2 :])
+        return
+    savepoint.commit()
+
+
+def _in_ascii(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    item, reason = (row[name].encode("ascii", "backslashreplace").decode() for name in ("item", "reason"))
+    raw = row["item"].encode() if row["raw"] is None and item != row["item"] else row["raw"]
+    return {**row, "item": item, "reason": reason, "raw": raw}
+
+
+def _words(error: DBAPIError | DatabaseRefused) -> str:
+    said = str(error.orig if isinstance(error, DBAPIError) else error)
+    return said.splitlines()[0][:200]

@@ -13,14 +13,13 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from likes.config.urls import mask
-from likes.errors import DatabaseRefused, DatabaseUnavailable, SchemaOutdated, SettingsError
+from likes.errors import DatabaseRefused, DatabaseUnavailable, SchemaOutdated
+from likes.sql.connections import LENT_OPTION, REPLACED_OPTION, connected
 from likes.sql.dialects import dialect_of
 from likes.sql.urls import parse_url, place
 from likes.sql.watchdog import watchdog
 
-# Of an engine: seconds a transaction may take, and whether the engine is an application's own.
-TIMEOUT_OPTION, LENT_OPTION = "likes_timeout", "likes_lent"
+TIMEOUT_OPTION = "likes_timeout"  # of an engine: seconds a transaction may take
 _GRACE_SECONDS = 1.0  # for the server to end a transaction by its own time-outs before its socket is shut
 
 
@@ -31,18 +30,15 @@ def open_engine(url: str, *, timeout: float, pool_size: int = 5) -> Engine:
     """
     parsed = parse_url(url)
     dialect = dialect_of(parsed)
-    try:
-        engine = create_engine(
-            parsed,
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=timeout,
-            hide_parameters=True,
-            execution_options={TIMEOUT_OPTION: timeout},
-            **dialect.engine_options(timeout),
-        )
-    except ValueError as error:  # in a parameter that has to be a number, such as sqlite's `timeout`
-        raise SettingsError(f"database URL {mask(url)!r}: {error}") from None
+    engine = create_engine(
+        parsed,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=timeout,
+        hide_parameters=True,
+        execution_options={TIMEOUT_OPTION: timeout, REPLACED_OPTION: []},
+        **dialect.engine_options(parsed, timeout),
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: DBAPIConnection, _record: object) -> None:
@@ -54,6 +50,7 @@ def open_engine(url: str, *, timeout: float, pool_size: int = 5) -> Engine:
         if isinstance(error, DBAPIError) and dialect.is_away(error):
             context.is_disconnect = True
 
+    dialect.prepare(engine)
     _engines.add(engine)
     return engine
 
@@ -83,12 +80,15 @@ def _transaction(engine: Engine, *, write: bool) -> Iterator[Connection]:
     options = engine.get_execution_options()
     timeout: float = options[TIMEOUT_OPTION]
     try:
-        with engine.connect() as connection, _watched(connection, timeout), connection.begin():
-            if LENT_OPTION in options:
-                dialect.begin_lent(connection, timeout=timeout)
-            else:
-                dialect.begin(connection, write=write, timeout=timeout)
-            yield connection
+        with connected(engine) as connection:
+            with _watched(connection, timeout), connection.begin():
+                if LENT_OPTION in options:
+                    dialect.begin_lent(connection, timeout=timeout)
+                else:
+                    dialect.begin(connection, write=write, timeout=timeout)
+                yield connection
+            if write and dialect.is_replaced(connection):  # then what was committed is in neither, or will not stay
+                raise DatabaseUnavailable(f"{place(engine.url)} was replaced during a transaction")
     except PoolExhausted as error:
         waited = engine.pool.timeout() if isinstance(engine.pool, QueuePool) else timeout
         raise DatabaseUnavailable(f"{place(engine.url)}: no connection was free within {waited:g} s") from error
@@ -96,8 +96,9 @@ def _transaction(engine: Engine, *, write: bool) -> Iterator[Connection]:
         if dialect.is_missing_table(error):
             raise SchemaOutdated(f"{place(engine.url)} lacks a table or a column; run `likes migrate`") from error
         if dialect.is_away(error) or (not write and dialect.is_transient(error)):
-            raise DatabaseUnavailable(f"{place(engine.url)}: {_reason(error, engine.url)}") from error
-        if dialect.is_transient(error) or dialect.is_bad_data(error) or isinstance(error, IntegrityError):
+            why = "only reads: " if dialect.is_read_only(error) else ""
+            raise DatabaseUnavailable(f"{place(engine.url)}: {why}{_reason(error, engine.url)}") from error
+        if write and (dialect.is_transient(error) or dialect.is_bad_data(error) or isinstance(error, IntegrityError)):
             raise
         raise DatabaseRefused(f"{place(engine.url)}: {_reason(error, engine.url)}") from error
 

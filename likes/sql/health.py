@@ -8,7 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import Engine, distinct, select
 
 from likes.batch import Batch
-from likes.sql.dialects import dialect_of
+from likes.sql import identity
+from likes.sql.dialects import Weakness, dialect_of
 from likes.sql.engine import reading
 from likes.sql.schema import VERSION_TABLE
 from likes.sql.tables import batches, cursors
@@ -38,6 +39,12 @@ def tables_elsewhere(engine: Engine) -> tuple[str, str] | None:
         return dialect_of(engine).elsewhere(connection, VERSION_TABLE)
 
 
+def database_id(engine: Engine) -> str:
+    """The database's own id; "" before it has one."""
+    with reading(engine) as connection:
+        return identity.read(connection)
+
+
 def namespaces(engine: Engine) -> set[str]:
     """Under which prefixes something was flushed here."""
     with reading(engine) as connection:
@@ -59,3 +66,9 @@ def flushed_samples(engine: Engine, namespace: str, most: int = 50) -> dict[int,
         with suppress(ValueError):  # of a later version
             samples.setdefault(shard, []).extend(item.encode() for item in Batch.unpack(payload).deltas.items)
     return samples
+
+
+def read_weaknesses(engine: Engine) -> list[Weakness]:
+    """How it is set where no session of ours can change that: what may lose commits or items, or keeps from writing."""
+    with reading(engine) as connection:
+        return [*dialect_of(connection).weaknesses(connection)]

@@ -19,9 +19,12 @@ class Kind(StrEnum):
     REDIS_RESTARTED = "redis_restarted"
     REDIS_FAILED_OVER = "redis_failed_over"
     REDIS_ADOPTED = "redis_adopted"
+    DATABASE_ADOPTED = "database_adopted"
     SQL_WENT_BACK = "sql_went_back"
+    SQL_REPLACED = "sql_replaced"
     SET_ASIDE = "set_aside"
     BATCH_MISSING = "batch_missing"
+    DELTAS_MISSING = "deltas_missing"
 
 
 def record(
@@ -52,15 +55,31 @@ def record(
     )
 
 
-def is_recorded(connection: Connection, namespace: str, kind: Kind, shard: int, epoch: str) -> bool:
-    """True if there was such an incident in this epoch of the shard."""
+def is_recorded(
+    connection: Connection, namespace: str, kind: Kind, shard: int, epoch: str, detail: str | None = None
+) -> bool:
+    """True if there was such an incident in this epoch of the shard, with this very `detail` if one is given."""
     same = select(incidents.c.id).where(
         incidents.c.namespace == namespace,
         incidents.c.kind == str(kind),
         incidents.c.shard == shard,
         incidents.c.epoch == epoch,
     )
+    if detail is not None:
+        same = same.where(incidents.c.detail == detail)
     return connection.execute(same.limit(1)).first() is not None
+
+
+def written_off(connection: Connection, namespace: str, kind: Kind, shard: int, epoch: str) -> int:
+    """What incidents of this kind have written off in this epoch of the shard."""
+    deltas = select(incidents.c.delta).where(
+        incidents.c.namespace == namespace,
+        incidents.c.kind == str(kind),
+        incidents.c.shard == shard,
+        incidents.c.epoch == epoch,
+        incidents.c.delta.is_not(None),
+    )
+    return sum(connection.scalars(deltas))  # not in SQL, where SQLite's SUM overflows
 
 
 def unaccounted(connection: Connection, namespace: str, cursor: Cursor, sealed: int, in_flight: int) -> int:

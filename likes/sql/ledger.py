@@ -9,17 +9,18 @@ from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from likes.batch import BatchId
 from likes.chain import Chain
 from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
-from likes.errors import LikesError
-from likes.sql import cursors, incidents
-from likes.sql.cursors import Cursor
+from likes.errors import DatabaseRefused, LikesError
+from likes.sql import cursors, identity, incidents
+from likes.sql.connections import replaced
+from likes.sql.cursors import Cursor, require_redis
 from likes.sql.dialects import dialect_of
 from likes.sql.engine import reading
+from likes.sql.identity import Claim
 from likes.sql.incidents import Kind
 from likes.sql.locked_shard import LockedShard
 from likes.sql.moves import move_cursors
@@ -37,7 +38,12 @@ class _NotAll(Exception):
 
 
 class Ledger:
-    """The SQL side of one namespace. `worker` is written into the rows of the batches it applies."""
+    """The SQL side of one namespace. `worker` is written into the rows of the batches it applies.
+
+    claim: what the flush was begun for; nothing is applied or put right once that is no longer so.
+    """
+
+    claim: Claim
 
     def __init__(self, engine: Engine, namespace: str, worker: str) -> None:
         self.engine = engine
@@ -67,10 +73,37 @@ class Ledger:
         with reading(self.engine) as connection:
             return is_recorded(connection, self.namespace, batch)
 
-    def claim(self, shards: Collection[int], redis_name: str) -> None:
-        """Give shards their first cursor; those that have one keep it."""
+    def known(self) -> tuple[str, dict[int, Cursor]]:
+        """The id of the database, "" before it has one, and the cursors of all shards that have one."""
+        with reading(self.engine) as connection:
+            return identity.read(connection), cursors.read_all(connection, self.namespace)
+
+    def make_database_id(self) -> str:
+        """The id of the database, made if it has none."""
+        return identity.make_id(self.engine)
+
+    def begin_cursors(self, shards: Collection[int], former_redis_names: Collection[str] = ()) -> None:
+        """Give shards their first cursor. Those that have one keep it, renamed if their Redis had a former name."""
+
+        def work(connection: Connection) -> None:
+            identity.require(connection, self.claim)
+            cursors.rename_redis(connection, self.namespace, former_redis_names, self.claim.redis_name)
+            cursors.begin(connection, self.namespace, shards, self.claim.redis_name, datetime.now(UTC))
+
+        transact(self.engine, work)
+
+    def note_replaced(self) -> None:
+        """Record an incident for each time that another database was found in the place of this one."""
+        said = replaced(self.engine)
+        while said:
+            transact(self.engine, partial(self._record_replaced, detail=said[0]))
+            said.pop(0)
+
+    def _record_replaced(self, connection: Connection, detail: str) -> None:
+        known = cursors.read_all(connection, self.namespace).values()
+        since = min((cursor.updated_at for cursor in known), default=None)
         now = datetime.now(UTC)
-        transact(self.engine, lambda connection: cursors.claim(connection, self.namespace, shards, redis_name, now))
+        incidents.record(connection, self.namespace, Kind.SQL_REPLACED, detail, now=now, exposed_from=since)
 
     def apply(self, chains: Sequence[Chain]) -> list[Chain]:
         """Count chains, at most one of each shard, in as few transactions as take them; returns those in SQL now.
@@ -94,16 +127,13 @@ class Ledger:
         began = datetime.now(UTC)
         try:
             transact(self.engine, lambda connection: self._count(connection, chains, deltas, began), attempts=1)
-        except DBAPIError as error:
-            if not dialect_of(self.engine).is_bad_data(error):
-                raise
-            return False
-        except _NotAll:
+        except (_NotAll, DatabaseRefused):
             return False
         return True
 
     def _count(self, connection: Connection, chains: Sequence[Chain], deltas: Deltas, began: datetime) -> None:
         now = datetime.now(UTC)
+        identity.require(connection, self.claim)
         if not move_cursors(connection, self.namespace, chains, now):
             raise _NotAll
         if deltas:
@@ -112,10 +142,18 @@ class Ledger:
         write_rows(connection, self.namespace, self.worker, counted, began)
 
     def locked(self, shard: int, work: Callable[[LockedShard], T]) -> T:
-        """Run `work` on one shard in a transaction that holds its cursor's lock; it must be safe to repeat."""
-        return transact(
-            self.engine, lambda connection: work(LockedShard(connection, self.namespace, shard, self.worker))
-        )
+        """Run `work` on one shard in a transaction that holds its cursor's lock; it must be safe to repeat.
+
+        Raises WrongDatabase and WrongRedis if they no longer belong together as they did when the flush began.
+        """
+
+        def transaction(connection: Connection) -> T:
+            identity.require(connection, self.claim)
+            locked = LockedShard(connection, self.namespace, shard, self.worker)
+            require_redis(locked.cursor, self.claim.redis_name)
+            return work(locked)
+
+        return transact(self.engine, transaction)
 
     def close_books(self, shard: int, epoch: str, *, accepted: int, sealed: int) -> None:
         """Keep what Redis counted under a retired epoch, before its keys are dropped."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Engine
 
 from likes.errors import InvalidInput
+from likes.sql.connections import LENT_OPTION
 from likes.sql.dialects import DRIVERS, dialect_of
-from likes.sql.engine import LENT_OPTION, TIMEOUT_OPTION
+from likes.sql.engine import TIMEOUT_OPTION
 
 
 def lent_engine(engine: object, *, timeout: float) -> Engine:

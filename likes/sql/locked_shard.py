@@ -13,7 +13,7 @@ from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
 from likes.sql import cursors, dead_letters, incidents
 from likes.sql.dead_letters import DeadLetter
 from likes.sql.incidents import Kind
-from likes.sql.rows import is_recorded, write_rows
+from likes.sql.rows import is_recorded, was_set_aside, write_rows
 
 
 class LockedShard:
@@ -31,6 +31,10 @@ class LockedShard:
     def is_recorded(self, batch: BatchId) -> bool:
         """True if this very batch was counted or set aside."""
         return is_recorded(self._connection, self._namespace, batch)
+
+    def was_set_aside(self, epoch: str, seq: int) -> bool:
+        """True if a batch of this number was set aside, whatever was in it."""
+        return was_set_aside(self._connection, self._namespace, self._shard, epoch, seq)
 
     def is_retired(self, epoch: str) -> bool:
         """True if the epoch was given up."""
@@ -72,11 +76,16 @@ class LockedShard:
         """Take the batches up to this place of the current epoch for gone; written with the next one counted."""
         self.cursor = self.cursor._replace(seq=place.seq, nonce=place.nonce)
 
+    def move_to(self, place: Place) -> None:
+        """Take the batches up to this place of the current epoch for gone."""
+        self.skip_to(place)
+        cursors.move(self._connection, self._namespace, self.cursor, self._now)
+
     def unaccounted(self, sealed: int, in_flight: int) -> int:
         """What was sealed under the current epoch and is neither applied, in flight, a dead letter nor written off."""
         return incidents.unaccounted(self._connection, self._namespace, self.cursor, sealed, in_flight)
 
-    def record(self, kind: Kind, detail: str, epoch: str, delta: int | None = None) -> None:
+    def record(self, kind: Kind, detail: str, epoch: str | None, delta: int | None = None) -> None:
         """Write an incident: likes accepted since the cursor last moved may be lost; `delta`, if given, is lost."""
         incidents.record(
             self._connection,
@@ -90,9 +99,13 @@ class LockedShard:
             delta=delta,
         )
 
-    def has_recorded(self, kind: Kind, epoch: str) -> bool:
-        """True if there was such an incident in this epoch."""
-        return incidents.is_recorded(self._connection, self._namespace, kind, self._shard, epoch)
+    def written_off(self, kind: Kind, epoch: str) -> int:
+        """What incidents of this kind have written off in this epoch."""
+        return incidents.written_off(self._connection, self._namespace, kind, self._shard, epoch)
+
+    def has_recorded(self, kind: Kind, epoch: str, detail: str | None = None) -> bool:
+        """True if there was such an incident in this epoch, with this very detail if one is given."""
+        return incidents.is_recorded(self._connection, self._namespace, kind, self._shard, epoch, detail)
 
 
 def _without(batch: Batch, refused: Iterable[DeadLetter], letters: int) -> Counted:

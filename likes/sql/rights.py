@@ -17,6 +17,7 @@ from likes.sql.schema import VERSION_TABLE
 NEEDED: Mapping[str, Sequence[str]] = {
     VERSION_TABLE: ("SELECT",),
     "likes_totals": ("SELECT", "INSERT", "UPDATE"),
+    "likes_database": ("SELECT", "INSERT", "UPDATE"),
     "likes_cursors": ("SELECT", "INSERT", "UPDATE"),
     "likes_retired_epochs": ("SELECT", "INSERT", "UPDATE"),
     "likes_batches": ("SELECT", "INSERT", "DELETE"),
@@ -29,7 +30,7 @@ _TRIED = {
     "UPDATE": "UPDATE {table} SET {column} = {column} WHERE 1 = 0",
     "DELETE": "DELETE FROM {table} WHERE 1 = 0",
 }
-_COLUMNS = {"likes_totals": "total"}  # one to update; for the others it is `seq`
+_COLUMNS = {"likes_totals": "total", "likes_database": "id"}  # one to update; for the others it is `seq`
 
 
 class MissingRight(NamedTuple):

@@ -50,3 +50,14 @@ def is_recorded(connection: Connection, namespace: str, batch: BatchId) -> bool:
         if connection.execute(same.limit(1)).first():
             return True
     return False
+
+
+def was_set_aside(connection: Connection, namespace: str, shard: int, epoch: str, seq: int) -> bool:
+    """True if a batch of this number was set aside, whatever was in it."""
+    same = select(dead_letters.c.id).where(
+        dead_letters.c.namespace == namespace,
+        dead_letters.c.shard == shard,
+        dead_letters.c.epoch == epoch,
+        dead_letters.c.seq == seq,
+    )
+    return connection.execute(same.limit(1)).first() is not None

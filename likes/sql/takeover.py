@@ -1,8 +1,8 @@
-"""Which Redis the cursors of a namespace belong to, and letting them belong to another."""
+"""Letting an operator say what belongs together: another Redis to this database, or this database to a Redis."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine
@@ -33,3 +33,15 @@ def take_over(engine: Engine, namespace: str, name: str, before: Collection[str]
         return changed
 
     return transact(engine, work)
+
+
+def record_new_owner(engine: Engine, namespace: str, seen: Mapping[int, str], database: str) -> None:
+    """Record that an operator lets the shards that belong to those `seen` belong to this database from now on."""
+    before = ", ".join(sorted({f"{owner[:8]}…" if owner else "none" for owner in seen.values()}))
+    detail = f"an operator let Redis belong to this database ({database[:8]}…), no longer to {before}"
+
+    def work(connection: Connection) -> None:
+        now = datetime.now(UTC)
+        incidents.record(connection, namespace, Kind.DATABASE_ADOPTED, detail, now=now, exposed_from=None)
+
+    transact(engine, work)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, Integer, Select, cast, literal, null, select, tuple_, union_all
+from sqlalchemy import Connection, Engine, Integer, Select, cast, literal, null, select, tuple_, union_all
+from sqlalchemy.exc import DBAPIError
 
-from likes.errors import DatabaseUnavailable
+from likes.errors import DatabaseRefused, DatabaseUnavailable
 from likes.live.reading import Known
 from likes.member import Member, member_of, named
+from likes.sql.dialects import dialect_of
 from likes.sql.engine import reading
 from likes.sql.tables import COUNTER, EPOCH, ITEM, cursors, totals
 
@@ -38,8 +40,11 @@ class KnownTotals:
         """The totals of `members` and the cursors of `shards`, all of one moment."""
         try:
             return self._read(members, shards)
-        except DatabaseUnavailable:  # of a connection kept from before the database was restarted, most likely
+        except DatabaseUnavailable:  # of an application's connection from before a restart, most likely
             return self._read(members, shards)
+        except DatabaseRefused as error:
+            held = _holdable(self._engine, [named(member)[1] for member in members], error)
+            return self._read([member for member in members if named(member)[1] in held], shards)
 
     def _read(self, members: Sequence[Member], shards: Sequence[int]) -> Known:
         wanted = [named(member) for member in members]
@@ -67,9 +72,40 @@ def totals_of(engine: Engine, items: Sequence[str], counter: str) -> Iterator[To
     """The total of each of `items`, in their order; read 500 at a time."""
     for start in range(0, len(items), ITEMS_A_STATEMENT):
         some = items[start : start + ITEMS_A_STATEMENT]
-        rows = _ROW.where(totals.c.counter == counter, totals.c.item.in_(some))
-        found = {total.item: total for total in _read(engine, rows)}
+        found = {total.item: total for total in _of_items(engine, some, counter)}
         yield from (found.get(item, Total(item, counter, 0, None)) for item in some)
+
+
+def _of_items(engine: Engine, items: Collection[str], counter: str) -> list[Total]:
+    rows = _ROW.where(totals.c.counter == counter)
+    try:
+        return _read(engine, rows.where(totals.c.item.in_(items)))
+    except DatabaseRefused as error:
+        return _read(engine, rows.where(totals.c.item.in_(_holdable(engine, items, error))))
+
+
+def _holdable(engine: Engine, items: Collection[str], error: DatabaseRefused) -> set[str]:
+    """Those of `items` that the database's encoding can hold, if `error` is about that: others have no total."""
+    if not (isinstance(error.__cause__, DBAPIError) and dialect_of(engine).is_bad_data(error.__cause__)):
+        raise error
+    with reading(engine) as connection:
+        return set(_held(connection, [*items]))
+
+
+def _held(connection: Connection, items: Sequence[str]) -> Iterator[str]:
+    savepoint = connection.begin_nested()
+    try:
+        connection.execute(select(literal("\n".join(items))))
+    except DBAPIError as error:
+        if not dialect_of(connection).is_bad_data(error):
+            raise
+        savepoint.rollback()
+        if len(items) > 1:
+            yield from _held(connection, items[: len(items) // 2])
+            yield from _held(connection, items[len(items) // 2 :])
+        return
+    savepoint.commit()
+    yield from items
 
 
 def largest_totals(engine: Engine, counter: str, limit: int) -> list[Total]:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from likes.errors import DatabaseBusy, DatabaseRefused, DatabaseUnavailable, LikesError
 from likes.sql.dialects import dialect_of
 from likes.sql.engine import writing
+from likes.sql.urls import place
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ def transact(engine: Engine, work: Callable[[Connection], T], *, attempts: int =
     time-out, a lost connection or a row another process inserted first.
 
     `work` must be safe to repeat: a lost reply to COMMIT repeats what was done. Raises DatabaseUnavailable, or its
-    DatabaseBusy if it answers, and DatabaseRefused where repeating does not help; an error about data stays DBAPIError.
+    DatabaseBusy if it answers, and DatabaseRefused where repeating does not help.
     """
     dialect, pause = dialect_of(engine), FIRST_PAUSE_SECONDS
     for attempt in range(1, attempts + 1):
@@ -34,7 +35,7 @@ def transact(engine: Engine, work: Callable[[Connection], T], *, attempts: int =
                 return work(connection)
         except (DatabaseUnavailable, DBAPIError) as error:
             if isinstance(error, DBAPIError) and dialect.is_bad_data(error):
-                raise
+                raise DatabaseRefused(f"{place(engine.url)}: {_said(error)}") from error
             if attempt == attempts:
                 raise error if isinstance(error, LikesError) else _given_up(error, attempts) from error
         time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 (spreads retries, no secret)
@@ -43,7 +44,11 @@ def transact(engine: Engine, work: Callable[[Connection], T], *, attempts: int =
 
 
 def _given_up(error: DBAPIError, attempts: int) -> LikesError:
-    said = " ".join(str(error.orig).split())
+    said = _said(error)
     if isinstance(error, IntegrityError):
         return DatabaseRefused(f"the database has a row that should not be there: {said}")
     return DatabaseBusy(f"the database could not do this in {attempts} attempts: {said}")
+
+
+def _said(error: DBAPIError) -> str:
+    return " ".join(str(error.orig).split())

@@ -27,6 +27,7 @@ from tests.waiting import wait_until
 
 NOW = 1_770_000_000_000
 NONCES = [f"{n:032x}" for n in range(10)]
+OURS, THEIRS = "1" * 32, "2" * 32  # two databases
 
 
 def members(*items: str) -> list[Member]:
@@ -48,8 +49,11 @@ class Shard:
     def call(self, call: Call[Any]) -> Any:
         return ask(self.link, [call])[0]
 
-    def begin(self, fresh: str = "e", old: str = "") -> str:
-        return str(self.call(scripts.begin_epoch(self.keys, old=old, fresh=fresh)))
+    def begin(self, fresh: str = "e", old: str = "", owner: str = OURS) -> str:
+        return str(self.call(scripts.begin_epoch(self.keys, old=old, fresh=fresh, owner=owner)))
+
+    def claim(self, database: str = OURS, seen: str = "") -> str:
+        return str(self.call(scripts.claim(self.keys, seen=seen, database=database)))
 
     def add(self, entries: dict[str, int], *, sequence: int, producer: str = "p", epoch: str = "e") -> Added:
         keys = epoch_keys("likes", 3, epoch)
@@ -60,15 +64,18 @@ class Shard:
         return added
 
     def hand_off(self, *items: str, seq: int = 0, nonce: str = "", **options: Any) -> HandedOff | None:
-        arguments: dict[str, Any] = {"in_flight": 0, "next_head": 0, "pending_since": None} | options
+        arguments: dict[str, Any] = {"in_flight": 0, "next_head": 0, "pending_since": None, "owner": OURS} | options
         arguments.setdefault("fresh_nonce", NONCES[seq + 1])
         sealed: HandedOff | None = self.call(
             scripts.hand_off(self.keys, after=Place("e", seq, nonce), now=NOW, head=members(*items), **arguments)
         )
         return sealed
 
-    def acknowledge(self, seq: int, nonce: str) -> bool:
-        return bool(self.call(scripts.acknowledge(self.keys, BatchId(3, "e", seq, nonce))))
+    def acknowledge(self, seq: int, nonce: str, owner: str = OURS) -> bool:
+        return bool(self.call(scripts.acknowledge(self.keys, BatchId(3, "e", seq, nonce), owner)))
+
+    def drop(self, owner: str = OURS) -> bool:
+        return bool(self.call(scripts.drop_epoch(self.keys, owner)))
 
     def delta(self, item: str) -> str:
         """The key of a delta."""
@@ -96,6 +103,7 @@ class Shard:
 def shard(redis_url: str) -> Iterator[Shard]:
     shard = Shard(redis_url)
     shard.begin()
+    shard.claim()
     yield shard
     shard.close()
 
@@ -364,6 +372,15 @@ def test_only_the_very_batch_is_acknowledged_and_once(shard: Shard) -> None:
     assert shard.state()["acked"] == "1"
 
 
+def test_batches_are_acknowledged_in_their_order(shard: Shard) -> None:
+    shard.add({"a": 1, "b": 1}, sequence=1)
+    shard.hand_off("a")
+    shard.hand_off("b", seq=1, nonce=NONCES[1], in_flight=1)
+    assert not shard.acknowledge(2, NONCES[2])
+    assert shard.redis.exists(shard.keys.batch(2))
+    assert shard.acknowledge(1, NONCES[1]) and shard.acknowledge(2, NONCES[2])
+
+
 # epochs
 
 
@@ -383,31 +400,88 @@ def test_two_that_begin_at_once_end_in_one_epoch(shard: Shard) -> None:
 
 
 def test_an_epoch_is_dropped_only_when_it_is_left_behind_and_empty(shard: Shard) -> None:
-    def drop() -> bool:
-        return bool(shard.call(scripts.drop_epoch(shard.keys)))
-
-    assert not drop()
+    assert not shard.drop()
     shard.add({"a": 1}, sequence=1)
-    assert not drop()
+    assert not shard.drop()
     shard.begin("next", old="e")
-    assert not drop()
+    assert not shard.drop()
     shard.hand_off("a")
-    assert not drop()
+    assert not shard.drop()
     shard.acknowledge(1, NONCES[1])
-    assert drop()
-    assert set(shard.redis.keys()) == {shard.keys.pointer.decode(), shard.keys.epochs.decode()}
+    assert shard.drop()
+    assert set(shard.redis.keys()) == {
+        key.decode() for key in (shard.keys.pointer, shard.keys.epochs, shard.keys.owner)
+    }
     assert shard.redis.smembers(shard.keys.epochs) == {"next"}
-    assert drop()
+    assert shard.drop()
+
+
+# owner
+
+
+def test_a_shard_is_claimed_only_from_whom_it_was_seen_to_belong_to(shard: Shard) -> None:
+    assert shard.claim(THEIRS) == OURS
+    assert shard.claim(OURS, seen=THEIRS) == OURS
+    assert shard.claim(THEIRS, seen=OURS) == THEIRS
+    assert shard.redis.get(shard.keys.owner) == THEIRS
+
+
+@pytest.mark.parametrize("owner", [THEIRS, ""], ids=["another's", "nobody's"])
+def test_a_shard_of_another_database_is_left_as_it_is(shard: Shard, owner: str) -> None:
+    shard.add({"a": 1, "b": 1}, sequence=1)
+    shard.hand_off("a")
+    shard.redis.set(shard.keys.owner, owner) if owner else shard.redis.delete(shard.keys.owner)
+    before = shard.everything()
+    assert shard.hand_off("b", seq=1, nonce=NONCES[1], in_flight=1) is None
+    assert not shard.acknowledge(1, NONCES[1])
+    assert shard.begin("next", old="e") == "e"
+    assert shard.call(scripts.fetch(shard.keys, 1)).owner == owner
+    assert shard.call(scripts.confirm(shard.keys)).owner == owner
+    shard.redis.delete(shard.keys.pending, shard.keys.in_flight)
+    shard.redis.set(shard.keys.pointer, "next")
+    assert not shard.drop()
+    assert before.keys() - shard.everything().keys() == {shard.keys.pending, shard.keys.in_flight}
+
+
+def test_a_full_redis_can_be_claimed(shard: Shard) -> None:
+    shard.redis.delete(shard.keys.owner)
+    shard.redis.config_set("maxmemory", 1)
+    try:
+        assert shard.claim() == OURS
+    finally:
+        shard.redis.config_set("maxmemory", 0)
 
 
 # confirm
 
 
+def test_confirm_tells_which_batches_were_sealed_here(shard: Shard) -> None:
+    shard.add({"a": 1, "b": 1}, sequence=1)
+    shard.hand_off("a")
+    shard.acknowledge(1, NONCES[1])
+    shard.hand_off("b", seq=1, nonce=NONCES[1])
+    places = [Place("e", seq, NONCES[seq]) for seq in (1, 2, 3)]
+    asked = [*places, Place("e", 1, NONCES[2])]
+    assert shard.call(scripts.confirm(shard.keys, asked)).remembers == set(places[:2])
+    shard.redis.delete(shard.keys.nonces)
+    shard.redis.set(shard.keys.nonces, "another type")
+    assert shard.call(scripts.confirm(shard.keys, asked)).remembers == set()
+
+
+def test_the_last_ten_thousand_batches_are_remembered(shard: Shard) -> None:
+    shard.redis.rpush(shard.keys.nonces, *(f"{seq}:old" for seq in range(10_000)))
+    shard.add({"a": 1}, sequence=1)
+    shard.hand_off("a")
+    assert shard.redis.llen(shard.keys.nonces) == 10_000
+    assert shard.redis.lrange(shard.keys.nonces, 0, 0) == ["1:old"]
+    assert shard.redis.lrange(shard.keys.nonces, -1, -1) == [f"1:{NONCES[1]}"]
+
+
 def test_confirm_tells_where_a_shard_stands(shard: Shard) -> None:
-    assert shard.call(scripts.confirm(shard.keys)) == Standing(3, "e", current="e")
+    assert shard.call(scripts.confirm(shard.keys)) == (Standing(3, "e", current="e"), OURS, frozenset())
     shard.add({"a": 5, "b": 1}, sequence=1)
     shard.hand_off("a")
-    confirmed: Standing = shard.call(scripts.confirm(shard.keys))
+    confirmed: Standing = shard.call(scripts.confirm(shard.keys)).standing
     assert confirmed.pending_since and confirmed.pending_since > NOW
     assert replace(confirmed, pending_since=None) == Standing(
         3,
@@ -423,7 +497,7 @@ def test_confirm_tells_where_a_shard_stands(shard: Shard) -> None:
     before = shard.everything()
     shard.redis.config_set("maxmemory", 1)
     try:
-        assert shard.call(scripts.confirm(shard.keys)) == confirmed
+        assert shard.call(scripts.confirm(shard.keys)).standing == confirmed
     finally:
         shard.redis.config_set("maxmemory", 0)
     assert shard.everything() == before
@@ -443,7 +517,7 @@ def test_a_replica_answers_reads_but_fails_to_confirm(own_valkey: Callable[..., 
     on_replica.close()
 
 
-# lease, prune_producers, live, repair
+# lease, prune_producers, live, repair, tally, write_off
 
 
 def test_a_lease_is_held_by_one_kept_and_given_back(shard: Shard) -> None:
@@ -458,6 +532,17 @@ def test_a_lease_is_held_by_one_kept_and_given_back(shard: Shard) -> None:
     assert lease("me", 0)
     assert lease("you", 1)
     wait_until(lambda: lease("me", 60_000))
+
+
+def test_what_is_no_lease_is_taken_over(shard: Shard) -> None:
+    take_over = scripts.lease(shard.keys, token="me", milliseconds=60_000)
+    shard.redis.rpush(shard.keys.lease, "another type")
+    assert shard.call(take_over)
+    shard.redis.set(shard.keys.lease, "it would never run out")
+    assert shard.call(take_over)
+    assert 0 < shard.redis.pttl(shard.keys.lease) <= 60_000
+    shard.redis.set(shard.keys.lease, "you", px=60_000)
+    assert not shard.call(take_over)
 
 
 def test_producers_are_pruned_by_age(shard: Shard) -> None:
@@ -505,31 +590,70 @@ def test_what_repair_pushed_is_pending_since_then_unless_something_was_before(sh
         assert shard.state()["pending_since"] == str(NOW)
 
 
+def test_a_tally_is_of_one_moment(shard: Shard) -> None:
+    def tally(*items: str) -> Any:
+        return shard.call(scripts.tally(shard.keys, members(*items)))
+
+    assert tally() == (Standing(3, "e", current="e"), 0, ())
+    shard.add({"a": 5, "b": 1}, sequence=1)
+    shard.redis.set(shard.delta("b"), 2**53 + 1)
+    standing, written_off, deltas = tally("a", "b")
+    assert (standing.accepted, standing.pending, standing.in_flight) == (5 + 1, 2, ())
+    assert (written_off, deltas) == (0, (5, 2**53 + 1))
+    assert tally() is tally("a") is tally("b", "a") is tally("a", "b", "c") is None
+    shard.hand_off("a")
+    standing, _, deltas = tally("b")
+    assert (standing.sealed, standing.in_flight, deltas) == (5, (BatchId(3, "e", 1, NONCES[1]),), (2**53 + 1,))
+
+
+def test_a_tally_is_taken_of_a_master_only(shard: Shard, own_valkey: Callable[..., RedisServer]) -> None:
+    replica = own_valkey("--replicaof", *shard.url.removeprefix("redis://").removesuffix("/0").split(":"))
+    with redis.Redis.from_url(replica.url) as client:
+        wait_until(lambda: client.info("replication")["master_link_status"] == "up")
+    with closing(Places(replica.url, None, None, 5, 5).open_link()) as link:
+        (reply,) = link.send([scripts.tally(shard.keys, ())])
+    assert isinstance(reply, RedisUnavailable), reply
+
+
+def test_what_is_written_off_counts_as_sealed_once(shard: Shard) -> None:
+    shard.add({"a": 5}, sequence=1)
+    assert shard.call(scripts.write_off(shard.keys, before=0, now=3))
+    assert not shard.call(scripts.write_off(shard.keys, before=0, now=3))
+    assert shard.call(scripts.write_off(shard.keys, before=3, now=2**53 + 1))
+    assert shard.state()["sealed"] == shard.state()["written_off"] == str(2**53 + 1)
+    assert shard.call(scripts.write_off(shard.keys, before=2**53 + 1, now=-1))
+    assert shard.state()["sealed"] == "-1"
+
+
 # All of them.
 
 
 def all_scripts(shard: Shard) -> None:
     """Every script, the long way through each."""
     shard.begin()
+    shard.claim()
     shard.redis.rpush(shard.delta("list"), "x")
     shard.add({"a": 1, "b": 2, "list": 3}, sequence=1)
     shard.add({"a": 1, "b": 2, "list": 3}, sequence=1)
     shard.redis.rpush(shard.keys.pending, "likes:list")
     assert shard.hand_off("a", next_head=5, pending_since=5)
     shard.call(scripts.live(shard.keys, members("a", "b")))
+    assert shard.call(scripts.fetch(shard.keys, 1)).payload
     assert shard.acknowledge(1, NONCES[1])
     assert shard.hand_off("b", "list", seq=1, nonce=NONCES[1])
     assert shard.acknowledge(2, NONCES[2])
     shard.redis.set(shard.delta("a"), 1)
     assert shard.call(scripts.repair(shard.keys, now=NOW, members=members("a"))) == 1
+    assert shard.call(scripts.tally(shard.keys, members("a")))
+    assert shard.call(scripts.write_off(shard.keys, before=0, now=1))
     assert shard.hand_off("a", seq=2, nonce=NONCES[2])
     assert shard.acknowledge(3, NONCES[3])
-    shard.call(scripts.confirm(shard.keys))
+    assert shard.call(scripts.confirm(shard.keys, [Place("e", 3, NONCES[3])])).remembers
     assert shard.call(scripts.lease(shard.keys, token="me", milliseconds=1000))
     assert shard.call(scripts.lease(shard.keys, token="me", milliseconds=0))
     shard.call(scripts.prune_producers(shard.keys, age=-1000, producers=[b"p"]))
     assert shard.begin("next", old="e") == "next"
-    assert shard.call(scripts.drop_epoch(shard.keys))
+    assert shard.drop()
 
 
 class DeclaredOnly:

@@ -27,7 +27,7 @@ def claimed(engine: Engine) -> Engine:
     """A database with the cursors of two namespaces."""
     with writing(engine) as connection:
         for namespace, shards in SHARDS.items():
-            cursors.claim(connection, namespace, shards, "here", NOW)
+            cursors.begin(connection, namespace, shards, "here", NOW)
     return engine
 
 
@@ -52,7 +52,7 @@ def test_a_claim_gives_a_cursor_only_to_shards_without_one(claimed: Engine) -> N
     assert {key: cursor.shard for key, cursor in everything(claimed).items()} == {
         (namespace, shard): shard for namespace, shards in SHARDS.items() for shard in shards
     }
-    fresh = changed(claimed, lambda connection: cursors.claim(connection, "likes", [1, 2], "there", NOW))
+    fresh = changed(claimed, lambda connection: cursors.begin(connection, "likes", [1, 2], "there", NOW))
     assert fresh == {("likes", 2): Cursor(2, None, 0, "", 0, "there", "", "", NOW)}
 
 
@@ -129,7 +129,7 @@ def test_the_books_of_one_retired_epoch_are_closed(claimed: Engine) -> None:
 
 def test_a_namespace_is_taken_over_by_another_redis(claimed: Engine) -> None:
     def take_over(connection: Connection) -> None:
-        cursors.claim(connection, "likes", [2], "there", NOW)
+        cursors.begin(connection, "likes", [2], "there", NOW)
         assert cursors.take_over(connection, "likes", "there") == 2
         assert cursors.take_over(connection, "likes", "there") == 0
 

@@ -27,6 +27,8 @@ from tests.ledgers import (
     SEALED_AT,
     SHARD,
     all_totals,
+    another_namespace,
+    another_worker,
     apply_locked,
     apply_whole,
     batch,
@@ -115,15 +117,13 @@ def test_a_shard_without_an_epoch_counts_nothing(ledger: Ledger, apply: Apply) -
 
 
 def test_namespaces_and_shards_have_cursors_of_their_own(ledger: Ledger, apply: Apply) -> None:
-    europe = Ledger(ledger.engine, "europe", "w")
-    europe.claim([SHARD], "redis")
+    europe = another_namespace(ledger, "europe")
     assert apply(europe, batch(1, ("a", 1))) is None
     assert apply(ledger, batch(1, ("a", 1)))
 
 
 def test_a_cursor_of_another_namespace_at_the_same_place_stays(ledger: Ledger, apply: Apply) -> None:
-    europe = Ledger(ledger.engine, "europe", "w")
-    europe.claim([SHARD], "redis")
+    europe = another_namespace(ledger, "europe")
     with writing(ledger.engine) as connection:
         here = cursors.lock(connection, "europe", SHARD)
         cursors.move(connection, "europe", here._replace(epoch="e"), datetime.now(UTC))
@@ -246,7 +246,7 @@ def test_entries_of_the_largest_numbers_are_counted_and_the_sums_stop_at_64_bits
 
 
 def test_two_workers_apply_one_batch_at_once(ledger: Ledger, apply: Apply) -> None:
-    others = [Ledger(open_engine(url_of(ledger.engine), timeout=10), "likes", "other") for _ in range(4)]
+    others = [another_worker(ledger) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         for seq in range(1, 11):
             both = batch(seq, ("a", 1), ("b", 2))
@@ -296,7 +296,7 @@ def count_transactions(engine: Engine) -> list[object]:
 
 def test_a_lock_held_too_long_by_another_is_waited_for_again(ledger: Ledger) -> None:
     apply_locked(ledger, batch(1, ("a", 0)))
-    hasty = Ledger(open_engine(url_of(ledger.engine), timeout=1), "likes", "hasty")
+    hasty = another_worker(ledger, timeout=1)
     stranger = open_engine(url_of(ledger.engine), timeout=30)
     begun = count_transactions(hasty.engine)
     with ThreadPoolExecutor(1) as pool, writing(stranger) as connection:

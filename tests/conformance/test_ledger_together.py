@@ -20,7 +20,18 @@ from likes.sql.tables import batches
 from likes.sql.tables import cursors as cursor_table
 from likes.sql.transaction import transact
 from likes.sql.urls import url_of
-from tests.ledgers import OTHER_SHARD, SHARD, all_totals, batch, cursor, everything, new_ledger, rows, start_total
+from tests.ledgers import (
+    OTHER_SHARD,
+    SHARD,
+    all_totals,
+    another_worker,
+    batch,
+    cursor,
+    everything,
+    new_ledger,
+    rows,
+    start_total,
+)
 from tests.waiting import wait_until
 
 
@@ -132,7 +143,7 @@ def test_an_error_anywhere_in_between_leaves_no_trace(ledger: Ledger, breaks: st
 
 def test_two_workers_that_have_the_shards_in_different_order(ledger: Ledger) -> None:
     """Each batch is counted once, and nobody waits for a deadlock to be broken up: no transaction is repeated."""
-    others = [Ledger(open_engine(url_of(ledger.engine), timeout=10), "likes", "other") for _ in range(2)]
+    others = [another_worker(ledger) for _ in range(2)]
     begun: list[object] = []
     for other in others:
         event.listen(other.engine, "begin", begun.append)
@@ -152,7 +163,7 @@ def test_two_workers_that_have_the_shards_in_different_order(ledger: Ledger) -> 
 @pytest.mark.parametrize("migrated_url", ["postgres"], indirect=True)  # whose time-outs may be short
 def test_a_lock_held_by_another_is_waited_for_once(ledger: Ledger) -> None:
     """Going alone is the next attempt: the other shards need not wait for five."""
-    hasty = Ledger(open_engine(url_of(ledger.engine), timeout=0.2), "likes", "hasty")
+    hasty = another_worker(ledger, timeout=0.2)
     begun: list[object] = []
     event.listen(hasty.engine, "begin", begun.append)
     with writing(ledger.engine) as connection:

@@ -110,6 +110,7 @@ def test_nothing_is_sent_behind_a_hand_off_before_it_is_answered(
         in_flight=0,
         next_head=0,
         pending_since=None,
+        owner="o",
     )
     watch = Watch()
     assert send(valkey_url, [hand_off, hand_off, command("ECHO", "a"), hand_off], watch) == [None, None, b"a", None]

@@ -92,6 +92,7 @@ def test_a_server_that_answers_reads_and_is_not_the_master_is_not_believed(
     monkeypatch.setattr("worker.shard_flush.STEPS", 3)
     master, stale = own_valkey(), own_valkey()
     rig, on_stale = rig_on(master), rig_on(stale)
+    rig.flush()
     rig.likes.add(EVERYWHERE)
     copy = rig.copy_redis()
     rig.flush()

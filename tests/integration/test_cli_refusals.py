@@ -161,3 +161,23 @@ def test_what_nobody_thought_of_is_one_line_too(likes: Shell, tmp_path: Path) ->
     failed = likes("totals", database_url=f"sqlite:///{tmp_path}/likes.db")
     assert failed.code in (1, 5)
     assert len(failed.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "url", "reason"),
+    [
+        ("database_url", f"{DATABASE_AWAY}?sslmode=bogus", "its option sslmode is 'bogus'; allowed: disable, "),
+        ("database_url", f"{DATABASE_AWAY}?sslmod=require", "(did you mean sslmode?)"),
+        ("database_url", "postgresql://127.0.0.1:99999/likes", "its port is 99999; allowed: 1 to 65535"),
+        ("redis_url", f"{REDIS_AWAY}?timeout=3", "the option 'timeout'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["flush", "check", "worker"])
+def test_a_url_with_a_wrong_option_is_a_wrong_setting(
+    nowhere: Shell, command: str, setting: str, url: str, reason: str
+) -> None:
+    refused = nowhere(command, **{setting: url})
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith(f"Error: LIKES_{setting.upper()} is ")
+    assert reason in refused.err
+    assert "hunter2" not in refused.err

@@ -16,6 +16,8 @@ RULES = "tests/conformance/test_rules.py"
 SEVERAL_SHARDS = "tests/conformance/test_several_shards.py"
 CHANGING_SERVERS = "tests/conformance/test_servers_that_change.py"
 TWO_WORKERS = "tests/conformance/test_two_workers.py"
+DAMAGED = "tests/conformance/test_damaged_keys.py"
+MISSING = "tests/conformance/test_missing_likes.py"
 RESENDS = "tests/conformance/test_resends.py"
 STRANGERS = "tests/conformance/test_strangers.py"
 LIVE_TOTALS = "tests/conformance/test_live_totals.py"
@@ -43,6 +45,11 @@ TARGETS: Sequence[Target] = (
     Target("likes/buffer/lua/live.lua", (BUFFER, LIVE_TOTALS)),
     Target("likes/buffer/lua/prune_producers.lua", (BUFFER, HOUSEKEEPING)),
     Target("likes/buffer/lua/repair.lua", (BUFFER, AUDIT)),
+    Target("likes/buffer/lua/tally.lua", (BUFFER, MISSING)),
+    Target("likes/buffer/lua/write_off.lua", (BUFFER, MISSING)),
+    Target("likes/buffer/damage.py", (DAMAGED,)),
+    Target("likes/buffer/tally.py", (MISSING,)),
+    Target("worker/missing.py", (MISSING,)),
     Target("likes/buffer/turn.py", (TURN, SEVERAL_SHARDS, TWO_WORKERS, RULES)),
     Target("likes/buffer/buffer.py", (RULES, SEVERAL_SHARDS, TWO_WORKERS)),
     Target("likes/buffer/links/*.py", (EXCHANGE, WINDOW, REFUSALS, LINK, HANDED_IN, BUFFER, RESENDS)),

@@ -44,14 +44,20 @@ def a_batch(epoch: str, seq: int, nonce: str, previous: str) -> Batch:
 
 def test_the_verdict_on_a_batch_in_every_small_state() -> None:
     """`apply` of the model, written down once more; plus the one thing the model leaves to the order of its steps."""
-    states = product(["e1", "e2", None], SEQS, NONCES, [False, True], [False, True], ["", "e1", "e2"], [False, True])
-    for epoch, seq, nonce, recorded, retired, pointer, older_in_flight in states:
+    yes_or_no = [False, True]
+    shards = product(["e1", "e2", None], SEQS, NONCES, ["", "e1", "e2"])
+    found = product(*[yes_or_no] * 6)
+    for (epoch, seq, nonce, pointer), (recorded, retired, older_in_flight, listed, ancestor, sealed) in product(
+        shards, found
+    ):
         cursor = cursor_at(epoch, seq, nonce)
         for number, previous in product([1, 2, 3], NONCES):
             batch = a_batch("e1", number, "b", previous)
             older = (BatchId(0, "e1", number - 1, "o"),) if older_in_flight else ()
-            redis = Standing(0, "e1", pointer, seq=number, nonce="b", in_flight=(*older, batch.id))
-            verdict = judge(batch, cursor, recorded=recorded, retired=retired, redis=redis)
+            in_flight = (*older, batch.id) if listed else older
+            redis = Standing(0, "e1", pointer, seq=number, nonce="b", in_flight=in_flight)
+            remembers = {place for place, it_does in [(cursor.place, ancestor), (batch.place, sealed)] if it_does}
+            verdict = judge(batch, cursor, recorded=recorded, retired=retired, redis=redis, remembers=remembers)
 
             here = epoch == "e1" and not retired
             follows = (seq, nonce) == (number - 1, previous)
@@ -61,7 +67,9 @@ def test_the_verdict_on_a_batch_in_every_small_state() -> None:
                 expected = Verdict.RECORDED
             elif here and older_in_flight:
                 expected = Verdict.NOT_YET
-            elif here and number > seq + 1:
+            elif here and number <= seq and batch.place in remembers and not listed:
+                expected = Verdict.ACKNOWLEDGED
+            elif here and number > seq + 1 and listed and (ancestor or not seq):
                 expected = Verdict.SQL_WENT_BACK
             elif here or retired or pointer != "e1":
                 expected = Verdict.SUSPECT
@@ -105,7 +113,7 @@ def seen(draw: st.DrawFn) -> Seen:
     retired = draw(st.frozensets(st.sampled_from(EPOCHS)))
     current = draw(st.sampled_from([None, *sorted(set(EPOCHS) - retired)]))
     cursor = cursor_at(current, draw(st.sampled_from(SEQS)), draw(st.sampled_from(NONCES)))
-    return Seen(cursor, retired, ShardView(0, pointer, views), draw(st.frozensets(st.sampled_from(EPOCHS))))
+    return Seen(cursor, retired, ShardView(0, "", pointer, views), draw(st.frozensets(st.sampled_from(EPOCHS))))
 
 
 @given(seen())
@@ -120,7 +128,10 @@ def test_each_step_is_allowed_by_the_rules(seen: Seen) -> None:
     match step.do:
         case Do.HAND_OFF:
             assert epoch.pending and epoch.epoch not in flushed
-            assert epoch.epoch in retired or (epoch.epoch == cursor.epoch and not went_back(epoch, cursor))
+            assert epoch.epoch in retired or (epoch.epoch == cursor.epoch and epoch.place == cursor.place)
+        case Do.CATCH_UP:
+            assert epoch.epoch == cursor.epoch
+            assert epoch.seq > cursor.seq
         case Do.RETIRE:
             left_behind = epoch.epoch not in (cursor.epoch, view.current)
             assert epoch.epoch not in retired
@@ -161,9 +172,12 @@ def take(step: Step, seen: Seen) -> Seen:
         case Do.BEGIN:
             fresh = f"fresh {len(retired)}"
             epochs[fresh] = Standing(0, fresh, fresh)
-            return seen._replace(view=ShardView(0, fresh, epochs))
+            return seen._replace(view=ShardView(0, "", fresh, epochs))
         case Do.DROP:
             del epochs[step.epoch]
+        case Do.CATCH_UP:
+            assert epoch
+            cursor = cursor_at(step.epoch, epoch.seq, epoch.nonce)
         case Do.RETIRE:
             retired |= {step.epoch}
             cursor = cursor_at(None, 0, "") if cursor.epoch == step.epoch else cursor
@@ -179,7 +193,7 @@ def take(step: Step, seen: Seen) -> Seen:
                 cursor = cursor_at(step.epoch, seq, nonce)
             elif step.do is Do.SETTLE and step.epoch not in retired:
                 retired, cursor = settle_unknown(step.epoch, retired, cursor, view.current, seq, nonce)
-    return seen._replace(cursor=cursor, retired=retired, view=ShardView(0, view.current, epochs))
+    return seen._replace(cursor=cursor, retired=retired, view=ShardView(0, "", view.current, epochs))
 
 
 def settle_unknown(

@@ -26,7 +26,7 @@ WRONG: list[tuple[str, list[object], str]] = [
     ("data_dir", [5, b"folder", "", "\udcff", True], "allowed: the path of a folder, in UTF-8"),
     ("redis_url", [5, b"redis://h", object()], "allowed: a URL as text"),
     ("redis_url", ["", "h", "http://h", "redis+cluster://h"], ""),
-    ("redis_url", ["redis://h?retry_on_timeout=yes", "redis://h?ssl_ca_certs=f"], "the parameters allowed are"),
+    ("redis_url", ["redis://h?retry_on_timeout=yes", "redis://h?ssl_ca_certs=f"], "allowed: db, password, username"),
     ("database_url", [5, b"sqlite:////likes.db"], "allowed: a URL as text"),
     ("database_url", ["", "sqlite://", "oracle://h/d", "postgresql://h"], "allowed: sqlite:////PATH/FILE"),
 ]

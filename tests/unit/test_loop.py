@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from likes.errors import DatabaseUnavailable, LikesError, RedisUnavailable, SchemaOutdated, WrongRedis
+from likes.errors import DatabaseUnavailable, LikesError, RedisUnavailable, SchemaOutdated, WrongDatabase, WrongRedis
 from tests.waiting import wait_until
 from worker import loop as loop_module
 from worker.loop import Loop
@@ -122,7 +122,7 @@ def test_it_outlives_whatever_happens_and_says_each_trouble_once(caplog: pytest.
     assert len(revived) == 6
 
 
-@pytest.mark.parametrize("error", [SchemaOutdated("run likes migrate"), WrongRedis("run likes adopt")])
+@pytest.mark.parametrize("error", [SchemaOutdated("no table"), WrongRedis("run adopt"), WrongDatabase("not this one")])
 def test_what_waiting_does_not_mend_ends_it(error: LikesError) -> None:
     rounds = FakeRounds(error)
     with pytest.raises(type(error)):

@@ -21,7 +21,7 @@ REFUSED = RedisRefused("no")
 
 
 def turn_of(pending: int, *head: Any, seq: int = 0, nonce: str = "") -> Turn:
-    turn = Turn(Standing(3, "e", current="e", seq=seq, nonce=nonce, pending=pending), started=STARTED)
+    turn = Turn(Standing(3, "e", current="e", seq=seq, nonce=nonce, pending=pending), owner="o", started=STARTED)
     turn.see_head(list(head))
     return turn
 
@@ -29,13 +29,13 @@ def turn_of(pending: int, *head: Any, seq: int = 0, nonce: str = "") -> Turn:
 def arguments(call: Call[Any]) -> dict[str, Any]:
     """What one call of `hand_off` is given, by name; its batch and its members as they stand in the keys."""
     _, _, number, *words = call.words
-    keys, (epoch, shard, seq, nonce, fresh, _now, in_flight, next_head, since) = (
+    keys, (epoch, shard, seq, nonce, fresh, _now, in_flight, next_head, since, owner) = (
         words[: int(number)],
         words[int(number) :],
     )
-    members = [key.removeprefix(KEYS.deltas) for key in keys[4:]]
-    assert (epoch, shard, call.shard) == ("e", 3, 3)
-    assert keys[3] == KEYS.batch(seq + 1)
+    members = [key.removeprefix(KEYS.deltas) for key in keys[6:]]
+    assert (epoch, shard, call.shard, owner) == ("e", 3, 3, "o")
+    assert keys[5] == KEYS.batch(seq + 1)
     return {"after": (seq, nonce), "fresh": fresh, "in_flight": in_flight, "next_head": next_head, "since": since,
             "members": members}  # fmt: skip
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 
+import psycopg
+import pymysql
 import pytest
+import redis
+import redis.asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likes.config.urls import check_database_url, check_redis_url, mask, name_of
+from likes import InvalidInput, LikeCounter
+from likes.config.settings import Settings
+from likes.config.url_options import MYSQL, POSTGRESQL, REDIS, REDISS
+from likes.config.urls import address_of, check_database_url, check_redis_url, mask, name_of
+from likes.errors import SettingsError
 
 
 @pytest.mark.parametrize(
@@ -46,14 +55,31 @@ def test_no_password_is_shown_however_it_is_written(password: str, scheme: str) 
         ("rediss://host:6379/0?ssl_cert_reqs=none", "host:6379/0"),
         ("redis://host/3", "host:6379/3"),
         ("redis://host/3?db=4", "host:6379/4"),
+        ("redis://[2001:db8::1]:7000", "[2001:db8::1]:7000/0"),
+    ],
+)
+def test_the_name_of_a_redis(url: str, name: str) -> None:
+    assert name_of(url) == address_of(url) == name
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
         ("redis://:secret@/1", "localhost:6379/1"),
+        ("redis://LOCALHOST", "localhost:6379/0"),
+        ("redis://redis.localhost", "redis.localhost:6379/0"),
+        ("redis://127.1.2.3", "127.1.2.3:6379/0"),
         ("redis://[::1]:7000", "[::1]:7000/0"),
         ("unix:///nowhere/a%20b.sock?db=2", "unix:/nowhere/a b.sock?db=2"),
         ("unix://user:secret@/nowhere/redis.sock", "unix:/nowhere/redis.sock?db=0"),
     ],
 )
-def test_the_name_of_a_redis(url: str, name: str) -> None:
-    assert name_of(url) == name
+def test_an_address_that_every_host_has_is_named_with_the_host(
+    url: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("likes.config.urls.gethostname", lambda: "web-1")
+    assert address_of(url) == address
+    assert name_of(url) == f"{address}@web-1"
 
 
 def test_a_socket_has_one_name_whichever_link_leads_to_it(tmp_path: Path) -> None:
@@ -77,8 +103,16 @@ def test_a_socket_has_one_name_whichever_link_leads_to_it(tmp_path: Path) -> Non
         ("redis://host/zero", "the database is no number"),
         ("redis://host?db=-1", "the database is no number"),
         ("unix://", "names no socket"),
-        ("redis://host?retry_on_timeout=yes", "the parameters allowed"),
-        ("redis://host?ssl_cert_reqs=none", "the parameters allowed"),
+        ("redis://host:99999", "PORT from 1 to 65535"),
+        ("redis://host?retry_on_timeout=yes", r"the option 'retry_on_timeout', which it cannot have; allowed: db, "),
+        ("redis://host?ssl_cert_reqs=none", "the option 'ssl_cert_reqs'"),
+        ("redis://host?dbb=1", r"the option 'dbb', which it cannot have \(did you mean db\?\)"),
+        ("redis://host?db=1&db=2", "its option db is given twice"),
+        ("rediss://host?ssl_cert_req=none", r"'ssl_cert_req', .*did you mean ssl_cert_reqs\?"),
+        ("rediss://host?ssl_cert_reqs=some", "its option ssl_cert_reqs is 'some'; allowed: none, optional, required"),
+        ("rediss://host?ssl_ca_certs=/missing.pem", "its option ssl_ca_certs is '/missing.pem'; allowed: the path of"),
+        ("rediss://host?ssl_check_hostname=", "its option ssl_check_hostname is ''; allowed: true, "),
+        ("unix:///redis.sock?timeout=5", "the option 'timeout'"),
     ],
 )
 def test_a_redis_url_that_is_refused(url: str, reason: str) -> None:
@@ -110,6 +144,64 @@ def test_a_refusal_does_not_quote_the_password(password: str) -> None:
 )
 def test_a_database_url_that_is_allowed(url: str) -> None:
     assert check_database_url(url) == url
+
+
+OPTIONS = [
+    ("postgresql://host/likes?sslmod=require", r"the option 'sslmod', which it cannot have \(did you mean sslmode\?\)"),
+    ("postgresql://host/likes?sslmode=bogus", "its option sslmode is 'bogus'; allowed: disable, allow, "),
+    ("postgresql://host/likes?sslrootcert=/missing.pem", "its option sslrootcert is '/missing.pem'; allowed: the path"),
+    ("postgresql://host/likes?connect_timeout=soon", "its option connect_timeout is 'soon'; allowed: a whole number"),
+    ("postgresql://host/likes?target_session_attrs=write", "its option target_session_attrs"),
+    ("postgresql://host/likes?require_auth=scram", "its option require_auth"),
+    ("postgresql://host/likes?sslmode=require&sslmode=disable", "its option sslmode is given twice"),
+    ("postgresql://host/likes?plugin=echo", "the option 'plugin'"),
+    ("postgresql://host/likes?autocommit=true", "the option 'autocommit'"),
+    ("postgresql://host:99999/likes", "its port is 99999; allowed: 1 to 65535"),
+    ("mysql://host:0/likes", "its port is 0; allowed: 1 to 65535"),
+    ("mysql://host/likes?sslmode=require", "the option 'sslmode', .*allowed: bind_address, .*ssl_ca, "),
+    ("mysql://host/likes?ssl_ca=/missing.pem", "its option ssl_ca is '/missing.pem'; allowed: the path of a file"),
+    ("mariadb://host/likes?ssl_disabled=off", "its option ssl_disabled is 'off'; allowed: true, "),
+    ("mariadb://host/likes?init_command=DROP", "the option 'init_command'"),
+    ("sqlite:////likes.db?mode=ro", "the option 'mode', which it cannot have.*; allowed: uri"),
+    ("sqlite:///file:/likes.db?uri=true&mode=memory", "its option mode is 'memory'; allowed: ro, rw, rwc"),
+    ("sqlite:///file:/likes.db?uri=true&nolock=1", "the option 'nolock'"),
+    ("sqlite:////likes.db?timeout=long", "the option 'timeout'"),
+]
+
+
+@pytest.mark.parametrize(("url", "reason"), OPTIONS)
+def test_an_option_that_is_wrong_is_named_before_anything_is_connected_to(url: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        check_database_url(url)
+    with pytest.raises(InvalidInput, match=reason):
+        LikeCounter(database_url=url)
+    with pytest.raises(SettingsError, match=f"LIKES_DATABASE_URL is .*{reason}"):
+        Settings.load(database_url=url)
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        ("redis://user:hal?f=1@host/0", "hal"),
+        ("redis://user:123?f=1@host/0", "'f'"),
+        ("postgresql://user:123?f=1@host/likes", "'f'"),
+    ],
+)
+def test_half_a_password_is_not_quoted_as_an_option(url: str, secret: str) -> None:
+    check = check_redis_url if url.startswith("redis") else check_database_url
+    with pytest.raises(ValueError, match="allowed") as caught:
+        check(url)
+    assert secret not in str(caught.value)
+
+
+def test_the_drivers_know_all_options_we_let_through() -> None:
+    of_postgresql = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
+    assert POSTGRESQL.keys() <= of_postgresql
+    assert of_postgresql - POSTGRESQL.keys() == {"replication"}  # another protocol
+    by_sqlalchemy = {"ssl_capath", "ssl_cipher", "ssl_check_hostname"}
+    assert MYSQL.keys() <= {*signature(pymysql.connect).parameters, *by_sqlalchemy}
+    for link in (redis.SSLConnection, redis.asyncio.SSLConnection):
+        assert REDISS.keys() - REDIS.keys() <= signature(link.__init__).parameters.keys()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from likes.errors import LikesError
 from likes.sql import schema
-from likes.sql.health import read_version, tables_elsewhere
+from likes.sql.health import read_version, read_weaknesses, tables_elsewhere
 from likes.sql.rights import missing_rights, read_only
 from likes.sql.shape import missing_parts
 from worker.checks.finding import Finding, Level
@@ -22,14 +22,15 @@ def check_database(engine: Engine) -> Generator[Finding, None, bool]:
         yield from _version(engine)
         at_head = _schema(engine)
         yield at_head
-        if at_head.level is Level.ERROR:
-            return False
-        problems = [*_writes(engine)] or [*_rights(engine)] or [*_shape(engine)]
+        is_ready = at_head.level is not Level.ERROR
+        problems = [*_writing(engine, is_ready=is_ready)]
+        if is_ready and not any(finding.level is Level.ERROR for finding in problems):
+            problems += [*_rights(engine)] or [*_shape(engine)]
         yield from problems
     except LikesError as error:
         yield is_away(error)
         return False
-    return all(finding.level is not Level.ERROR for finding in problems)
+    return is_ready and all(finding.level is not Level.ERROR for finding in problems)
 
 
 def is_away(error: LikesError) -> Finding:
@@ -59,9 +60,20 @@ def _schema(engine: Engine) -> Finding:
     return Finding(Level.OK, "schema", f"at revision {there}{', ahead of this version' if there > head else ''}")
 
 
-def _writes(engine: Engine) -> Iterator[Finding]:
-    if refused := read_only(engine):
-        yield Finding(Level.ERROR, "database writes", f"it only reads: {refused.why}", refused.fix)
+def _weaknesses(engine: Engine) -> Iterator[Finding]:
+    for weakness in read_weaknesses(engine):
+        level = Level.ERROR if weakness.keeps_from_writing else Level.WARNING
+        yield Finding(level, weakness.name, weakness.found, weakness.fix)
+
+
+def _writing(engine: Engine, *, is_ready: bool) -> Iterator[Finding]:
+    """What the server says that it is set to; and whether it lets us write, where that is not said already."""
+    weaknesses = [*_weaknesses(engine)]
+    errors = [weakness for weakness in weaknesses if weakness.level is Level.ERROR]
+    if is_ready and not errors and (refused := read_only(engine)):
+        weaknesses = [weakness for weakness in weaknesses if weakness.name != "read-only"]
+        yield Finding(Level.ERROR, "read-only", refused.why, refused.fix)
+    yield from weaknesses
 
 
 def _rights(engine: Engine) -> Iterator[Finding]:

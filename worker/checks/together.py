@@ -10,7 +10,7 @@ from likes.buffer.health import pending_samples
 from likes.connect import Places
 from likes.errors import LikesError
 from likes.items import MAX_SHARDS, shard_of
-from likes.sql.health import flushed_samples, namespaces
+from likes.sql.health import database_id, flushed_samples, namespaces
 from likes.sql.ledger import Ledger
 from worker.checks.finding import Finding, Level
 
@@ -26,7 +26,8 @@ USUAL = (16, *(2**power for power in range(11)))
 def check_together(engine: Engine, places: Places, namespace: str, shards: int) -> Iterator[Finding]:
     """What does not fit."""
     known = Ledger(engine, namespace, worker="").cursors()
-    yield from _prefix(engine, namespace) if not known else _redis_name(known.values(), places.redis_name())
+    yield from _prefix(engine, namespace) if not known else _redis_name(known.values(), places)
+    yield from _owner(engine, places, namespace, shards)
     yield from _shards(_samples(engine, places, namespace), max(known, default=-1) + 1, shards)
 
 
@@ -40,12 +41,26 @@ def _prefix(engine: Engine, namespace: str) -> Iterator[Finding]:
     yield Finding(Level.WARNING, "prefix", found, f"export LIKES_PREFIX={likely}")
 
 
-def _redis_name(known: Collection[Cursor], name: str) -> Iterator[Finding]:
-    if others := sorted({cursor.redis_name for cursor in known} - {name}):
+def _redis_name(known: Collection[Cursor], places: Places) -> Iterator[Finding]:
+    name = places.redis_name()
+    if others := sorted({cursor.redis_name for cursor in known} - {name, *places.former_redis_names()}):
         found = f"the database belongs to the Redis {', '.join(others)}, not to {name}: correct LIKES_REDIS_URL or"
         yield Finding(Level.ERROR, "redis name", f"{found} LIKES_REDIS_NAME; or, if it moved, adopt it", "likes adopt")
     else:
         yield Finding(Level.OK, "redis name", name)
+
+
+def _owner(engine: Engine, places: Places, namespace: str, shards: int) -> Iterator[Finding]:
+    try:
+        with places.open_buffer(namespace) as buffer:
+            owners = {view.owner for view in buffer.look(dict.fromkeys(range(shards))).values() if view.owner}
+    except LikesError:  # Redis has a finding of its own
+        return
+    ours = database_id(engine)
+    if others := sorted(owners - {ours}):
+        found = f"this Redis belongs to another database ({', '.join(others)}), not to this one ({ours or 'new'}): "
+        advice = "correct LIKES_REDIS_URL or LIKES_DATABASE_URL; or, if that one is gone for good, adopt what is here"
+        yield Finding(Level.ERROR, "owner", found + advice, "likes adopt --database")
 
 
 def _samples(engine: Engine, places: Places, namespace: str) -> Samples:

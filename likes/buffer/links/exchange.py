@@ -17,6 +17,7 @@ from typing import Any, Final
 from redis import exceptions as redis_errors
 
 from likes.buffer.calls import Call, Script, Word, command
+from likes.buffer.damage import Damaged
 from likes.buffer.links.window import Window
 from likes.buffer.refusals import ANSWERS, no_connection, no_reply, refusal
 from likes.errors import LikesError
@@ -94,8 +95,11 @@ class Exchange:
 
     def _understood(self, call: Call[Any], reply: Any) -> Any:
         if isinstance(reply, ANSWERS):
-            return refusal(reply, self._where)
-        return reply if isinstance(reply, LikesError) else call.read(reply)
+            return refusal(reply, self._where, call.key)
+        try:
+            return reply if isinstance(reply, LikesError) else call.read(reply)
+        except Damaged as error:  # of this call's shard alone
+            return error
 
 
 def packed(words: Sequence[Word]) -> bytes:

@@ -11,12 +11,19 @@ if current ~= ARGV[1] then return {current} end
 local sequence, refused = tonumber(ARGV[3]), {}
 local known = redis.call('HGET', KEYS[4], ARGV[2])
 local last, _, refused_before
-if known then last, _, refused_before = cmsgpack.unpack(known) end
+if known then
+  local whole
+  whole, last, _, refused_before = pcall(cmsgpack.unpack, known)
+  if not whole or type(refused_before) ~= 'table' then
+    return redis.error_reply('ERR the key ' .. KEYS[4] .. ' holds a producer that is none of ours; delete it')
+  end
+end
 
 if last and sequence <= last then
   refused = refused_before
 else
-  local was_empty = redis.call('LLEN', KEYS[3]) == 0  -- a key of another type fails here, before anything is written
+  redis.call('HGET', KEYS[2], 'seq')  -- a key of another type fails here, before anything is written
+  local was_empty = redis.call('LLEN', KEYS[3]) == 0  -- and here
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   -- The first write: a full Redis refuses it, and with it the whole script.

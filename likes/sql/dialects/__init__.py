@@ -7,13 +7,23 @@ from collections.abc import Mapping
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.engine import Dialect as Driver
 
-from likes.sql.dialects.dialect import Dialect
+from likes.sql.dialects.dialect import Dialect, Weakness
 from likes.sql.dialects.mysql import MySQL
 from likes.sql.dialects.postgresql import PostgreSQL
 from likes.sql.dialects.sqlite import SQLite
 from likes.sql.dialects.variants import BIG_INTEGER, BLOB, EVERY_TABLE, KEYED_TABLE, UPDATED_TABLE
 
-__all__ = ["BIG_INTEGER", "BLOB", "DRIVERS", "EVERY_TABLE", "KEYED_TABLE", "UPDATED_TABLE", "Dialect", "dialect_of"]
+__all__ = [
+    "BIG_INTEGER",
+    "BLOB",
+    "DRIVERS",
+    "EVERY_TABLE",
+    "KEYED_TABLE",
+    "UPDATED_TABLE",
+    "Dialect",
+    "Weakness",
+    "dialect_of",
+]
 
 _DIALECTS: Mapping[str, Dialect] = {
     "postgresql": PostgreSQL(),

@@ -7,18 +7,25 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from itertools import repeat
+from math import inf
 from typing import Any
 
-from sqlalchemy import TEXT, URL, Connection
+from sqlalchemy import TEXT, URL, Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from likes.deltas import Deltas
-from likes.sql.dialects.dialect import Dialect
+from likes.sql.dialects import sqlite_file
+from likes.sql.dialects.dialect import COUNTING_ROWS, Dialect, Weakness, require_all
 
 _ADD_TO_TOTALS = """
 INSERT INTO likes_totals (counter, item, total, updated_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (counter, item) DO UPDATE SET total = total + excluded.total, updated_at = excluded.updated_at
+"""
+
+_ADD_NOTHING = """
+INSERT INTO likes_totals (counter, item, total, updated_at) SELECT '', '', 0, '' WHERE 0
 ON CONFLICT (counter, item) DO UPDATE SET total = total + excluded.total, updated_at = excluded.updated_at
 """
 
@@ -30,8 +37,18 @@ class SQLite(Dialect):
     SOUND_SINCE = (3, 51, 3)
     AWAY = ("SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOTADB", "SQLITE_READONLY")
     TRANSIENT = ("SQLITE_BUSY", "SQLITE_LOCKED")
+    READ_ONLY = ("SQLITE_READONLY",)
     BAD_DATA = ("SQLITE_CONSTRAINT_DATATYPE", "SQLITE_MISMATCH", "SQLITE_TOOBIG", "integer overflow")
+    NOT_OF_A_ROW = (
+        "SQLITE_AUTH",
+        "SQLITE_CORRUPT",
+        "SQLITE_INTERNAL",
+        "SQLITE_INTERRUPT",
+        "SQLITE_MISUSE",
+        "SQLITE_NOMEM",
+    )
     MISSING_TABLE = ("no such table", "no such column", "table likes_")
+    IDLE_SECONDS = inf
 
     def code(self, error: DBAPIError) -> str:
         if getattr(error.orig, "sqlite_errorcode", None) == _CONSTRAINT_DATATYPE:
@@ -49,11 +66,20 @@ class SQLite(Dialect):
     def make_writable(self, connection: Connection) -> str:
         return f"chmod u+w {shlex.quote(str(connection.engine.url.database))}"
 
+    def weaknesses(self, connection: Connection) -> Iterator[Weakness]:
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        if mode != "wal":
+            why = f"journal_mode is {mode}, as the file cannot have a WAL here: reading waits for writing"
+            yield Weakness("journal_mode", why, "put the file on a local disk")
+
     def add_to_totals(self, connection: Connection, deltas: Deltas, now: datetime) -> None:
         moment = self.store_moment(now)
-        connection.exec_driver_sql(
-            _ADD_TO_TOTALS, [*zip(deltas.counters, deltas.items, deltas.numbers, repeat(moment))]
-        )
+        rows = [*zip(deltas.counters, deltas.items, deltas.numbers, repeat(moment))]
+        added = connection.exec_driver_sql(_ADD_TO_TOTALS, rows, execution_options=COUNTING_ROWS)
+        require_all(added.rowcount, deltas)
+
+    def add_nothing(self, connection: Connection) -> None:
+        connection.exec_driver_sql(_ADD_NOTHING)
 
     def name_type(self, size: int) -> TypeEngine[Any]:
         return TEXT()
@@ -71,18 +97,31 @@ class SQLite(Dialect):
         name = url.database or ":memory:"
         return name == ":memory:" or url.query.get("mode") == "memory" or "mode=memory" in name
 
-    def engine_options(self, timeout: float) -> dict[str, Any]:
+    def engine_options(self, url: URL, timeout: float) -> dict[str, Any]:
         # No isolation level: the module then begins no transaction by itself, and `begin` does.
         return {"connect_args": {"timeout": timeout, "isolation_level": None}}
+
+    def prepare(self, engine: Engine) -> None:
+        sqlite_file.watch(engine)
 
     def set_up(self, connection: DBAPIConnection) -> None:
         with closing(connection.cursor()) as cursor:
             cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.execute("PRAGMA synchronous = FULL")
+            cursor.execute("PRAGMA synchronous = EXTRA")  # FULL loses a commit where there is no WAL
+            cursor.execute("PRAGMA fullfsync = ON")  # of macOS
 
     def begin(self, connection: Connection, *, write: bool, timeout: float) -> None:
         # A reader that turns into a writer fails at once when another wrote in between, so writers say so first.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    def is_replaced(self, connection: Connection) -> bool:
+        return sqlite_file.is_replaced(connection)
+
+    def let_go(self, connection: Connection) -> bool:
+        # The log lies beside the path, and would be taken for one of the file that is there now.
+        with connection.begin():  # of SQLAlchemy alone
+            is_busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        return not is_busy
 
     @contextmanager
     def migrating(self, connection: Connection) -> Iterator[None]:

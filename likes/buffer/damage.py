@@ -1,0 +1,69 @@
+"""Keys that hold what nobody of ours put there: an error names the key and says what to do about it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from likes.batch import Batch, LaterFormat
+from likes.buffer.calls import Call, command
+from likes.buffer.keys import EpochKeys, ShardKeys
+from likes.errors import RedisRefused
+
+_NAME = re.compile(rb"\{[^{}]*\}:(?:[^:]*:)?([a-z_]+)(?::.*)?", re.DOTALL)
+_WORD = re.compile(r"[A-Za-z0-9_. -]{1,32}")
+_REMEDIES = {
+    b"epoch": "the next flush begins a fresh epoch",
+    b"epochs": "the current epoch goes on without it",
+    b"lease": "nothing is lost with it",
+    b"owner": "the next flush claims it",
+    b"nonces": "a database that is restored soon after may then set aside what is in flight",
+    b"state": "the next flush begins a fresh epoch, and sets aside as dead letters what is pending",
+    b"pending": "the next flush finds the deltas again",
+    b"in_flight": "the next flush records what was lost with it",
+    b"batch": "the next flush records what was lost with it",
+    b"producers": "a like under way meanwhile may then count twice",
+}
+
+
+class Damaged(RedisRefused):
+    """A key holds another type or content than ours; nothing was done. The message names it and says what to do."""
+
+
+def damaged(key: bytes, what: str, remedy: str = "") -> Damaged:
+    """The error for a key; `what` goes on from its name, such as "holds another type". remedy: else it is deleted."""
+    name = _NAME.fullmatch(key)
+    after = _REMEDIES.get(name[1], "") if name else ""
+    return Damaged(f"the key {shown(key)} {what}; " + (remedy or "delete it" + (after and f": {after}")))
+
+
+def shown(raw: bytes) -> str:
+    """Bytes for a message, at most 200 of them; between quotes, redis-cli reads them as they were."""
+    return "".join(chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\x{byte:02x}" for byte in raw[:200])
+
+
+def read_word(key: bytes, raw: bytes | None, remedy: str = "") -> str:
+    """The epoch or nonce found at `key`, "" for none; raises Damaged for what is neither."""
+    text = (raw or b"").decode("ascii", "backslashreplace")
+    if raw and not _WORD.fullmatch(text):
+        raise damaged(key, f'holds "{shown(raw)}", which is none of ours', remedy)
+    return text
+
+
+def read_batch(key: bytes, payload: bytes) -> Batch:
+    """The batch sealed at `key`. Raises RedisRefused: Damaged, unless it is of a later version."""
+    try:
+        return Batch.unpack(payload)
+    except LaterFormat as error:
+        raise RedisRefused(f"the batch at {shown(key)} cannot be read: {error}; upgrade this worker") from None
+    except ValueError as error:
+        raise damaged(key, f"holds no batch ({error})") from None
+
+
+def probes(keys: ShardKeys) -> list[Call[Any]]:
+    """A plain read of each key there is once: of another type, it answers with an error that names it."""
+    calls: list[tuple[str | bytes, ...]] = [("GET", keys.pointer), ("SMEMBERS", keys.epochs), ("GET", keys.owner)]
+    if isinstance(keys, EpochKeys):
+        calls += [("HGET", keys.state, "seq"), ("LLEN", keys.pending), ("LLEN", keys.in_flight)]
+        calls += [("HGET", keys.producers, ""), ("LLEN", keys.nonces)]
+    return [command(*words, shard=keys.shard) for words in calls]

@@ -1,0 +1,66 @@
+"""Whose a Redis is: each shard names the one database that it belongs to, so that no other one flushes it.
+
+The name stands outside epochs, and in no other place. `REDIS_NAME` is the other half: which Redis a database knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from likes.buffer.keys import shard_keys
+from likes.buffer.links.link import Link, ask
+from likes.buffer.scripts import claim
+from likes.errors import LikesError, WrongDatabase
+
+
+class Ownership:
+    """The owners of the shards of one namespace.
+
+    database: the id of the one that a flush claimed them for; "" before that.
+    """
+
+    def __init__(self, link: Link, namespace: str) -> None:
+        self._link = link
+        self._namespace = namespace
+        self.database = ""
+
+    def claim(self, shards: Collection[int], database: str) -> None:
+        """Let all `shards` that belong to nobody belong to `database`. Raises WrongDatabase.
+
+        The first one alone, before the others: there two databases meet that both saw a Redis without an owner.
+        """
+        for some in sorted(shards)[:1], sorted(shards)[1:]:
+            self._move(dict.fromkeys(some, ""), database)
+
+    def take_over(self, seen: Mapping[int, str], database: str) -> None:
+        """Let each shard that still belongs to whom it was `seen` to belong to `database`, one after the other.
+
+        Raises WrongDatabase at the first that has changed hands meanwhile; those before it have moved, and may again.
+        """
+        for shard, owner in sorted(seen.items()):
+            self._move({shard: owner}, database)
+
+    def _move(self, seen: Mapping[int, str], database: str) -> None:
+        calls = [
+            claim(shard_keys(self._namespace, shard), seen=owner, database=database) for shard, owner in seen.items()
+        ]
+        owners = ask(self._link, calls) if calls else []
+        self.require_none_of_another(dict(zip(seen, owners, strict=True)), database)
+
+    def require_none_of_another(self, owners: Mapping[int, str], database: str) -> None:
+        """Raise WrongDatabase if one of these shards belongs to another database than `database` ("": a new one)."""
+        for shard, owner in sorted(owners.items()):
+            if owner not in ("", database):
+                ours = f"{database[:8]}…" if database else "a new one"
+                raise WrongDatabase(
+                    f"{self._link.where} belongs to the database {owner[:8]}… (shard {shard}), not to this one "
+                    f"({ours}), so nothing was taken from it; set DATABASE_URL to its own database or, if that is gone "
+                    "for good, let it belong to this one: likes adopt --database"
+                )
+
+    def require_own(self, shard: int, owner: str) -> None:
+        """Raise WrongDatabase if a shard, once claimed, has another `owner` now; LikesError if it has none."""
+        self.require_none_of_another({shard: owner}, self.database)
+        if not owner:
+            where = self._link.where
+            raise LikesError(f"{where}: shard {shard} no longer names its database (was Redis emptied?); flush again")

@@ -1,0 +1,55 @@
+"""What is run of each model, and whether a history that breaks a rule is to be found."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Run(NamedTuple):
+    """A model and its options; `breaks`: a rule was left out, so that a history must be printed."""
+
+    model: str
+    options: str
+    breaks: bool
+
+
+AS_BUILT = "idle=1 ordered=1 --fix ancestor,settled"
+
+SHORT = [
+    Run("protocol_rows", f"adds=1 {AS_BUILT}", breaks=False),
+    Run("protocol_rows", "--break cursor", breaks=True),
+    Run("protocol_rows", "--break named only=back", breaks=True),
+    Run("protocol_rows", "--break locked idle=1 faults=0", breaks=True),
+    Run("owner", "--break look only=emptied", breaks=True),
+]
+
+CLEAN = [
+    ("protocol_rows", AS_BUILT),
+    ("protocol_rows", f"{AS_BUILT} lock=1"),
+    ("protocol_rows", f"{AS_BUILT} skips=1 adds=3 faults=0 prune=1"),
+    ("protocol_rows", f"{AS_BUILT} adds=3 faults=0 row=3"),
+    ("protocol_rows", f"{AS_BUILT} workers=1 adds=3 faults=2 only=back,sql"),
+    ("owner", ""),
+    ("owner", "adds=2 faults=0 takeover=1"),
+    ("owner", "only=back"),
+    ("owner", "only=lost"),
+    ("live_rows", "readers=1"),
+]
+
+BROKEN = [
+    ("protocol_rows", "workers=1 adds=3 faults=2 only=back,sql"),
+    ("protocol_rows", "idle=1 ordered=1 skips=1 --fix ancestor adds=3 faults=0 prune=1"),
+    ("protocol_rows", "--break chain faults=2 only=back,sql"),
+    ("protocol_rows", "--break nonce only=back"),
+    ("protocol_rows", "--break retired faults=2 only=back,emptied"),
+    ("protocol_rows", "--break resend resends=1 only=emptied,back"),
+    ("protocol_rows", "--break order,relook faults=0"),
+    ("protocol_rows", "--break oldest adds=3 faults=1 only=sql workers=1"),
+    ("protocol_rows", "--break branch idle=1 workers=1 adds=3 faults=2 only=back,sql --fix ancestor"),
+    ("protocol_rows", "--break recorded harmless=1 only=content"),
+    ("owner", "--break guard faults=0 takeover=1"),
+    ("owner", "--break absent only=back"),
+    ("owner", "--break cas faults=0 takeover=1"),
+]
+
+LONG = [*(Run(*run, breaks=False) for run in CLEAN), *(Run(*run, breaks=True) for run in BROKEN)]

@@ -1,0 +1,64 @@
+"""Before anything is flushed: Redis and the database are known to belong to each other, and to nobody else.
+
+The database knows its Redis by name; each shard of Redis names its database. What belongs to nobody yet is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from likes.buffer.buffer import Buffer
+from likes.buffer.standing import ShardView
+from likes.errors import LikesError
+from likes.sql.cursors import Cursor, require_redis
+from likes.sql.identity import Claim
+from likes.sql.ledger import Ledger
+
+ATTEMPTS = 5  # another worker may claim at the same time
+
+
+class Pair:
+    """One Redis and one database that may belong together.
+
+    redis_name: the name by which the database knows its Redis; former_names: those it may know it by still.
+    """
+
+    def __init__(self, buffer: Buffer, ledger: Ledger, redis_name: str, former_names: Collection[str] = ()) -> None:
+        self.redis_name = redis_name
+        self._buffer = buffer
+        self._ledger = ledger
+        self._former_names = former_names
+
+    def claim(self, shards: Collection[int]) -> tuple[dict[int, Cursor], dict[int, ShardView]]:
+        """Where `shards`, and all others with a cursor, stand in SQL and in Redis, idle ones too; all are claimed then.
+
+        Raises WrongRedis and WrongDatabase, with nothing written.
+        """
+        for _ in range(ATTEMPTS):
+            database, cursors = self._ledger.known()  # SQL before Redis: else "Redis went back" could be a false alarm
+            for cursor in cursors.values():
+                require_redis(cursor, self.redis_name, *self._former_names)
+            everywhere = sorted({*cursors, *shards})
+            views = self._buffer.look({n: cursors[n].epoch if n in cursors else None for n in everywhere})
+            if not database and any(view.owner for view in views.values()):
+                database = self._ledger.known()[0]  # made since, by a worker that claims at the same time
+            self._ledger.claim = Claim(database, self.redis_name)
+            self._buffer.ownership.database = database
+            if not self._take_what_is_nobodys(cursors, views):
+                return cursors, views
+        raise LikesError(
+            f"{self._buffer.where} does not keep which database it belongs to; is it a replica, or emptied?"
+        )
+
+    def _take_what_is_nobodys(self, cursors: Mapping[int, Cursor], views: Mapping[int, ShardView]) -> bool:
+        """Claim what belongs to nobody; False if nothing was."""
+        ownership, database = self._buffer.ownership, self._ledger.claim.database
+        ownership.require_none_of_another({shard: view.owner for shard, view in views.items()}, database)
+        unclaimed = [shard for shard, view in views.items() if not (view.owner or view.error)]
+        named = {shard for shard, cursor in cursors.items() if cursor.redis_name == self.redis_name}
+        if not unclaimed and named.issuperset(views):
+            return False
+        self._ledger.claim = Claim(database or self._ledger.make_database_id(), self.redis_name)
+        ownership.claim(unclaimed, self._ledger.claim.database)
+        self._ledger.begin_cursors(views, self._former_names)
+        return True
