@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from cli.lines import BadLine, Line
 from likes.items import MAX_COUNT
 
 LINES_A_CHUNK = 10_000
+BYTES_A_CHUNK = 16 * 2**20
 
 
 @dataclass(slots=True)
@@ -15,31 +17,58 @@ class Merged:
     """What some lines add to one item, and which lines those are."""
 
     delta: int = 0
-    lines: list[int] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
 
 
 class Chunk:
-    """Lines merged by counter and item; at most one call for each counter, every sum within what a call takes."""
+    """Lines merged by counter and item; at most one call for each counter, every sum within what a call takes.
+
+    bad: lines among them that are no likes. last: the number of its last line.
+    """
 
     def __init__(self) -> None:
         self.counters: dict[str, dict[str, Merged]] = {}
-        self.size = 0
+        self.bad: list[BadLine] = []
+        self.last = 0
+        self._lines = 0
+        self._bytes = 0
 
-    def takes(self, item: str, counter: str, count: int) -> bool:
+    def takes(self, line: Line | BadLine) -> bool:
         """True if another line fits in."""
-        merged = self.counters.get(counter, {}).get(item)
-        return self.size < LINES_A_CHUNK and (merged is None or abs(merged.delta + count) <= MAX_COUNT)
+        if self._lines >= LINES_A_CHUNK or self._bytes >= BYTES_A_CHUNK:
+            return False
+        if isinstance(line, BadLine):
+            return True
+        merged = self.counters.get(line.counter, {}).get(line.item)
+        return merged is None or abs(merged.delta + line.count) <= MAX_COUNT
 
-    def lines(self) -> Iterator[int]:
-        """The numbers of all its lines."""
-        return (number for items in self.counters.values() for merged in items.values() for number in merged.lines)
+    def put(self, line: Line | BadLine) -> None:
+        """Merge a line into it."""
+        self.last = line.number
+        self._lines += 1
+        self._bytes += len(line.raw)
+        if isinstance(line, BadLine):
+            self.bad.append(line)
+            return
+        merged = self.counters.setdefault(line.counter, {}).setdefault(line.item, Merged())
+        merged.delta += line.count
+        merged.lines.append(line)
 
-    def put(self, number: int, item: str, counter: str, count: int) -> None:
-        """Merge line `number` into it."""
-        merged = self.counters.setdefault(counter, {}).setdefault(item, Merged())
-        merged.delta += count
-        merged.lines.append(number)
-        self.size += 1
+    def lines(self) -> Iterator[Line]:
+        """All its lines that are likes."""
+        return (line for items in self.counters.values() for merged in items.values() for line in merged.lines)
+
+
+def chunks_of(lines: Iterable[Line | BadLine]) -> Iterator[Chunk]:
+    """The lines in chunks, in their order."""
+    chunk = Chunk()
+    for line in lines:
+        if not chunk.takes(line):
+            yield chunk
+            chunk = Chunk()
+        chunk.put(line)
+    if chunk.last:
+        yield chunk
 
 
 def ranges(numbers: Iterable[int]) -> str:

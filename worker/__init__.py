@@ -41,4 +41,5 @@ is locked and the master asked anew, with a write.
     schedule, trouble, housekeeping                     what these ask
     events, log_lines, pulse                            what they say, to the log and to `likes status`
     assembly            all of it put together from settings
+    checks              what may be set up wrongly, and what to type
 """

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from likes.errors import LikesError
+from worker.checks.finding import Finding, Level
 from worker.log_lines import EVENTS
 
 if TYPE_CHECKING:
@@ -23,6 +24,13 @@ def started(*, worker: str, redis: str, database: str, shards: int, interval: fl
     _say(
         logging.INFO, "started", words, worker=worker, redis=redis, database=database, shards=shards, interval=interval
     )
+
+
+def finding(finding: Finding) -> None:
+    """A check at the start found what is not as it should be."""
+    words = f"{finding.name}: {finding.found}; {finding.fix}"
+    level = logging.ERROR if finding.level is Level.ERROR else logging.WARNING
+    _say(level, "finding", words, name=finding.name, found=finding.found, fix=finding.fix)
 
 
 def flushed(flushed: Counted, seconds: float) -> None:

@@ -14,6 +14,8 @@ from likes.buffer.leases import Leases
 from likes.connect import Places
 from worker import events
 from worker.assembly import open_flusher
+from worker.checks.everything import find_everything
+from worker.checks.finding import Finding, Level
 from worker.housekeeping import Housekeeping
 from worker.loop import Loop
 from worker.pulse import Pulse
@@ -45,8 +47,18 @@ def run(settings: Settings) -> None:
                 shards=settings.shards,
                 interval=settings.interval,
             )
+            _tell_findings(settings)
             loop.run()
     events.stopped()
+
+
+def _tell_findings(settings: Settings) -> None:
+    try:
+        for finding in find_everything(settings):
+            if finding.level in (Level.ERROR, Level.WARNING):
+                events.finding(finding)
+    except Exception as error:  # noqa: BLE001 (a check that cannot be made must not keep likes from being flushed)
+        events.finding(Finding(Level.WARNING, "checks", f"{type(error).__name__}: {error}", "likes check -v"))
 
 
 def _loop(flusher: Flusher, settings: Settings) -> Loop:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.calls import command
-from likes.buffer.keys import epoch_keys
+from likes.buffer.keys import epoch_keys, shard_keys
 from likes.buffer.links.link import ask
 from likes.buffer.scripts import confirm
 from likes.errors import LikesError, RedisRefused
+from likes.member import split
 
 
 def read_info(buffer: Buffer) -> dict[str, str]:
@@ -20,10 +21,10 @@ def read_info(buffer: Buffer) -> dict[str, str]:
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
-def appendfsync(buffer: Buffer) -> str | None:
-    """How often the append-only file is synced; None if the server does not tell."""
+def read_config(buffer: Buffer, name: str) -> str | None:
+    """A setting of the server; None if it does not tell."""
     try:
-        (reply,) = ask(buffer.link, [command("CONFIG", "GET", "appendfsync")])
+        (reply,) = ask(buffer.link, [command("CONFIG", "GET", name)])
         return bytes(reply[1]).decode()
     except (LikesError, IndexError):
         return None
@@ -41,3 +42,15 @@ def read_clock(buffer: Buffer) -> float | None:
 def try_script(buffer: Buffer) -> None:
     """Run a script that changes nothing but needs the right to write. Raises RedisRefused if that is missing."""
     ask(buffer.link, [confirm(epoch_keys(buffer.namespace, 0, "check"))])
+
+
+def pending_samples(buffer: Buffer, most: int = 10) -> dict[int, list[bytes]]:
+    """Shard -> items of it that are pending, a few of each."""
+    shards = [shard_keys(buffer.namespace, shard) for shard in buffer.shards_in_use()]
+    epochs = ask(buffer.link, [command("GET", keys.pointer, shard=keys.shard) for keys in shards])
+    keys = [
+        epoch_keys(buffer.namespace, each.shard, (epoch or b"").decode())
+        for each, epoch in zip(shards, epochs, strict=True)
+    ]
+    heads = ask(buffer.link, [command("LRANGE", each.pending, 0, most - 1, shard=each.shard) for each in keys])
+    return {each.shard: [split(member)[1] for member in head] for each, head in zip(keys, heads, strict=True)}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,7 @@ import pytest
 import redis
 
 from likes.items import MAX_COUNT
-from tests.servers import RedisServer
 from tests.shell import Shell
-from tests.waiting import wait_until
 
 AWKWARD = ["{}", ":", "*", "'\"", "👍", "A", "a", "é", "e\u0301", "x", "x ", "-1fzGnFwz9M", "a,b", "x" * 255]
 
@@ -81,47 +78,47 @@ def test_what_redis_refuses_alone_is_rejected_by_its_lines(likes: Shell, valkey_
     assert posted.err.splitlines()[0].startswith("line 1: item 'full': its pending delta would leave 64 bits")
 
 
-@pytest.fixture
-def dying(tmp_path: Path, own_valkey: Callable[..., RedisServer]) -> tuple[Shell, RedisServer]:
-    server = own_valkey()
-    return Shell(tmp_path, redis_url=server.url, shards=2, redis_timeout=0.3), server
+def test_gzip_is_read_from_a_file_and_from_stdin(likes: Shell, tmp_path: Path) -> None:
+    packed = gzip.compress(b"item,count\na,3\n")
+    (tmp_path / "likes.csv.gz").write_bytes(packed)
+    assert likes("post", "--file", "likes.csv.gz").code == 0
+    assert likes("post", "--file", "-", "--strict", stdin=packed).code == 0
+    assert likes("get", "a", "--json").json[0]["total"] == 6
 
 
-def test_redis_goes_away_in_the_middle(dying: tuple[Shell, RedisServer]) -> None:
-    likes, server = dying
-    process = likes.start("post", "--file", "-", "--json")
-    assert process.stdin
-    with process, redis.Redis.from_url(server.url) as client:
-        process.stdin.write(b"early\n" * 10_001)
-        process.stdin.flush()
-        wait_until(lambda: client.keys("*:delta:likes:early"))
-        server.kill()
-        out, err = process.communicate(b"late\n" * 5)
-    assert process.returncode == 5
-    assert json.loads(out)["accepted"] == 10_000
-    told, error = err.decode().splitlines()
-    assert told == "Not counted: lines 10001-10006, and all lines after 10006"
-    assert error.startswith("Error: Redis at 127.0.0.1:")
+def test_gzip_that_ends_early_is_posted_up_to_the_line_that_is_told(likes: Shell, tmp_path: Path) -> None:
+    content = lines(*({"item": f"{number:x}" * 9} for number in range(15_000)))
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(content)[:-1000])
+    posted = likes("post", "--file", "cut.gz", "--json")
+    assert (posted.code, posted.json["accepted"], posted.json["from_line"]) == (1, 10_000, 10_001)
+    assert "the file cannot be read to its end" in posted.err
+    (tmp_path / "whole.gz").write_bytes(gzip.compress(content))
+    assert likes("post", "--file", "whole.gz", "--json", "--from-line", "10001").json["accepted"] == 5000
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_in_the_middle(likes: Shell, valkey_url: str, number: signal.Signals, code: int) -> None:
-    process = likes.start("post", "--file", "-")
-    assert process.stdin
-    with process, redis.Redis.from_url(valkey_url) as client:
-        process.stdin.write(b"early\n" * 10_001)
-        process.stdin.flush()
-        wait_until(lambda: client.keys("*:delta:likes:early"))
-        process.send_signal(number)
-        out, err = process.communicate()
-    assert process.returncode == code
-    assert (out, err) in (
-        (
-            b"10,000 lines accepted (1 item, +10,000), 0 rejected\n",
-            b"Not counted: all lines after 10000\n",
-        ),
-        (  # the signal came before Redis's answer was read
-            b"0 lines accepted (0 items, +0), 0 rejected\n",
-            b"Whether these were counted is unknown: lines 1-10000\nNot counted: all lines after 10000\n",
-        ),
-    )
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"video:42,3\nvideo:7,1\n", "--format lines"), ("item\n".encode("utf-16"), "iconv"), (b"BZh9", "bzcat")],
+)
+def test_what_is_probably_no_list_of_items_is_refused_with_the_way_out(likes: Shell, content: bytes, told: str) -> None:
+    refused = likes("post", "--file", "-", stdin=content)
+    assert (refused.code, refused.out) == (2, "")
+    assert told in refused.err and len(refused.err.splitlines()) == 1
+    assert likes("status", "--json").json["pending_items"] == 0
+
+
+def test_extra_fields_are_ignored_only_where_asked_for(likes: Shell) -> None:
+    content = lines({"item": "a", "at": "2026-01-01"}, {"item": "b"})
+    assert likes("post", "--file", "-", "--extra", "ignore", stdin=content).code == 0
+    refused = likes("post", "--file", "-", stdin=content)
+    assert (refused.code, "unknown field 'at'" in refused.err) == (3, True)
+
+
+@pytest.mark.parametrize("words", [["--from-line", "2"], ["--extra", "ignore"], ["--rejects", "x"], ["--strict"]])
+def test_what_is_for_files_is_refused_for_an_item(likes: Shell, words: list[str]) -> None:
+    assert likes("post", "a", *words).code == 2
+
+
+def test_a_line_to_begin_with_that_is_none(likes: Shell) -> None:
+    for word in ("0", "-3", "x"):
+        assert likes("post", "--file", "-", "--from-line", word, stdin=b"a\n").code == 2

@@ -135,7 +135,8 @@ def test_a_misspelt_variable_is_a_warning(likes: Shell) -> None:
     checked = likes("check", "--json", intervall="1")
     assert checked.code == 0
     (warning,) = [finding for finding in checked.json["findings"] if finding["level"] == "warning"]
-    assert (warning["name"], warning["fix"]) == ("LIKES_INTERVALL", "is LIKES_INTERVAL meant?")
+    assert (warning["name"], warning["fix"]) == ("LIKES_INTERVALL", "unset LIKES_INTERVALL")
+    assert warning["found"].endswith("is LIKES_INTERVAL meant?")
 
 
 def test_a_database_of_another_redis_is_refused_until_it_is_adopted(likes: Shell) -> None:

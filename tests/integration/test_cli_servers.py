@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 import redis
-from sqlalchemy import insert, update
+from sqlalchemy import insert
 
 from likes.sql.engine import open_engine, writing
 from likes.sql.schema import head, migrate
-from likes.sql.tables import cursors, totals
+from likes.sql.tables import totals
 from tests.servers import RedisServer
 from tests.shell import Shell
 
@@ -87,8 +87,8 @@ def test_check_finds_a_redis_that_throws_likes_away(tmp_path: Path, own_valkey: 
     server = own_valkey("--maxmemory-policy", "allkeys-lru", "--appendonly", "no", "--maxmemory", "100mb")
     checked = Shell(tmp_path, redis_url=server.url)("check", "--json")
     assert checked.code == 1
-    assert findings(checked.json, "error") == {"eviction": "allkeys-lru, 100 MiB"}
-    assert findings(checked.json, "warning") == {"persistence": "no append-only file"}
+    assert findings(checked.json, "error") == {"eviction": "allkeys-lru, 100 MiB: it throws likes away"}
+    assert findings(checked.json, "warning").keys() == {"persistence"}
 
 
 def test_check_finds_what_may_not_be_asked_or_done(tmp_path: Path, own_valkey: Callable[..., RedisServer]) -> None:
@@ -110,18 +110,9 @@ def test_check_finds_what_may_not_be_asked_or_done(tmp_path: Path, own_valkey: C
     assert findings(checked.json, "info")["LIKES_REDIS_URL"] == server.url.replace("://", "://shy:***@")
 
 
-def test_check_finds_shards_that_are_not_looked_at(on_sqlite: Shell) -> None:
-    on_sqlite("post", "a")
-    on_sqlite("flush")
-    checked = on_sqlite("check", "--json", "--shards", "4").json
-    assert findings(checked, "warning")["shards"].startswith("LIKES_SHARDS is 4, but shards up to 15 were in")
-
-
-def test_check_forgets_shards_that_were_more_once(on_sqlite: Shell, sqlite_url: str) -> None:
-    on_sqlite("post", "a")
-    on_sqlite("flush")
-    engine = open_engine(sqlite_url, timeout=10)
-    with writing(engine) as connection:
-        connection.execute(update(cursors).values(updated_at=datetime.now(UTC) - timedelta(minutes=61)))
-    engine.dispose()
-    assert "shards" not in findings(on_sqlite("check", "--json", "--shards", "4").json, "warning")
+def test_warnings_count_only_where_strictness_is_asked_for(on_sqlite: Shell) -> None:
+    assert on_sqlite("check", "--strict").code == 0
+    misspelt = on_sqlite("check", "--json", redis_ulr="x")
+    assert (misspelt.code, misspelt.json["ok"]) == (0, True)
+    strictly = on_sqlite("check", "--json", "--strict", redis_ulr="x")
+    assert (strictly.code, strictly.json["ok"]) == (1, False)

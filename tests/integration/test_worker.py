@@ -583,3 +583,25 @@ def test_an_embedded_redis_that_died_is_started_again(tmp_path: Path) -> None:
             assert worker.stop() == 0
     finally:
         embedded.stop(data)
+
+
+def test_what_is_set_up_wrongly_is_said_at_the_start(
+    own_valkey: OwnValkey, sqlite_engine: Engine, tmp_path: Path
+) -> None:
+    server = own_valkey("--maxmemory-policy", "allkeys-lru", "--appendfsync", "no")
+    shell = Shell(tmp_path, redis_url=server.url, database_url=url_of(sqlite_engine), redis_ulr="x")
+    with RunningWorker(shell, **NEVER) as worker:
+        worker.wait_for("finding", 3)
+        assert worker.stop() == 0
+        said = {finding["name"]: finding for finding in worker.said("finding")}
+    assert said.keys() == {"eviction", "persistence", "LIKES_REDIS_ULR"}
+    assert said["eviction"]["level"] == "error"
+    assert said["eviction"]["fix"] == "redis-cli CONFIG SET maxmemory-policy noeviction"
+    assert said["eviction"]["fix"] in said["eviction"]["message"]
+
+
+def test_nothing_is_said_at_the_start_where_all_is_right(one_rig: Rig, tmp_path: Path) -> None:
+    with RunningWorker(shell_for(one_rig, tmp_path), **NEVER) as worker:
+        worker.wait_for("started")
+        assert worker.stop() == 0
+        assert worker.said("finding") == []

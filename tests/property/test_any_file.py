@@ -7,7 +7,9 @@ from io import BytesIO
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.lines import BadHeader, BadLine, Format, Line, read_lines
+from cli.formats import BadHeader, Format
+from cli.lines import BadLine, Line, Lines
+from cli.wanted_file import WantedFile
 from likes.items import check_count, check_counter, check_item
 
 PIECES = [
@@ -33,7 +35,7 @@ LINES = (
 def test_any_bytes(lines: list[bytes], format_: Format, ended: bool) -> None:
     content = b"\n".join(lines) + b"\n" * ended
     try:
-        read = list(read_lines(BytesIO(content), format_, "likes"))
+        read = list(Lines(BytesIO(content), WantedFile("-", format_)))
     except BadHeader:
         return
     numbers = [line.number for line in read]
@@ -57,7 +59,7 @@ def test_any_bytes(lines: list[bytes], format_: Format, ended: bool) -> None:
 
 @given(st.lists(LINES))
 def test_plain_lines_are_items_as_they_stand(lines: list[bytes]) -> None:
-    read = read_lines(BytesIO(b"\n".join(lines)), Format.LINES, "likes")
+    read = Lines(BytesIO(b"\n".join(lines)), WantedFile("-", Format.LINES))
     for line in read:
         if isinstance(line, Line):
             written = lines[line.number - 1].removesuffix(b"\r")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cli.arguments import parse_count, settings_first, wants_more
-from cli.chunks import LINES_A_CHUNK, Chunk, ranges
+from cli.chunks import LINES_A_CHUNK, Chunk, chunks_of, ranges
+from cli.lines import BadLine, Line
 from likes.errors import InvalidInput
 from likes.items import MAX_COUNT
 
@@ -53,14 +54,21 @@ def test_what_is_no_count(text: str) -> None:
 
 def test_a_chunk_takes_so_many_lines_and_no_sum_that_a_call_refuses() -> None:
     chunk = Chunk()
-    chunk.put(1, "a", "likes", MAX_COUNT)
-    assert not chunk.takes("a", "likes", 1)
-    assert chunk.takes("a", "likes", -1)
-    assert chunk.takes("a", "views", 1)
-    for number in range(2, LINES_A_CHUNK + 1):
-        chunk.put(number, "b", "likes", 1)
-    assert not chunk.takes("c", "likes", 1)
-    assert sorted(chunk.lines()) == list(range(1, LINES_A_CHUNK + 1))
+    chunk.put(Line(1, "a", "likes", MAX_COUNT))
+    assert not chunk.takes(Line(2, "a", "likes", 1))
+    assert chunk.takes(Line(2, "a", "likes", -1))
+    assert chunk.takes(Line(2, "a", "views", 1))
+    for number in range(2, LINES_A_CHUNK):
+        chunk.put(Line(number, "b", "likes", 1))
+    chunk.put(BadLine(LINES_A_CHUNK, "bad"))
+    assert not chunk.takes(Line(LINES_A_CHUNK + 1, "c", "likes", 1))
+    assert not chunk.takes(BadLine(LINES_A_CHUNK + 1, "bad"))
+    assert sorted(line.number for line in chunk.lines()) == list(range(1, LINES_A_CHUNK))
+
+
+def test_a_chunk_of_long_lines_ends_sooner() -> None:
+    lines = [Line(number, "a", "likes", 1, b"x" * 65_536) for number in range(1, 1001)]
+    assert [chunk.last for chunk in chunks_of(lines)] == [256, 512, 768, 1000]
 
 
 def test_ranges_of_lines() -> None:

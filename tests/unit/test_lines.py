@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Any
 
 import pytest
 
-from cli.lines import LONGEST_LINE, BadHeader, BadLine, Format, Line, read_lines
+from cli.formats import BadHeader, Extra, Format
+from cli.lines import LONGEST_LINE, BadLine, Line, Lines
+from cli.wanted_file import WantedFile
 
 
-def read(content: bytes, format_: Format = Format.AUTO) -> list[Line | BadLine]:
-    return list(read_lines(BytesIO(content), format_, "likes"))
+def read(content: bytes, format_: Format = Format.AUTO, **wanted: Any) -> list[Line | BadLine]:
+    return list(Lines(BytesIO(content), WantedFile("-", format_, **wanted)))
 
 
 def test_json_with_and_without_count_and_counter() -> None:
@@ -95,3 +98,40 @@ def test_the_format_given_wins() -> None:
 def test_what_a_spreadsheet_saves_is_not_taken_for_items(header: bytes) -> None:
     with pytest.raises(BadHeader):
         read(header + b"\na;3\n")
+
+
+@pytest.mark.parametrize(
+    "first", [b"video:42,3", b"name,date", b"a,b", b"video:42;3", b"a\t3", b'[{"item":"a"}]', b"[", b"{"]
+)
+def test_a_first_line_that_may_be_something_else_is_refused_unless_lines_are_asked_for(first: bytes) -> None:
+    with pytest.raises(BadHeader, match="--format lines"):
+        read(first + b"\nb\n")
+    assert [line.number for line in read(first + b"\nb\n", Format.LINES)] == [1, 2]
+
+
+def test_extra_fields_are_ignored_where_that_is_asked_for() -> None:
+    content = b'{"item":"a","at":"2026-01-01","count":2}\n{"item":"b","user":{"id":7}}\n'
+    assert all(isinstance(line, BadLine) and "--extra ignore" in line.reason for line in read(content))
+    assert read(content, extra=Extra.IGNORE) == [Line(1, "a", "likes", 2), Line(2, "b", "likes", 1)]
+    assert read(b"at,item,count\n2026,a,2\n", extra=Extra.IGNORE, format_=Format.CSV) == [Line(2, "a", "likes", 2)]
+    with pytest.raises(BadHeader, match="--extra ignore"):
+        read(b"item,count,at\na,2,2026\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"a\nb\n\nc\n", Line(4, "c", "likes", 1)),
+        (b"item,count\na,2\nbad,bad\nc,3", Line(4, "c", "likes", 3)),
+        (b'{"item":"a"}\nbad\n\n{"item":"c","count":2}\n', Line(4, "c", "likes", 2)),
+        (b"item\n" * 3 + b"a\n", Line(4, "a", "likes", 1)),
+    ],
+)
+def test_going_on_from_a_line_reads_it_as_before(content: bytes, line: Line) -> None:
+    assert read(content, from_line=4) == [line]
+    assert read(content, from_line=5) == []
+
+
+def test_a_line_is_kept_as_it_was_written() -> None:
+    content = b'\xef\xbb\xbf{"item": "a"}\r\n{"item":\xff}\n{"item":"c" }'
+    assert [line.raw for line in read(content)] == [b'{"item": "a"}\r\n', b'{"item":\xff}\n', b'{"item":"c" }']

@@ -43,6 +43,7 @@ class Dialect(ABC):
     BAD_DATA: ClassVar[tuple[str, ...]]
     NOT_OF_A_ROW: ClassVar[tuple[str, ...]]  # neither away nor transient, and certainly not the fault of one row
     MISSING_TABLE: ClassVar[tuple[str, ...]]
+    NOT_PERMITTED: ClassVar[tuple[str, ...]] = ()
     IDLE_SECONDS: ClassVar[float] = 60.0  # firewalls forget an idle connection, after minutes, and tell nobody
     CLOCK: ClassVar[str]  # an expression for this very moment, in UTC or with its zone
     # options of an engine whose transactions see what was there when they began
@@ -79,9 +80,29 @@ class Dialect(ABC):
         """True if a table or a column is not there."""
         return self.code(error).startswith(self.MISSING_TABLE)
 
+    def is_not_permitted(self, error: DBAPIError) -> bool:
+        """True if the user lacks a right."""
+        return bool(self.NOT_PERMITTED) and self.code(error).startswith(self.NOT_PERMITTED)
+
     def known_fault(self, version: tuple[int, ...]) -> str | None:
         """What may go wrong with this version, if anything is known."""
         return None
+
+    def elsewhere(self, connection: Connection, table: str) -> tuple[str, str] | None:
+        """Where a table is that this user does not see, and the statement that lets it; None if it is nowhere."""
+        return None
+
+    @abstractmethod
+    def make_writable(self, connection: Connection) -> str:
+        """What to do about a database that only reads: a statement for its owner, where there is one."""
+
+    def grant(self, connection: Connection, right: str, table: str) -> str:
+        """The statement that gives the user of a connection a right to a table."""
+        raise NotImplementedError  # where there are no rights, none is missing
+
+    def missing_sequence_rights(self, connection: Connection) -> list[tuple[str, str]]:
+        """Tables whose ids this user may not draw, each with the statement that lets it."""
+        return []
 
     def weaknesses(self, connection: Connection) -> Iterator[Weakness]:
         """What a server, a database or a role is set to that costs commits, items or all writing."""

@@ -76,6 +76,7 @@ class MySQL(Dialect):
     NOT_OF_A_ROW = tuple(map(str, _NOT_OF_A_ROW))
     MISSING_TABLE = ("1146", "1054")
     CLOCK = "UTC_TIMESTAMP(6)"
+    NOT_PERMITTED = ("1142", "1143", "1227")
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -83,6 +84,20 @@ class MySQL(Dialect):
     def code(self, error: DBAPIError) -> str:
         arguments = error.orig.args if error.orig else ()
         return str(arguments[0]) if arguments else "0"
+
+    def make_writable(self, connection: Connection) -> str:
+        names = "('read_only', 'super_read_only', 'tx_read_only', 'transaction_read_only')"
+        query = f"SHOW GLOBAL VARIABLES WHERE Variable_name IN {names} AND Value <> 'OFF'"
+        on = [row[0] for row in connection.exec_driver_sql(query)]
+        return (
+            "; ".join(f"SET GLOBAL {name} = OFF" for name in on) or "see what makes it read-only, such as a full disk"
+        )
+
+    def grant(self, connection: Connection, right: str, table: str) -> str:
+        user, host, database = connection.exec_driver_sql(
+            "SELECT SUBSTRING_INDEX(CURRENT_USER(), '@', 1), SUBSTRING_INDEX(CURRENT_USER(), '@', -1), DATABASE()"
+        ).one()
+        return f"GRANT {right} ON `{database}`.{table} TO '{user}'@'{host}'"
 
     def weaknesses(self, connection: Connection) -> Iterator[Weakness]:
         asked = (*_LOST, "log_bin", "binlog_format", "read_only", "tx_read_only", "transaction_read_only")
@@ -102,7 +117,7 @@ class MySQL(Dialect):
         for name in ("read_only", "tx_read_only", "transaction_read_only"):
             if found.get(name, "OFF") not in ("OFF", "0"):
                 why = f"{name} is {found[name]}: nothing can be counted without a right to write all the same"
-                fix = f"SET GLOBAL {name} = OFF; or name the primary in LIKES_DATABASE_URL"
+                fix = self.make_writable(connection)
                 yield Weakness("read-only", why, fix, keeps_from_writing=name != "read_only")
                 break
 

@@ -53,6 +53,32 @@ _LOST = {  # has to be on; else
 _LOCK = "likes migrate"
 _ISOLATION_OPTION = "likes_isolation"
 
+# The statements that end it where a session has it from; without the first, the others are refused, too.
+_READ_ONLY_SET_BY = """
+SELECT 'SET default_transaction_read_only = off; ALTER ' || CASE source
+  WHEN 'user' THEN 'ROLE ' || quote_ident(session_user)
+  WHEN 'database' THEN 'DATABASE ' || quote_ident(current_database())
+  WHEN 'database user' THEN 'ROLE ' || quote_ident(session_user) || ' IN DATABASE ' || quote_ident(current_database())
+  ELSE 'SYSTEM' END || ' SET default_transaction_read_only = off'
+  || CASE WHEN source IN ('user', 'database', 'database user') THEN '' ELSE '; SELECT pg_reload_conf()' END
+FROM pg_settings WHERE name = 'default_transaction_read_only'
+"""
+_ELSEWHERE = """
+SELECT 'in schema ' || n.nspname, CASE WHEN has_schema_privilege(n.oid, 'USAGE')
+  THEN 'ALTER ROLE ' || quote_ident(session_user) || ' IN DATABASE ' || quote_ident(current_database())
+    || ' SET search_path = ' || quote_ident(n.nspname)
+  ELSE 'GRANT USAGE ON SCHEMA ' || quote_ident(n.nspname) || ' TO ' || quote_ident(current_user) END
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relname = %s AND c.relkind = 'r' ORDER BY n.nspname = 'public' DESC LIMIT 1
+"""
+_SEQUENCES_NOT_ALLOWED = """
+SELECT t.relname, 'GRANT USAGE ON SEQUENCE ' || quote_ident(s.relname) || ' TO ' || quote_ident(current_user)
+FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.deptype IN ('a', 'i') JOIN pg_class t ON t.oid = d.refobjid
+WHERE left(t.relname, 6) = 'likes_' AND pg_table_is_visible(t.oid)
+  AND CASE s.relkind WHEN 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE') END
+ORDER BY 1
+"""
+
 
 class PostgreSQL(Dialect):
     OLDEST = (12,)
@@ -67,6 +93,7 @@ class PostgreSQL(Dialect):
     NOT_OF_A_ROW = ("0A", "25", "42", "55", "58", "F0", "HV", "XX")
     MISSING_TABLE = ("42P01", "42703")
     SNAPSHOT: ClassVar[Mapping[str, Any]] = {_ISOLATION_OPTION: "REPEATABLE READ"}
+    NOT_PERMITTED = ("42501",)
     # Where PostgreSQL raises what an owner wrote, whatever code it is given: RAISE, a row's policy, a view's check.
     OF_THE_OWNER = ("exec_stmt_raise", "ExecWithCheckOptions")
     CLOCK = "clock_timestamp()"
@@ -78,6 +105,22 @@ class PostgreSQL(Dialect):
         if isinstance(error, OperationalError | InterfaceError):  # libpq itself says that the connection is gone
             return "08000"
         return "22000" if isinstance(error, DataError) else ""  # psycopg itself refuses a value
+
+    def elsewhere(self, connection: Connection, table: str) -> tuple[str, str] | None:
+        row = connection.exec_driver_sql(_ELSEWHERE, (table,)).first()
+        return (row[0], row[1]) if row else None
+
+    def make_writable(self, connection: Connection) -> str:
+        if connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar():
+            return "name the primary in LIKES_DATABASE_URL: this is a standby"
+        return str(connection.exec_driver_sql(_READ_ONLY_SET_BY).scalar_one())
+
+    def grant(self, connection: Connection, right: str, table: str) -> str:
+        user = connection.exec_driver_sql("SELECT quote_ident(current_user)").scalar_one()
+        return f"GRANT {right} ON {table} TO {user}"
+
+    def missing_sequence_rights(self, connection: Connection) -> list[tuple[str, str]]:
+        return [(table, statement) for table, statement in connection.exec_driver_sql(_SEQUENCES_NOT_ALLOWED)]
 
     def may_be_of_a_row(self, error: DBAPIError) -> bool:
         return super().may_be_of_a_row(error) or _raised_by(error) in self.OF_THE_OWNER
@@ -92,7 +135,7 @@ class PostgreSQL(Dialect):
         found = dict(zip(names, values, strict=True))
         for name, loss in _LOST.items():
             if found[name] != "on":
-                fix = f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();"
+                fix = f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf()"
                 yield Weakness(name, f"{name} is {found[name]}: after a power cut {loss}", fix)
         if (encoding := found["server_encoding"]) not in ("UTF8", "SQL_ASCII"):
             lost = f"the database's encoding is {encoding}: items it cannot hold become dead letters"
@@ -103,8 +146,7 @@ class PostgreSQL(Dialect):
             )
         elif found["transaction_read_only"] == "on":
             why = "default_transaction_read_only is on for this role, database or server: nothing can be counted"
-            fix = "ALTER ROLE ROLE SET default_transaction_read_only = off; (or ALTER DATABASE, ALTER SYSTEM)"
-            yield Weakness("read-only", why, fix, True)
+            yield Weakness("read-only", why, self.make_writable(connection), True)
 
     def add_to_totals(self, connection: Connection, deltas: Deltas, now: datetime) -> None:
         parameters = (now, "\n".join(deltas.counters), "\n".join(deltas.items), "\n".join(map(str, deltas.numbers)))

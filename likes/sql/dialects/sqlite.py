@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -64,6 +65,9 @@ class SQLite(Dialect):
         return (
             "before SQLite 3.51.3, two writers at the end of a checkpoint can, very rarely, damage the file (WAL reset)"
         )
+
+    def make_writable(self, connection: Connection) -> str:
+        return f"chmod u+w {shlex.quote(str(connection.engine.url.database))}"
 
     def weaknesses(self, connection: Connection) -> Iterator[Weakness]:
         mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from difflib import get_close_matches
 
-from cli.checks.finding import Finding, Level
 from likes.config.settings import Settings, unknown_variables, variable
+from worker.checks.finding import Finding, Level
 
 
 def check_settings(settings: Settings) -> Iterator[Finding]:
@@ -16,5 +17,6 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
     known = [variable(name) for name in Settings.model_fields]
     for name in unknown_variables():
         likely = get_close_matches(name.upper(), known, n=1)
-        fix = f"is {likely[0]} meant?" if likely else "remove it, or see likes --help for the settings there are"
-        yield Finding(Level.WARNING, name, "no such setting; it has no effect", fix)
+        meant = f"; is {likely[0]} meant?" if likely else ""
+        fix = f"unset {name}" if name in os.environ else f"sed -i '/^ *{name} *=/d' .env"
+        yield Finding(Level.WARNING, name, f"no such setting; it has no effect{meant}", fix)

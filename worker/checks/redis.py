@@ -6,14 +6,15 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
-from cli.checks.finding import Finding, Level
 from likes.buffer.buffer import Buffer
-from likes.buffer.health import appendfsync, read_clock, read_info, try_script
+from likes.buffer.health import read_clock, read_config, read_info, try_script
 from likes.buffer.rights import refused
 from likes.connect import Places
 from likes.errors import LikesError, RedisClusterNode, RedisRefused, RedisUnavailable
+from worker.checks.finding import Finding, Level
 
 CLOCK_SECONDS = 5.0
+CROWDED = 0.9  # of what is allowed
 MOST_NAMES = 12
 
 
@@ -36,7 +37,10 @@ def _look_at(buffer: Buffer, shards: Collection[int], user: str) -> Iterator[Fin
     if kind:
         yield kind
     yield _eviction(info)
+    yield from _memory(info)
+    yield from _connections(info)
     yield from _persistence(info, buffer)
+    yield from _snapshots(info)
     if not kind or kind.level is Level.OK:
         yield from _permission(buffer, shards, user)
     yield _clock(buffer)
@@ -64,11 +68,9 @@ def _kind(info: Mapping[str, str], buffer: Buffer) -> Finding | None:
         try_script(buffer)
     except (RedisRefused, RedisUnavailable) as error:
         if info.get("role") == "slave" or "read only replica" in str(error):
-            return Finding(
-                Level.ERROR, "redis mode", "a replica: it refuses writes", "name its master in LIKES_REDIS_URL"
-            )
+            return _replica(info)
         if isinstance(error, RedisUnavailable) or "MISCONF" in str(error):
-            return Finding(Level.ERROR, "redis mode", str(error), "see the log of Redis")
+            return _refuses_writes(error)
         return None
     return Finding(Level.OK, "redis mode", "a single server that takes writes")
 
@@ -78,10 +80,26 @@ def _eviction(info: Mapping[str, str]) -> Finding:
     limit = f"{int(info['maxmemory']) // 2**20} MiB" if info.get("maxmemory", "0") != "0" else "no memory limit"
     found = f"{policy}, {limit}"
     if policy.startswith("allkeys"):
-        return Finding(Level.ERROR, "eviction", found, "it throws likes away: CONFIG SET maxmemory-policy noeviction")
+        fix = "redis-cli CONFIG SET maxmemory-policy noeviction"
+        return Finding(Level.ERROR, "eviction", f"{found}: it throws likes away", fix)
     if policy == "unknown":
         return Finding(Level.WARNING, "eviction", found, "make sure that it is noeviction, or volatile-…")
     return Finding(Level.OK, "eviction", found)
+
+
+def _memory(info: Mapping[str, str]) -> Iterator[Finding]:
+    used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    if limit and used >= CROWDED * limit:
+        level, how = (Level.ERROR, "full: it refuses likes") if used >= limit else (Level.WARNING, "nearly full")
+        found = f"{how}: {used / 2**20:.1f} of {limit / 2**20:.1f} MiB; likes flush may make room"
+        yield Finding(level, "memory", found, f"redis-cli CONFIG SET maxmemory {2 * used}")
+
+
+def _connections(info: Mapping[str, str]) -> Iterator[Finding]:
+    there, most = int(info.get("connected_clients", 0)), int(info.get("maxclients", 0))
+    if most and there >= CROWDED * most:
+        found = f"{there} of at most {most}: new ones are refused soon"
+        yield Finding(Level.WARNING, "connections", found, f"redis-cli CONFIG SET maxclients {max(10_000, 2 * most)}")
 
 
 def _persistence(info: Mapping[str, str], buffer: Buffer) -> Iterator[Finding]:
@@ -90,21 +108,30 @@ def _persistence(info: Mapping[str, str], buffer: Buffer) -> Iterator[Finding]:
         yield Finding(Level.WARNING, "persistence", "whether there is an append-only file is not told", fix)
         return
     if info.get("aof_enabled") != "1":
-        fix = "CONFIG SET appendonly yes, and appendonly yes in its file: else a restart loses what is pending"
-        yield Finding(Level.WARNING, "persistence", "no append-only file", fix)
+        found = "no append-only file: a restart loses what is pending (set it in the server's file, too)"
+        yield Finding(Level.WARNING, "persistence", found, "redis-cli CONFIG SET appendonly yes")
         return
     if info.get("aof_last_write_status", "ok") != "ok":
-        yield Finding(Level.ERROR, "persistence", "the append-only file cannot be written", "is its disk full?")
+        yield Finding(Level.ERROR, "persistence", "the append-only file cannot be written", "make room on its disk")
         return
-    fsync = appendfsync(buffer)
+    fsync = read_config(buffer, "appendfsync")
     if fsync is None:
         fix = "make sure that appendfsync is everysec or always"
         yield Finding(Level.WARNING, "persistence", "append-only file; how often it is synced is not told", fix)
     elif fsync == "no":
-        fix = "CONFIG SET appendfsync everysec: else a power cut loses up to half a minute"
-        yield Finding(Level.WARNING, "persistence", "append-only file, never synced", fix)
+        found = "append-only file, never synced: a power cut loses up to half a minute"
+        yield Finding(Level.WARNING, "persistence", found, "redis-cli CONFIG SET appendfsync everysec")
+    elif read_config(buffer, "no-appendfsync-on-rewrite") == "yes":
+        found = f"append-only file, synced {fsync}, but not while it is rewritten: a power cut then loses more"
+        yield Finding(Level.WARNING, "persistence", found, "redis-cli CONFIG SET no-appendfsync-on-rewrite no")
     else:
         yield Finding(Level.OK, "persistence", f"append-only file, synced {fsync}")
+
+
+def _snapshots(info: Mapping[str, str]) -> Iterator[Finding]:
+    if info.get("rdb_last_bgsave_status", "ok") != "ok":
+        found = "the last one failed (is its disk full?); where save is set, likes are refused until one succeeds"
+        yield Finding(Level.WARNING, "snapshots", found, "redis-cli BGSAVE")
 
 
 def _permission(buffer: Buffer, shards: Collection[int], user: str) -> Iterator[Finding]:
@@ -121,8 +148,25 @@ def _permission(buffer: Buffer, shards: Collection[int], user: str) -> Iterator[
         names, reasons = [*others], [*others.values()]
         found = f"refused: {', '.join(names[:MOST_NAMES])}{' …' if len(names) > MOST_NAMES else ''} ({reasons[0]})"
         commands = [f"+{name.lower()}" for name in names if name.isupper()] or ["+evalsha", "+script|load"]
-        fix = f"ACL SETUSER {user} ~{{{buffer.namespace}:* {' '.join(commands)}"
+        fix = f"redis-cli ACL SETUSER {user} ~{{{buffer.namespace}:* {' '.join(commands)}"
         yield Finding(Level.ERROR, "permission", found, fix)
+
+
+def _replica(info: Mapping[str, str]) -> Finding:
+    if "master_host" not in info:
+        return Finding(
+            Level.ERROR, "redis mode", "a replica, which refuses writes", "name its master in LIKES_REDIS_URL"
+        )
+    master = f"{info['master_host']}:{info.get('master_port', 6379)}"
+    found = f"a replica, which refuses writes, of {master}"
+    return Finding(Level.ERROR, "redis mode", found, f"export LIKES_REDIS_URL=redis://{master}/0")
+
+
+def _refuses_writes(error: LikesError) -> Finding:
+    if "NOREPLICAS" in str(error) or "good replicas" in str(error):
+        found = f"{error}: min-replicas-to-write asks for more replicas than are there"
+        return Finding(Level.ERROR, "writes", found, "redis-cli CONFIG SET min-replicas-to-write 0")
+    return Finding(Level.ERROR, "writes", str(error), "wait until it is ready, or see its log")
 
 
 def _clock(buffer: Buffer) -> Finding:

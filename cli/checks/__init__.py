@@ -1,1 +1,0 @@
-"""What `likes check` looks at; each file finds things about one of: the settings, Redis, the database."""
