@@ -109,8 +109,9 @@ def pending_items(rig: Rig) -> int:
 def test_it_flushes_early_when_enough_is_pending_and_not_before(one_rig: Rig, tmp_path: Path) -> None:
     one_rig.likes.add(ITEMS)
     one_rig.flush()
+    covered = one_rig.cursor().covered_at
     with RunningWorker(shell_for(one_rig, tmp_path, interval=3600, flush_at_items=100)) as worker:
-        wait_for_looks(one_rig, 1)  # the flush at its start
+        wait_until(lambda: one_rig.cursor().covered_at > covered)  # by the flush at its start
         one_rig.likes.add({f"new {n}": 1 for n in range(99)})
         wait_for_looks(one_rig, 4)  # it learns the epochs, counts, would flush, and counts again
         assert pending_items(one_rig) == 99
