@@ -214,6 +214,7 @@ async def main():
         os._exit(0)
     await work("parent")
     assert os.waitpid(child, 0)[1] == 0
+    await likes.close()
 
 asyncio.run(main())
 """
