@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test mutants model demo bench clean
+.PHONY: help install lint test mutants attack model demo bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,6 +30,9 @@ test: lint  ## lint, then all tests on real servers, which they start themselves
 
 mutants: install  ## break the code in small ways: a test must notice each (ARGS=hand_off: those of one file)
 	$(BIN)/python -m tests.mutants $(ARGS)
+
+attack: install  ## tests/attack, crash and property with many more random histories (ARGS: those of pytest)
+	$(BIN)/python -m pytest tests/attack tests/crash tests/property --numprocesses 2 --hypothesis-profile=attack $(ARGS)
 
 model: install  ## the protocol's rules, over every interleaving of small histories (minutes; pypy3 is four times as fast)
 	$(BIN)/python -m tests.model

@@ -39,6 +39,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("dev", deadline=None, max_examples=20)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("attack", deadline=None, max_examples=400, print_blob=True)
 hypothesis.settings.load_profile("ci" if IN_CI else "dev")
 
 # What design 3 lists, and nothing else: {prefix:shard}:… with an epoch of 16 hexadecimal digits, or any name in tests.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from likes import LikeCounter
+from likes.buffer.heartbeat import Heartbeat
 from likes.buffer.leases import Leases
 from likes.errors import AddFailed, LikesError
 from likes.items import shard_of
@@ -16,6 +17,7 @@ from tests.rig import Rig
 from tests.seams import TappedLink
 from tests.stepping import SteppedWorker
 from worker.housekeeping import Housekeeping
+from worker.pulse import Pulse
 from worker.rounds import Rounds
 
 ITEMS = [f"item {n}" for n in range(12)]
@@ -57,7 +59,8 @@ class LiveShards:
     def work(self) -> str:
         """A worker's round, with its leases and its housekeeping."""
         buffer, ledger = self.rig.worker.buffer, self.rig.worker.ledger
-        rounds = Rounds(self.rig.worker, self.leases, Housekeeping(buffer, ledger, 30))
+        pulse = Pulse(Heartbeat(buffer, "test", self.leases.token))
+        rounds = Rounds(self.rig.worker, self.leases, Housekeeping(buffer, ledger, 30), pulse)
         rounds._shards = [0, 1]
         return said(rounds._housekeeping.tidy, [0, 1]) + said(rounds._flush, self.leases.take([0, 1]))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from likes.buffer.buffer import Buffer
-from likes.errors import LikesError
+from likes.errors import DatabaseUnavailable, LikesError
 from likes.sql.cursors import Cursor, require_redis
 from likes.sql.identity import Claim
 from likes.sql.ledger import Ledger
@@ -38,6 +38,8 @@ class Pair:
             for cursor in cursors.values():
                 require_redis(cursor, self.redis_name, *self._former_names)
             owners = self._buffer.ownership.read({*cursors, *shards})
+            if not database and self._ledger.claim.database:
+                raise DatabaseUnavailable(f"{self._ledger.where}: its tables are empty now; is it being restored?")
             if not database and any(owners.values()):
                 database = self._ledger.known()[0]  # made since, by a worker that claims at the same time
             self._ledger.claim = Claim(database, self.redis_name)

@@ -14,6 +14,7 @@ from likes.buffer.calls import command
 from likes.buffer.keys import EpochKeys, epoch_keys, shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.scripts import prune_producers
+from likes.errors import RedisRefused, Unavailable
 
 CHUNK = 1000
 MOST = 100_000  # so many are kept in mind; the others have their turn when those are forgotten
@@ -30,30 +31,45 @@ class SilentProducers:
         self._seen: Mapping[bytes, Mapping[bytes, bytes]] = {}  # by the key of its hash: what stood there
 
     def forget(self, shards: Collection[int]) -> int:
-        """Forget those under the current epoch of these shards, where that is due; returns how many."""
+        """Forget those under the current epoch of these shards, where that is due; returns how many.
+
+        Raises RedisRefused for a shard whose producers cannot be read or forgotten, once the others are done.
+        """
         if self._seen and self._clock() - self._looked_at < self._age:
             return 0
-        seen, forgotten = self._seen, 0
+        seen, forgotten, room = self._seen, 0, MOST
         now: dict[bytes, dict[bytes, bytes]] = {}
-        room = MOST
+        trouble: RedisRefused | None = None
         for keys in self._epochs(shards):
             before, stand = seen.get(keys.producers, {}), now.setdefault(keys.producers, {})
-            for some in _producers(self._buffer.link, keys):
-                silent = {name: record for name, record in some.items() if before.get(name) == record}
-                if silent:
-                    forgotten += sum(
-                        ask(self._buffer.link, [prune_producers(keys, silent, self._buffer.ownership.database)])
-                    )
-                others = [entry for entry in some.items() if entry[0] not in silent]
-                stand |= others[:room]
-                room -= len(others[:room])
+            try:
+                for some in _producers(self._buffer.link, keys):
+                    silent = {name: record for name, record in some.items() if before.get(name) == record}
+                    forgotten += self._prune(keys, silent)
+                    others = [entry for entry in some.items() if entry[0] not in silent]
+                    stand |= others[:room]
+                    room -= len(others[:room])
+            except RedisRefused as error:
+                trouble = error
         self._seen, self._looked_at = now, self._clock()
+        if trouble:
+            raise trouble
         return forgotten
+
+    def _prune(self, keys: EpochKeys, silent: Mapping[bytes, bytes]) -> int:
+        owner = self._buffer.ownership.database
+        return sum(ask(self._buffer.link, [prune_producers(keys, silent, owner)])) if silent else 0
 
     def _epochs(self, shards: Collection[int]) -> list[EpochKeys]:
         pointers = [command("GET", shard_keys(self._buffer.namespace, shard).pointer, shard=shard) for shard in shards]
-        epochs = zip(shards, ask(self._buffer.link, pointers), strict=True)
-        return [epoch_keys(self._buffer.namespace, shard, epoch.decode()) for shard, epoch in epochs if epoch]
+        replies = self._buffer.link.send(pointers)
+        if away := next((reply for reply in replies if isinstance(reply, Unavailable)), None):
+            raise away
+        return [
+            epoch_keys(self._buffer.namespace, shard, epoch.decode())
+            for shard, epoch in zip(shards, replies, strict=True)
+            if isinstance(epoch, bytes) and epoch.isalnum()  # a flush names what is damaged
+        ]
 
 
 def _producers(link: Link, keys: EpochKeys) -> Iterator[dict[bytes, bytes]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import NamedTuple
 
-from sqlalchemy import Engine, distinct, select
+from sqlalchemy import Engine, select
 
 from likes.batch import Batch
 from likes.sql import identity
@@ -48,7 +48,7 @@ def database_id(engine: Engine) -> str:
 def namespaces(engine: Engine) -> set[str]:
     """Under which prefixes something was flushed here."""
     with reading(engine) as connection:
-        return set(connection.scalars(select(distinct(cursors.c.namespace))))
+        return set(connection.scalars(select(cursors.c.namespace).distinct()))
 
 
 def flushed_samples(engine: Engine, namespace: str, most: int = 50) -> dict[int, list[bytes]]:

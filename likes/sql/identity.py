@@ -15,10 +15,10 @@ _ID = select(database.c.id).where(database.c.only == 1)
 
 
 class Claim(NamedTuple):
-    """What a flush was begun for: the id of the database, and the name of the Redis that belongs to it."""
+    """What a flush was begun for: the id of the database, "" before the first, and the name of its Redis."""
 
-    database: str
-    redis_name: str
+    database: str = ""
+    redis_name: str = ""
 
 
 def read(connection: Connection) -> str:

@@ -47,7 +47,7 @@ class Ledger:
     redis_clock: the moment by the clock of the Redis that a shard lives on, None if it does not tell.
     """
 
-    claim: Claim
+    claim = Claim()
 
     def __init__(
         self,

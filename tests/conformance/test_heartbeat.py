@@ -142,7 +142,7 @@ def test_without_the_right_to_ask_the_time_its_own_clock_serves(buffer: Buffer, 
 
 
 @pytest.mark.usefixtures("no_shy_user")
-@pytest.mark.parametrize("denied", ["-hset", "-hscan", "-evalsha"])
+@pytest.mark.parametrize("denied", ["-hset", "-hscan", "-@scripting"])
 def test_without_the_rights_for_it_all_else_goes_on(buffer: Buffer, client: Any, redis_url: str, denied: str) -> None:
     with shy(client, redis_url, denied).open_buffer("likes") as untold:
         heartbeat = Heartbeat(untold, "a", "a")

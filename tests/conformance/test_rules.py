@@ -12,7 +12,7 @@ from sqlalchemy import Engine, delete, update
 
 from likes.batch import FORMAT, Batch, BatchId
 from likes.deltas import MAX_DELTA
-from likes.errors import LikesError, WrongDatabase, WrongRedis
+from likes.errors import DatabaseUnavailable, LikesError, WrongDatabase, WrongRedis
 from likes.sql.engine import writing
 from likes.sql.tables import metadata, totals
 from tests.rig import SLACK, Rig
@@ -542,8 +542,10 @@ def test_a_redis_with_a_history_joins_a_new_database(rig: Rig) -> None:
         for table in metadata.sorted_tables:
             connection.execute(delete(table))
     rig.likes.like("a", 2)
-    with pytest.raises(WrongDatabase, match="likes adopt --database"):
+    with pytest.raises(DatabaseUnavailable, match="is it being restored"):
         rig.flush()
+    with rig.new_worker() as another, pytest.raises(WrongDatabase, match="likes adopt --database"):
+        another.flush([0])
     rig.adopt_database()
     rig.flush()
     assert rig.totals() == {"a": 2}

@@ -131,6 +131,7 @@ class Silence:
     """Forgets silent producers, by a clock that the test turns."""
 
     def __init__(self, rig: Rig) -> None:
+        rig.flush()  # which claims the shards
         self.now = 0.0
         self.producers = SilentProducers(rig.worker.buffer, MEMORY_SECONDS, clock=lambda: self.now)
 

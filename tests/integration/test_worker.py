@@ -102,6 +102,12 @@ def wait_for_looks(rig: Rig, times: int) -> None:
     wait_until(lambda: lengths_asked_for() >= enough)
 
 
+def has_flushed(rig: Rig) -> bool:
+    """True once a first flush is done."""
+    cursors = rig.worker.ledger.cursors().values()
+    return bool(cursors) and all(cursor.covered_at for cursor in cursors)
+
+
 def pending_items(rig: Rig) -> int:
     return sum(view.pending for shard in range(rig.shards) for view in rig.views(shard).values())
 
@@ -109,8 +115,9 @@ def pending_items(rig: Rig) -> int:
 def test_it_flushes_early_when_enough_is_pending_and_not_before(one_rig: Rig, tmp_path: Path) -> None:
     one_rig.likes.add(ITEMS)
     one_rig.flush()
+    covered = one_rig.cursor().covered_at
     with RunningWorker(shell_for(one_rig, tmp_path, interval=3600, flush_at_items=100)) as worker:
-        wait_for_looks(one_rig, 1)  # the flush at its start
+        wait_until(lambda: one_rig.cursor().covered_at > covered)  # by the flush at its start
         one_rig.likes.add({f"new {n}": 1 for n in range(99)})
         wait_for_looks(one_rig, 4)  # it learns the epochs, counts, would flush, and counts again
         assert pending_items(one_rig) == 99
@@ -185,7 +192,7 @@ def test_no_password_is_logged_and_text_is_the_default(postgres_url: str, valkey
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_with_a_last_flush(one_rig: Rig, tmp_path: Path, number: signal.Signals) -> None:
     with RunningWorker(shell_for(one_rig, tmp_path, **NEVER)) as worker:
-        wait_until(one_rig.worker.ledger.cursors)
+        wait_until(lambda: has_flushed(one_rig))
         one_rig.likes.add(ITEMS)
         assert worker.stop(number) == 0
         assert worker.said("stopping")[0]["reason"] == number.name
@@ -195,7 +202,7 @@ def test_a_signal_ends_it_with_a_last_flush(one_rig: Rig, tmp_path: Path, number
 
 def test_the_last_flush_does_not_wait_for_leases(one_rig: Rig, tmp_path: Path) -> None:
     with RunningWorker(shell_for(one_rig, tmp_path, **NEVER)) as worker:
-        wait_until(one_rig.worker.ledger.cursors)
+        wait_until(lambda: has_flushed(one_rig))
         one_rig.likes.add(ITEMS)
         another = Leases(one_rig.worker.buffer, 60)
         wait_until(lambda: another.take(range(4)) == [0, 1, 2, 3])
@@ -212,7 +219,7 @@ def test_leases_are_given_back(one_rig: Rig, tmp_path: Path) -> None:
 
 def test_a_signal_sent_twice_in_a_row_is_one(one_rig: Rig, tmp_path: Path) -> None:
     with RunningWorker(shell_for(one_rig, tmp_path, **NEVER)) as worker:
-        wait_until(one_rig.worker.ledger.cursors)
+        wait_until(lambda: has_flushed(one_rig))
         one_rig.likes.add(ITEMS)
         worker.send(signal.SIGTERM)
         worker.wait_for("stopping")
@@ -223,7 +230,7 @@ def test_a_signal_sent_twice_in_a_row_is_one(one_rig: Rig, tmp_path: Path) -> No
 
 def test_a_signal_after_its_last_words_changes_nothing(one_rig: Rig, tmp_path: Path) -> None:
     with RunningWorker(shell_for(one_rig, tmp_path, **NEVER)) as worker:
-        wait_until(one_rig.worker.ledger.cursors)
+        wait_until(lambda: has_flushed(one_rig))
         worker.send(signal.SIGTERM)
         worker.wait_for("stopped")
         assert worker.stop() == 0
@@ -232,7 +239,7 @@ def test_a_signal_after_its_last_words_changes_nothing(one_rig: Rig, tmp_path: P
 def test_a_later_signal_ends_it_at_once(breakable: tuple[RedisServer, Rig], tmp_path: Path) -> None:
     server, rig = breakable
     with RunningWorker(shell_for(rig, tmp_path, **NEVER, redis_timeout=600)) as worker:
-        wait_until(rig.worker.ledger.cursors)
+        wait_until(lambda: has_flushed(rig))
         rig.likes.add(ITEMS)
         server.pause()
         worker.send(signal.SIGTERM)
@@ -254,7 +261,7 @@ def test_a_last_flush_that_takes_too_long_is_cut_short(breakable: tuple[RedisSer
         env={**os.environ, "PYTHONPATH": str(CHECKOUT), **environment},
     ) as process:
         assert process.stderr
-        wait_until(rig.worker.ledger.cursors)
+        wait_until(lambda: has_flushed(rig))
         server.pause()
         process.send_signal(signal.SIGTERM)
         said = [json.loads(line)["event"] for line in process.stderr]
@@ -268,7 +275,7 @@ def test_with_redis_away_at_the_end_it_says_so_and_nothing_is_lost(
 ) -> None:
     server, rig = breakable
     with RunningWorker(shell_for(rig, tmp_path, **NEVER)) as worker:
-        wait_until(rig.worker.ledger.cursors)
+        wait_until(lambda: has_flushed(rig))
         rig.likes.add(ITEMS)
         server.stop()
         assert worker.stop() == 0
@@ -287,7 +294,7 @@ def test_with_the_database_away_at_the_end_it_says_what_is_left(
     migrate(engine)
     with Rig(valkey_url, engine, shards=4) as rig:
         with RunningWorker(shell_for(rig, tmp_path, **NEVER)) as worker:
-            wait_until(rig.worker.ledger.cursors)
+            wait_until(lambda: has_flushed(rig))
             rig.likes.add(ITEMS)
             own_postgres.stop()
             assert worker.stop() == 0
@@ -314,7 +321,7 @@ def test_with_a_server_that_has_not_answered_for_long_being_cut_short_is_no_fail
         env={**os.environ, "PYTHONPATH": str(CHECKOUT), **environment},
     ) as process:
         assert process.stderr
-        wait_until(rig.worker.ledger.cursors)
+        wait_until(lambda: has_flushed(rig))
         server.pause()
         assert any(json.loads(line)["event"] == "trouble" for line in process.stderr)
         process.send_signal(signal.SIGTERM)
@@ -334,7 +341,7 @@ def test_as_the_first_process_of_a_container_a_later_signal_ends_it_too(
         pytest.skip("no right to make a pid namespace")
     with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=tmp_path, env=shell.environment()) as outside:
         assert outside.stderr
-        wait_until(rig.worker.ledger.cursors)
+        wait_until(lambda: has_flushed(rig))
         server.pause()
         (first,) = Path(f"/proc/{outside.pid}/task/{outside.pid}/children").read_text().split()
         os.kill(int(first), signal.SIGTERM)
@@ -451,7 +458,7 @@ def test_a_redis_that_does_not_answer_holds_nothing_up_for_ever(
 ) -> None:
     server, rig = breakable
     with RunningWorker(shell_for(rig, tmp_path, redis_timeout=0.2)) as worker:
-        wait_until(rig.worker.ledger.cursors)
+        wait_until(lambda: has_flushed(rig))
         server.pause()
         worker.wait_for("trouble")
         server.resume()

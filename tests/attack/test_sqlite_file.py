@@ -66,6 +66,7 @@ def test_a_file_put_in_its_place_is_counted_into_and_told(rig: Rig, path: Path) 
 
 def test_what_was_replaced_has_all_that_was_committed_to_it(rig: Rig, path: Path) -> None:
     """Its log is not taken for one of the new file, and not lost either."""
+    rig.flush()
     copy = backup(path)
     rig.likes.add(ITEMS)
     rig.flush()

@@ -37,7 +37,7 @@ NAMED_BY = {
     "epochs": {"status", "audit", "flush", "work"},
     "lease": {"status", "audit"},
     "state": {"status", "audit", "get", "post", "flush", "work"},
-    "pending": {"status", "audit", "get", "post", "flush", "work"},
+    "pending": {"status", "audit", "get", "flush", "work"},  # a like of what is pending needs no entry
     "in_flight": {"status", "audit", "get", "flush", "work"},
     "batch:2": {"status", "audit", "get", "flush", "work"},
     "producers": {"status", "audit", "post", "work"},
