@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test mutants attack model demo bench clean
+.PHONY: help install lint test others other mutants attack model demo bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -27,6 +27,21 @@ lint: install  ## style, types and the direction of imports
 
 test: lint  ## lint, then all tests on real servers, which they start themselves
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+others: install  ## the fundamentals, forks and event loops on Python 3.12 and 3.13, where they are installed
+	@for version in 3.12 3.13; do \
+	    for python in python$$version $$HOME/.pyenv/versions/$$version.*/bin/python; do \
+	        $$python --version 2>/dev/null || continue; \
+	        $(MAKE) --no-print-directory OTHER=$$python other && break || exit 1; \
+	    done; \
+	done
+
+other:
+	$(OTHER) -m venv --clear .venv/other
+	.venv/other/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv/other/bin/python -m pip install --quiet --editable . --group dev
+	.venv/other/bin/python -m pytest -q tests/fundamentals tests/conformance/test_event_loops.py tests/conformance/test_forks.py
+	@rm -rf .venv/other
 
 mutants: install  ## break the code in small ways: a test must notice each (ARGS=hand_off: those of one file)
 	$(BIN)/python -m tests.mutants $(ARGS)

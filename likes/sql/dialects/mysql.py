@@ -9,7 +9,7 @@ from itertools import chain
 from math import ceil
 from typing import Any
 
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
@@ -17,6 +17,7 @@ from sqlalchemy.types import TypeEngine
 from likes.config.url_options import FLAGS
 from likes.deltas import Deltas
 from likes.errors import DatabaseRefused
+from likes.forks import whole
 from likes.sql.dialects.dialect import Dialect, Weakness, connect_seconds, has_spoken, host_and_port
 
 # Each server reads the comment meant for it: MariaDB knows max_statement_time, MySQL max_execution_time.
@@ -163,6 +164,16 @@ class MySQL(Dialect):
             raise _quotes_wrongly(f"charset is {raw.charset}")
         if raw.server_status & _NO_BACKSLASH_ESCAPES:
             raise _quotes_wrongly("sql_mode has NO_BACKSLASH_ESCAPES")
+
+    def prepare(self, engine: Engine) -> None:
+        import pymysql
+
+        @event.listens_for(engine, "do_connect")
+        def connect(_dialect: object, _record: object, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+            with whole:  # OpenSSL has locks of its own, which a child would find taken for ever
+                connection = pymysql.connect(*arguments, **options, defer_connect=True)
+            connection.connect()
+            return connection
 
     def socket_to_watch(self, connection: Connection) -> int | None:
         raw: Any = connection.connection.dbapi_connection
