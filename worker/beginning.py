@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
+from likes.batch import Place
 from likes.buffer.buffer import Buffer
 from likes.buffer.servers import Server
 from likes.sql.ledger import Ledger
@@ -26,8 +27,8 @@ class Beginning:
         self._servers = self._buffer.servers(shards)
         return self._servers
 
-    def cover(self, done: Collection[int]) -> None:
-        """Note how far the flush covers the shards of which nothing older is left.
+    def cover(self, done: Mapping[int, Place]) -> None:
+        """Note how far the flush covers the shards of which nothing older is left, and where it left their cursors.
 
         Not those of a server that was restarted, or followed another, since the flush began: what it forgot then was
         accepted before, in part. Nor those of a replica, which may not have all its master has accepted.
@@ -40,7 +41,9 @@ class Beginning:
             sure = [shard for shard, same in now.items() if server.is_the_same_as(same) and not server.is_replica]
             if sure:
                 over = now[sure[0]].now or self._ledger.clock()
-                self._ledger.cover(sure, to=server.now or self._at, at=self._at, by=over)
+                self._ledger.cover(
+                    {shard: done[shard] for shard in sure}, to=server.now or self._at, at=self._at, by=over
+                )
 
 
 def _by_shard(servers: Collection[tuple[Server, Collection[int]]]) -> list[tuple[int, Server]]:

@@ -104,7 +104,7 @@ class Flush:
             finally:
                 self._stopped.set()  # after Ctrl-C the threads end with the row they are at
         try:
-            began.cover({shard.number for shard in flushed if shard.is_done})
+            began.cover({shard.number: shard.place for shard in flushed if shard.is_done})
         except Exception as broken:  # noqa: BLE001 (told below, like what kept shards from being flushed)
             self._fail(broken)
         for error in sorted(self._errors, key=lambda error: not isinstance(error, Unavailable)):

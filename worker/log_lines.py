@@ -26,6 +26,8 @@ def configure(log_format: Literal["text", "json"], *, verbose: bool = False) -> 
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
     logging.getLogger("psycopg").setLevel(logging.WARNING if verbose else logging.ERROR)  # it says again what it raises
+    if not verbose:  # it tells with a traceback that a connection given back to it was broken; the next use says why
+        logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     logging.getLogger(EVENTS).setLevel(logging.DEBUG if verbose else logging.INFO)
     threading.excepthook = lambda thrown: _not_caught(thrown.exc_value)
     told_by_python = sys.unraisablehook

@@ -60,11 +60,11 @@ class Missing:
         if redis is None or redis.missing != tally.missing or redis.standing.place != locked.cursor.place:
             return None
         recorded = locked.written_off(Kind.DELTAS_MISSING, epoch)
-        due = recorded - redis.written_off  # a worker died after the incident, before Redis's sums knew
+        due = recorded - redis.standing.written_off  # a worker died after the incident, before Redis's sums knew
         if locked.unaccounted(redis.standing.sealed, 0) != -due:
             return None  # more or less was sealed than SQL has: in flight with another worker, or an audit shows it
         if lost := redis.missing - due:
             sums = f"accepted - sealed is {redis.standing.accepted - redis.standing.sealed:+,}"
             detail = f"{sums}, but {redis.pending:+,} is pending: were keys of this shard deleted or changed by hand?"
             locked.record(Kind.DELTAS_MISSING, detail, epoch, lost)
-        return redis.written_off, recorded + lost
+        return redis.standing.written_off, recorded + lost

@@ -81,7 +81,7 @@ class Recovery:
             if cursor.epoch != epoch or redis.seq <= cursor.seq or redis.in_flight:
                 return
             if is_ancestor(cursor, remembers):
-                _write_off(locked, redis.place, redis.sealed)
+                _write_off(locked, redis.place, redis)
                 locked.move_to(redis.place)
             else:
                 locked.retire(epoch, "Redis and the database both went back")
@@ -130,10 +130,10 @@ class Recovery:
 
     def _lost_with(self, batch: BatchId, shard: LockedShard, redis: Standing) -> int | None:
         """What was sealed in a batch without content; None where the sums cannot tell."""
-        if shard.cursor.epoch != batch.epoch or redis.damage:
+        if shard.cursor.epoch != batch.epoch or not redis.has_sums:
             return None
         later = self.buffer.in_flight(one for one in redis.in_flight if one.seq > batch.seq)
-        return shard.unaccounted(redis.sealed, sum(one.delta for _, one in later if one))
+        return _unaccounted(shard, redis, sum(one.delta for _, one in later if one))
 
     def note_server(self, known: Collection[Cursor], server: Server) -> None:
         """Record one incident where these cursors know another server, or the same before it may have lost memory."""
@@ -168,7 +168,7 @@ class Recovery:
     def _skip_what_is_gone(self, shard: LockedShard, batch: Batch, redis: Standing) -> None:
         later = self.buffer.in_flight(one for one in redis.in_flight if one.seq > batch.id.seq)
         in_flight = batch.delta + sum(one.delta for _, one in later if one)
-        _write_off(shard, batch.before, redis.sealed, in_flight)
+        _write_off(shard, batch.before, redis, in_flight)
         shard.skip_to(batch.before)
 
 
@@ -180,11 +180,25 @@ def _adopt(shard: LockedShard, redis: Standing) -> None:
         shard.record(Kind.REDIS_REPLACED, detail, redis.epoch)
 
 
-def _write_off(shard: LockedShard, end: Place, sealed: int, in_flight: int = 0) -> None:
+def _write_off(shard: LockedShard, end: Place, redis: Standing, in_flight: int = 0) -> None:
     """Record that the batches from the cursor up to `end` are gone from SQL, with what was in them."""
-    lost = shard.unaccounted(sealed, in_flight)
+    lost = _unaccounted(shard, redis, in_flight)
     gone = f"batches {shard.cursor.seq + 1} to {end.seq}"
     shard.record(Kind.SQL_WENT_BACK, f"{gone} are not in the database: was it restored?", shard.cursor.epoch, lost)
+
+
+def _unaccounted(shard: LockedShard, redis: Standing, in_flight: int) -> int:
+    """What was sealed in batches under the current epoch and is neither applied, in flight nor accounted for.
+
+    What Redis counts as sealed because it was missing is in no batch. An incident of it that SQL has lost is recorded
+    again; one that a worker left behind who died before Redis's sums knew of it is told to Redis by the next flush.
+    """
+    epoch = redis.epoch
+    off = redis.written_off - shard.written_off(Kind.DELTAS_MISSING, epoch)
+    lost = shard.unaccounted(redis.sealed, in_flight) - off
+    if off and redis.written_off:
+        shard.record(Kind.DELTAS_MISSING, "this was written off before, and the database no longer knew", epoch, off)
+    return lost
 
 
 def _set_aside(shard: LockedShard, batch: Batch) -> None:

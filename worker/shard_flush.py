@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from threading import Event
 
-from likes.batch import Batch
+from likes.batch import Batch, Place
 from likes.buffer.standing import ShardView, Standing
 from likes.buffer.turn import Overtaken, Turn
 from likes.chain import Chain
@@ -27,6 +27,7 @@ class ShardFlush:
 
     turn: Turn  # what it hands off next, once `begin` or `go_on` said so
     is_done = False  # true once nothing is left that was accepted before it was read
+    place: Place  # where its cursor was left
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class ShardFlush:
         self._buffer = recovery.buffer
         self._ledger = recovery.ledger
         self._cursor = cursor
+        self.place = cursor.place
         self._view = view
         self._retired: Collection[str] = ()
         self._started = started
@@ -69,6 +71,7 @@ class ShardFlush:
         is_as_expected = turn.error is None and (sealed is None or sealed in applied)
         # What was left out is settled now, while it is in memory: Redis may have lost it.
         if is_as_expected or (sealed is not None and self._settle(sealed.batches)):
+            self.place = sealed.end if sealed is not None else self.place
             if not turn.is_over:
                 return True
             self._done.add(turn.epoch)
@@ -118,6 +121,7 @@ class ShardFlush:
     def _look_closer(self) -> None:
         shard = self._cursor.shard
         self._cursor, self._retired = self._ledger.shard(shard)
+        self.place = self._cursor.place
         self._view = self._buffer.look({shard: self._cursor.epoch})[shard]
 
     def _take(self, step: Step) -> None:

@@ -256,18 +256,17 @@ def repair(keys: EpochKeys, *, now: int, members: Sequence[Member]) -> Call[int]
     return REPAIR.call(keys.shard, (keys.state, keys.pending, *keys.of(members)), (now,), int)
 
 
-def tally(keys: EpochKeys, members: Sequence[Member]) -> Call[tuple[Standing, int, tuple[int, ...]] | None]:
-    """The standing, what was written off, and the pending deltas, if just these `members` are pending; else None."""
+def tally(keys: EpochKeys, members: Sequence[Member]) -> Call[tuple[Standing, tuple[int, ...]] | None]:
+    """The standing and the pending deltas, if just these `members` are pending; else None."""
     names = [keys.pointer, keys.state, keys.pending, keys.in_flight, *keys.of(members)]
-    return TALLY.call(keys.shard, names, (*FIELDS, "written_off"), partial(_read_tally, keys))
+    return TALLY.call(keys.shard, names, FIELDS, partial(_read_tally, keys))
 
 
-def _read_tally(keys: EpochKeys, reply: list[Any]) -> tuple[Standing, int, tuple[int, ...]] | None:
+def _read_tally(keys: EpochKeys, reply: list[Any]) -> tuple[Standing, tuple[int, ...]] | None:
     if not reply:
         return None
-    current, (*fields, written_off), pending, in_flight, deltas = reply
-    standing = read_standing(keys, read_word(keys.pointer, current), fields, pending, in_flight)
-    return standing, _whole(written_off), tuple(map(_whole, deltas))
+    current, *standing, deltas = reply
+    return read_standing(keys, read_word(keys.pointer, current), *standing), tuple(map(_whole, deltas))
 
 
 def write_off(keys: EpochKeys, *, before: int, now: int, owner: str) -> Call[bool]:

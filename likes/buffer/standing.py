@@ -19,9 +19,11 @@ class Standing:
 
     seq, nonce: of the last batch sealed, 0 and "" before the first.
     accepted, sealed: running sums of deltas; acked: how many batches were acknowledged.
+    written_off: so much of what was sealed is in no batch, as incidents tell of it.
     pending: entries of the list, not their sum; pending_since: milliseconds since 1970, None if nothing is pending.
     in_flight: oldest first.
     damage: what is wrong with fields of `state` that a flush can do without, "" for nothing; they count as 0 or None.
+    has_sums: False if that is true of one of the sums.
     forgot: proof that Redis forgot likes: the moment, in milliseconds since 1970, when it had acknowledged some that it
         no longer knows; 0 if there is none, negative where Redis does not tell the time.
     """
@@ -39,6 +41,8 @@ class Standing:
     in_flight: tuple[BatchId, ...] = ()
     damage: str = ""
     forgot: int = 0
+    written_off: int = 0
+    has_sums: bool = True
 
     @property
     def place(self) -> Place:
@@ -65,12 +69,12 @@ class ShardView:
 
 
 # Of the hash `state`, as read below.
-FIELDS = (b"seq", b"nonce", b"acked", b"accepted", b"sealed", b"pending_since", b"forgot")
+FIELDS = (b"seq", b"nonce", b"acked", b"accepted", b"sealed", b"pending_since", b"forgot", b"written_off")
 
 
 def read_standing(keys: EpochKeys, current: str, fields: list[Any], pending: int, in_flight: list[bytes]) -> Standing:
     """A standing from the `FIELDS`, the length of `pending` and the entries of `in_flight`. Raises Damaged."""
-    seq, nonce, acked, accepted, sealed, since, forgot = fields
+    seq, nonce, acked, accepted, sealed, since, forgot, written_off = fields
     return Standing(
         shard=keys.shard,
         epoch=keys.epoch,
@@ -85,6 +89,8 @@ def read_standing(keys: EpochKeys, current: str, fields: list[Any], pending: int
         in_flight=tuple(_read_id(keys, entry) for entry in in_flight),
         damage=_damage(keys, acked=acked, accepted=accepted, sealed=sealed, pending_since=since),
         forgot=_number(forgot) or 0,
+        written_off=_number(written_off) or 0,
+        has_sums=None not in (_number(accepted), _number(sealed)),
     )
 
 

@@ -21,17 +21,16 @@ ATTEMPTS = 3  # likes come in between
 
 
 class Tally(NamedTuple):
-    """A shard at one moment. pending: the sum of the deltas. written_off: so much of what was sealed is in no batch."""
+    """A shard at one moment. pending: the sum of the deltas."""
 
     standing: Standing
     pending: int
-    written_off: int
 
     @property
     def missing(self) -> int:
         """What was accepted, and is neither sealed nor pending; 0, too, where the sums cannot tell."""
         sums = self.standing.accepted, self.standing.sealed
-        if self.standing.damage or MIN_DELTA in sums or MAX_DELTA in sums:
+        if not self.standing.has_sums or MIN_DELTA in sums or MAX_DELTA in sums:
             return 0
         return self.standing.accepted - self.standing.sealed - self.pending
 
@@ -51,9 +50,9 @@ def take_tally(buffer: Buffer, epochs: Mapping[int, str]) -> dict[int, Tally]:
             if reply is None:
                 todo.append(keys)
             elif not isinstance(reply, LikesError):
-                standing, written_off, deltas = reply
+                standing, deltas = reply
                 pending_delta = sum(dict(zip(members, deltas, strict=True)).values())
-                found[keys.shard] = Tally(standing, pending_delta, written_off)
+                found[keys.shard] = Tally(standing, pending_delta)
         if not todo:
             break
     return found

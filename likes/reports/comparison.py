@@ -87,8 +87,8 @@ class Comparison(NamedTuple):
         cursor, rows = self.books.cursor, self.books.rows
         if cursor is None or cursor.epoch is None or cursor.seq == 0:
             return
-        is_noted_gone = self.books.has_gaps and rows.last < cursor.seq
-        if (rows.last, self.books.last_nonce) != (cursor.seq, cursor.nonce) and not is_noted_gone:
+        moved_past_gaps = self.books.has_gaps and rows.last < cursor.seq
+        if (rows.last, self.books.last_nonce) != (cursor.seq, cursor.nonce) and not moved_past_gaps:
             text = f"the cursor is at batch {cursor.seq}, but that is not the newest row of the ledger"
             yield Problem("cursor", cursor.seq - rows.last, text)
             return

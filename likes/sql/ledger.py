@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from likes.batch import BatchId
+from likes.batch import BatchId, Place
 from likes.chain import Chain
 from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
@@ -202,12 +202,13 @@ class Ledger:
         with reading(self.engine) as connection:
             return read_clock(connection)
 
-    def cover(self, shards: Collection[int], *, to: datetime, at: datetime, by: datetime) -> None:
+    def cover(self, places: Mapping[int, Place], *, to: datetime, at: datetime, by: datetime) -> None:
         """Note that what Redis accepted before `to` in these shards is in SQL, by a flush that is over.
 
+        places: where it left the cursors; a shard whose cursor went back from there meanwhile is not covered.
         to, by: when it began and when it was over, by Redis's clock; at: when it began, by SQL's.
         """
-        transact(self.engine, lambda connection: cursors.cover(connection, self.namespace, shards, to=to, at=at, by=by))
+        transact(self.engine, lambda connection: cursors.cover(connection, self.namespace, places, to=to, at=at, by=by))
 
 
 def _portions(chains: Sequence[Chain]) -> Iterator[list[Chain]]:

@@ -49,6 +49,16 @@ def test_a_delta_that_is_gone_is_written_off(live: LiveShards, damage: Callable[
     assert live.lost() == {"deltas_missing": 300}
 
 
+@pytest.mark.parametrize("field", ["acked", "pending_since"])
+def test_a_field_that_is_no_sum_keeps_nothing_from_being_found(live: LiveShards, field: str) -> None:
+    delete(live, "pending")
+    delete(live, f"delta:likes:{FIRST}")
+    live.rig.redis.hset(live.rig.key("state"), field, "x")
+    live.flush()
+    assert live.lost() == {"deltas_missing": 300}
+    live.check()
+
+
 def test_what_was_lost_in_several_ways_and_times(live: LiveShards) -> None:
     live.rig.redis.delete(live.key(f"delta:likes:{FIRST}"))
     live.flush()

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine, delete, update
 
 from likes.errors import WrongDatabase, WrongRedis
+from likes.reports.audit import Audit, audit
 from likes.sql.engine import writing
 from likes.sql.tables import batches, cursors
 from tests.rig import Rig
@@ -30,6 +31,16 @@ def die_after(rig: Rig, call: str) -> None:
     """A worker dies just after its first such call."""
     with SteppedWorker(rig) as worker:
         worker.go_until(call).step()
+
+
+def die_before(rig: Rig, call: str) -> None:
+    """A worker dies just before such a call."""
+    with SteppedWorker(rig) as worker:
+        worker.go_until(call)
+
+
+def the_audit(rig: Rig) -> Audit:
+    return audit(rig.worker.buffer, rig.worker.ledger, 1)
 
 
 def in_flight(rig: Rig) -> list[int]:
@@ -88,6 +99,67 @@ def test_a_database_restored_while_the_shard_is_idle_is_noticed_at_the_next_flus
     rig.flush()
     assert rig.totals() == {"a": 6}
     assert rig.kinds() == ["sql_went_back"]
+
+
+def test_all_is_accounted_for_once_a_database_that_went_back_has_caught_up(rig: Rig) -> None:
+    """The rows of the ledger that are gone are on record."""
+    rig.likes.like("a", 5)
+    rig.flush()
+    copy = rig.copy_sql()
+    rig.likes.like("a", 7)
+    rig.flush()
+    rig.restore_sql(copy)
+    assert not the_audit(rig).ok
+    rig.flush()
+    assert the_audit(rig).problems == []
+
+
+def lose(rig: Rig, count: int) -> None:
+    """Somebody deletes what is pending."""
+    rig.likes.like("lost", count)
+    rig.redis.delete(rig.key("delta:likes:lost"))
+
+
+def lost(rig: Rig) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for incident in rig.incidents():
+        found[incident.kind] = found.get(incident.kind, 0) + (incident.delta or 0)
+    return found
+
+
+def test_a_database_that_went_back_behind_an_incident_of_missing_likes(rig: Rig) -> None:
+    """Redis had counted them as sealed: they were in no batch, and what is missing later is told as well."""
+    rig.likes.like("a", 5)
+    rig.flush()
+    copy = rig.copy_sql()
+    rig.likes.like("a", 7)
+    lose(rig, 100)
+    rig.flush()
+    rig.restore_sql(copy)
+    rig.flush()
+    assert lost(rig) == {"sql_went_back": 7, "deltas_missing": 100}
+    lose(rig, 1000)
+    rig.flush()
+    assert lost(rig) == {"sql_went_back": 7, "deltas_missing": 1100}
+    rig.likes.like("a", 1)
+    rig.flush()
+    assert rig.totals() == {"a": 6}
+    assert the_audit(rig).problems == []
+
+
+def test_a_database_that_went_back_before_redis_knew_what_is_written_off(rig: Rig) -> None:
+    """A worker died in between: the incident is there, and counts once."""
+    rig.likes.like("a", 5)
+    lose(rig, 100)
+    die_before(rig, "write_off")
+    assert lost(rig) == {"deltas_missing": 100}
+    copy = rig.copy_sql()
+    rig.likes.like("a", 7)
+    die_before(rig, "write_off")
+    rig.restore_sql(copy)
+    rig.flush()
+    assert lost(rig) == {"sql_went_back": 7, "deltas_missing": 100}
+    assert the_audit(rig).problems == []
 
 
 def test_an_operator_lets_another_redis_in_while_a_flush_is_under_way(

@@ -104,6 +104,26 @@ def test_a_flush_that_is_answered_by_a_replica_covers_nothing(
         assert rig.covered_to() > covered
 
 
+def test_sql_that_goes_back_before_a_flush_is_over(rig: Rig) -> None:
+    """A standby is promoted, or a backup put back, behind the last apply: what is lost of it was not covered."""
+    rig.likes.like("a")
+    rig.flush()
+    copy, covered = rig.copy_sql(), rig.covered_to()
+    rig.likes.like("a", 10)
+    lost_at = rig.redis_now()
+    with SteppedWorker(rig) as worker:
+        worker.go_until("hand_off").step()
+        worker.step()
+        assert rig.totals() == {"a": 11}
+        rig.restore_sql(copy)
+        worker.finish()
+    assert rig.covered_to() == covered
+    rig.flush()
+    begin, end = the_window(rig, "sql_went_back")
+    assert covered - SLACK < begin <= lost_at <= end
+    assert rig.covered_to() > covered
+
+
 def test_an_idle_shard_is_covered_by_every_flush(rig: Rig) -> None:
     rig.likes.like("a")
     rig.flush()

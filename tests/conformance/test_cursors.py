@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError
 
+from likes.batch import Place
 from likes.errors import LikesError
 from likes.sql import cursors
 from likes.sql.cursors import Cursor
@@ -171,10 +172,30 @@ def test_shards_are_covered_by_the_flush_that_began_last(claimed: Engine) -> Non
         return {
             shard: tuple((moment - NOW).total_seconds() for moment in (now.covered_to, now.covered_at, now.covered_by))
             for (_, shard), now in changed(
-                claimed, lambda connection: cursors.cover(connection, "likes", shards, **moments)
+                claimed,
+                lambda connection: cursors.cover(connection, "likes", dict.fromkeys(shards, place), **moments),
             ).items()
         }
+
+    place = Place(None, 0, "")
 
     assert covered([0, 1], to=10, at=20) == {0: (10, 20, 11), 1: (10, 20, 11)}
     assert covered([0, 1], to=15, at=19) == {}  # of a stalled flush that ends late
     assert covered([1], to=5, at=30) == {1: (5, 30, 6)}  # Redis's clock was set back
+
+
+def test_a_cursor_that_was_put_back_since_a_flush_left_it_is_not_covered(claimed: Engine) -> None:
+    def is_covered(place: Place, at: int) -> bool:
+        moment = NOW + timedelta(seconds=at)
+        with writing(claimed) as connection:
+            cursors.cover(connection, "likes", {0: place}, to=moment, at=moment, by=moment)
+            return cursors.read_all(connection, "likes")[0].covered_to == moment
+
+    with writing(claimed) as connection:
+        cursor = cursors.lock(connection, "likes", 0)._replace(epoch="e", seq=5, nonce="n5")
+        cursors.move(connection, "likes", cursor, NOW)
+    assert is_covered(Place("e", 5, "n5"), 1)
+    assert is_covered(Place("e", 4, "n4"), 2)  # another worker went on
+    assert not is_covered(Place("e", 6, "n6"), 3)
+    assert not is_covered(Place("e", 5, "another"), 4)
+    assert not is_covered(Place("another", 4, "n4"), 5)

@@ -41,6 +41,7 @@ def run():
         fail()
     except ValueError:
         logging.getLogger("a.library").exception("caught")
+        logging.getLogger("sqlalchemy.pool.impl.QueuePool").exception("Exception during reset or similar")
     Odd()
     thread = threading.Thread(target=fail)
     thread.start()
@@ -81,7 +82,7 @@ def test_every_line_is_json_whoever_says_it(encoding: str, more: list[str]) -> N
     assert events.count("not_caught") == 2, "of a thread and of a finaliser"
     assert {"py.warnings", "a.library", "incident", "trouble", "failed"} <= {*events}
     assert any(event.startswith("apscheduler") for event in events)
-    assert ("psycopg" in events) == bool(more)
+    assert ("psycopg" in events) == ("sqlalchemy.pool.impl.QueuePool" in events) == bool(more)
     assert all(MOMENT.fullmatch(line["at"]) for line in lines)
     assert any("☃" in line["message"] for line in lines)
     assert sum("in a thread\nof two lines" in line.get("traceback", "") for line in lines) >= 2
