@@ -92,9 +92,7 @@ def likes(
     lease_seconds: Annotated[
         str | None, _setting("SECONDS", "how long a worker has a shard to itself; default 30")
     ] = None,
-    redis_timeout: Annotated[
-        str | None, _setting("SECONDS", "how long to wait for an answer from Redis; default 5")
-    ] = None,
+    redis_timeout: Annotated[str | None, _setting("SECONDS", "how long a call to Redis may take; default 5")] = None,
     database_timeout: Annotated[str | None, _setting("SECONDS", "how long a transaction may take; default 10")] = None,
     ledger_retention_days: Annotated[str | None, _setting("DAYS", "how long the history is kept; default 30")] = None,
     log_format: Annotated[str | None, _setting("text|json", "how the worker logs; default text")] = None,

@@ -17,6 +17,7 @@ from likes.buffer.servers import Server
 from likes.buffer.standing import Standing
 from likes.counted import Counted
 from likes.sql.cursors import Cursor
+from likes.sql.dead_letters import GIVEN_UP
 from likes.sql.incidents import Kind
 from likes.sql.ledger import Ledger
 from likes.sql.locked_shard import LockedShard
@@ -201,7 +202,7 @@ def _unaccounted(shard: LockedShard, redis: Standing, in_flight: int) -> int:
 
 
 def _set_aside(shard: LockedShard, batch: Batch) -> None:
-    reason, (_, epoch, seq, _) = "its epoch was given up", batch.id
+    reason, (_, epoch, seq, _) = GIVEN_UP, batch.id
     again = shard.was_set_aside(epoch, seq)
     shard.set_aside(batch, reason)
     shard.retire(epoch, "a batch was not to be trusted")

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import NamedTuple, Self
 
 from likes.batch import Batch, BatchId
+from likes.buffer.inventory import read_in_flight
 from likes.buffer.standing import Standing
 from likes.connect import Places
 from likes.sql.books import sums
@@ -68,8 +69,8 @@ class Gauge:
 
     def in_flight(self) -> list[InFlight]:
         """The batches in flight."""
-        batches = [batch for _, batch in self._buffer.in_flight(self._ids_in_flight()) if batch]
-        return [InFlight(batch, self._ledger.has(batch.id)) for batch in batches]
+        batches = [read_in_flight(self._buffer, batch) for batch in self._ids_in_flight()]
+        return [InFlight(batch, self._ledger.has(batch.id)) for batch in batches if batch]
 
     def _ids_in_flight(self) -> list[BatchId]:
         return [batch for standing in self._look() for batch in standing.in_flight]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from likes.batch import BatchId, whole
+from likes.batch import Batch, BatchId, whole
 from likes.buffer.buffer import Buffer
 from likes.buffer.calls import command
 from likes.buffer.damage import read_batch, read_word
@@ -110,10 +110,16 @@ def _but_for_likes(standing: Standing) -> Standing:
 
 def delta_of(buffer: Buffer, batch_id: BatchId) -> int | None:
     """The sum of a batch in flight, None if it is gone. Raises Damaged."""
+    batch = read_in_flight(buffer, batch_id)
+    return batch.delta if batch else None
+
+
+def read_in_flight(buffer: Buffer, batch_id: BatchId) -> Batch | None:
+    """A batch in flight, only to look at it, whosever it is; None if it is gone. Raises Damaged."""
     keys = epoch_keys(buffer.namespace, batch_id.shard, batch_id.epoch)
     (payload,) = ask(buffer.link, [command("GET", keys.batch(batch_id.seq), shard=batch_id.shard)])
     batch = read_batch(keys.batch(batch_id.seq), payload) if payload else None
-    return batch.delta if batch and batch.id == batch_id else None
+    return batch if batch and batch.id == batch_id else None
 
 
 def _read_deltas(link: Link, keys: EpochKeys, members: Sequence[Member]) -> dict[Member, bytes]:

@@ -17,6 +17,7 @@ from likes.sql.said import said
 from likes.sql.tables import dead_letters
 
 REFUSED = "the database refused it"  # how the reason of an entry begins whose batch was counted without it
+GIVEN_UP = "its epoch was given up"  # the reason of all entries of a batch that was set aside
 _INSERT = insert(dead_letters)
 LONGEST_RAW = 2**16  # bytes: the beginning tells what it was; megabytes may be more than a database takes at once
 

@@ -171,7 +171,7 @@ def test_the_first_try_of_a_task_leaves_time_for_another(rig: Rig) -> None:
 @pytest.fixture
 def locked(valkey_url: str, postgres_url: str) -> Iterator[dict[str, Any]]:
     """Where the counters of a database are whose table of totals somebody else has locked."""
-    from likes.sql.engine import open_engine
+    from likes.sql.engine import open_engine, writing
     from likes.sql.schema import migrate
 
     engine = open_engine(postgres_url, timeout=30)
@@ -179,7 +179,7 @@ def locked(valkey_url: str, postgres_url: str) -> Iterator[dict[str, Any]]:
     places = {"redis_url": valkey_url, "database_url": postgres_url, "shards": 2}
     with LikeCounter(**places) as likes:
         likes.like("video:1")
-    with engine.connect() as connection:
+    with writing(engine) as connection:
         connection.execute(text("LOCK TABLE likes_totals"))
         yield places
     engine.dispose()

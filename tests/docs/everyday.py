@@ -14,7 +14,7 @@ from likes.sql.tables import batches
 from tests.shell import Ran, Shell
 
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
-CODES = [*[0] * 5, 1, 3, *[0] * 6]  # an audit finds the entry that is no number, a flush sets it aside
+CODES = [*[0] * 5, 1, 3, *[0] * 7]  # an audit finds the entry that is no number, a flush sets it aside
 
 
 def a_year(likes: Shell, admin: redis.Redis, engine: Engine) -> Iterator[Ran]:
@@ -36,6 +36,7 @@ def a_year(likes: Shell, admin: redis.Redis, engine: Engine) -> Iterator[Ran]:
         ["history"],
         ["totals"],
         ["adopt"],
+        ["adopt", "--database", "--fresh", "--yes"],
     ):
         yield likes(*words)
     admin.flushall()

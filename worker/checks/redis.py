@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.health import read_clock, read_config, read_info, try_script
-from likes.buffer.rights import refused
+from likes.buffer.rights import READING, WRITING, refused
 from likes.connect import Places
 from likes.errors import LikesError, RedisClusterNode, RedisRefused, RedisUnavailable
 from worker.checks.finding import Finding, Level
@@ -16,6 +16,7 @@ from worker.checks.finding import Finding, Level
 CLOCK_SECONDS = 5.0
 CROWDED = 0.9  # of what is allowed
 MOST_NAMES = 12
+WITHIN_SCRIPTS = sorted(READING | WRITING)
 
 
 def check_redis(places: Places, namespace: str, shards: Collection[int]) -> Iterator[Finding]:
@@ -147,7 +148,10 @@ def _permission(buffer: Buffer, shards: Collection[int], user: str) -> Iterator[
     if others:
         names, reasons = [*others], [*others.values()]
         found = f"refused: {', '.join(names[:MOST_NAMES])}{' …' if len(names) > MOST_NAMES else ''} ({reasons[0]})"
-        commands = [f"+{name.lower()}" for name in names if name.isupper()] or ["+evalsha", "+script|load"]
+        commands = [f"+{name.lower()}" for name in names if name.isupper()]
+        if any("to run the" in reason for name, reason in others.items() if not name.isupper()):
+            # No script could be run, so what is missing within is not known.
+            commands += ["+evalsha", "+script|load", *(f"+{name.lower()}" for name in WITHIN_SCRIPTS)]
         fix = f"redis-cli ACL SETUSER {user} ~{{{buffer.namespace}:* {' '.join(commands)}"
         yield Finding(Level.ERROR, "permission", found, fix)
 
