@@ -112,6 +112,7 @@ FIELDS = {
     "acked": {"status", "audit", "get"},
     "accepted": {"status", "audit"},
     "sealed": {"status", "audit"},
+    "written_off": {"status", "audit"},
     "pending_since": {"status", "audit"},
 }
 
@@ -131,6 +132,9 @@ def test_a_field_of_the_state_that_is_none(live: LiveShards, field: str) -> None
     elif field == "sealed":
         assert "set it to applied + in flight + dead letters + written off" in told["audit"]
         live.rig.redis.hset(key, field, here.applied + here.in_flight + here.dead_letters + here.written_off)
+    elif field == "written_off":
+        assert "set it to what incidents of the kind deltas_missing have written off" in told["audit"]
+        live.rig.redis.hset(key, field, 0)
     else:
         assert f"HDEL {key} {field}" in told["audit"]
         live.rig.redis.hdel(key, field)
