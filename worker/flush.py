@@ -17,7 +17,7 @@ from likes.batch import Batch
 from likes.buffer.buffer import Buffer
 from likes.chain import Chain
 from likes.counted import Counted
-from likes.errors import DatabaseBusy, Unavailable
+from likes.errors import DatabaseBusy, LikesError, Unavailable
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import Ledger
 from worker.beginning import Beginning
@@ -160,11 +160,15 @@ class Flush:
         cursors = self._flusher.claim(shards)  # SQL before Redis: else "Redis went back" could be a false alarm
         for server, its_shards in began.note_servers(cursors):
             self._flusher.recovery.note_server([cursors[shard] for shard in its_shards], server)
-        views = self._buffer.look({shard: cursors[shard].epoch for shard in shards})
+        views = self._buffer.look({shard: cursors[shard].epoch if shard in cursors else None for shard in shards})
+        for shard in {*shards} - {*cursors}:  # nobody can tell whose it is, and so it was not claimed
+            unclaimed = LikesError(f"{self._buffer.where}: shard {shard} was not claimed; flush again")
+            self._fail(views[shard].error or unclaimed)
         started = time.time_ns() // 1_000_000
         return [
             ShardFlush(self._flusher.recovery, cursors[shard], views[shard], started, self._stopped, self._count)
             for shard in shards
+            if shard in cursors
         ]
 
     def _in_groups(self, shards: Sequence[ShardFlush]) -> list[Sequence[ShardFlush]]:

@@ -87,10 +87,12 @@ def read_standing(keys: EpochKeys, current: str, fields: list[Any], pending: int
         pending_since=_number(since) if since and pending else None,
         pending=pending,
         in_flight=tuple(_read_id(keys, entry) for entry in in_flight),
-        damage=_damage(keys, acked=acked, accepted=accepted, sealed=sealed, pending_since=since),
+        damage=_damage(
+            keys, acked=acked, accepted=accepted, sealed=sealed, written_off=written_off, pending_since=since
+        ),
         forgot=_number(forgot) or 0,
         written_off=_number(written_off) or 0,
-        has_sums=None not in (_number(accepted), _number(sealed)),
+        has_sums=None not in map(_number, (accepted, sealed, written_off)),
     )
 
 
@@ -101,7 +103,11 @@ def _seq(keys: EpochKeys, text: bytes | None) -> int:
     return seq
 
 
-_SUMS = {"accepted": "sealed + pending", "sealed": "applied + in flight + dead letters + written off"}
+_SUMS = {
+    "accepted": "sealed + pending",
+    "sealed": "applied + in flight + dead letters + written off",
+    "written_off": "what incidents of the kind deltas_missing have written off in this shard and epoch",
+}
 
 
 def _damage(keys: EpochKeys, **fields: bytes | None) -> str:

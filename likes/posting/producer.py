@@ -19,6 +19,7 @@ class Producer:
         self.id = secrets.token_urlsafe(12)
         self.sequence = 0
         self._acknowledged: dict[int, tuple[str, int, float]] = {}
+        self._epochs_before: dict[int, set[str]] = {}
 
     def number(self) -> int:
         """The sequence of its next call."""
@@ -27,12 +28,19 @@ class Producer:
 
     def hear(self, shard: int, epoch: str, sequence: int, sent_at: float) -> None:
         """Note that a call, first sent at `sent_at`, was acknowledged."""
+        before = self._acknowledged.get(shard, (epoch, 0, 0.0))[0]
+        if before != epoch:
+            self._epochs_before.setdefault(shard, set()).add(before)
         self._acknowledged[shard] = epoch, sequence, sent_at
 
     def acknowledged(self, shard: int, epoch: str, now: float) -> Acknowledged | None:
-        """The last call that a shard acknowledged, if Redis must still know of it under this epoch."""
+        """The last call that a shard acknowledged, if Redis must still know of it under this epoch.
+
+        An epoch that is current again was put back with the memory of Redis: what came under the next ones is gone.
+        """
         of, sequence, sent_at = self._acknowledged.get(shard, ("", 0, 0.0))
-        if of != epoch or now - sent_at > MEMORY_SECONDS / 2:
+        is_due = epoch == of or epoch in self._epochs_before.get(shard, ())
+        if not is_due or now - sent_at > MEMORY_SECONDS / 2:
             return None
         return Acknowledged(sequence, round((now - sent_at) * 1000))
 

@@ -75,10 +75,11 @@ def read_status(buffer: Buffer, ledger: Ledger, shards: int, before: Status | No
 
     before: an earlier status, which may have found the same server away.
     """
-    sql, no_sql = _unless_away(lambda: read_overview(ledger.engine, ledger.namespace, INCIDENTS))
+    found, no_sql = _unless_away(lambda: (read_overview(ledger.engine, ledger.namespace, INCIDENTS), ledger.known()[0]))
+    sql, database = found or (None, None)
     cursors = sql.cursors if sql else {}
     numbers = sorted({*range(shards), *cursors})
-    seen, no_redis = _unless_away(lambda: (_read_shards(buffer, cursors, numbers), read_workers(buffer)))
+    seen, no_redis = _unless_away(lambda: (_read_shards(buffer, cursors, numbers, database), read_workers(buffer)))
     of_shards, workers = seen or ([_shard_in_sql(shard, cursors.get(shard)) for shard in numbers], None)
     return Status(
         pending_items=sum(shard.pending_items or 0 for shard in of_shards) if seen else None,
@@ -116,12 +117,18 @@ def _earliest(moments: Iterable[datetime | None]) -> datetime:
     return min((moment for moment in moments if moment is not None), default=datetime.now(UTC))
 
 
-def _read_shards(buffer: Buffer, known: Mapping[int, Cursor], shards: Collection[int]) -> list[ShardStatus]:
+def _read_shards(
+    buffer: Buffer, known: Mapping[int, Cursor], shards: Collection[int], database: str | None
+) -> list[ShardStatus]:
     views = buffer.look({shard: known[shard].epoch if shard in known else None for shard in shards})
     leases = read_leases(buffer, shards)
     damage = find_damage(buffer.link, buffer.namespace, {shard: view.current for shard, view in views.items()})
     for shard, view in views.items():
         damage[shard] += _unreadable_batches(buffer, view)
+        if database is not None and view.owner not in ("", database):
+            damage[shard].append(
+                f"it belongs to the database {view.owner[:8]}…, not to this one, so it is not flushed; see likes check"
+            )
     now = buffer.now()
     return [
         _shard_status(view, known.get(shard), leases.get(shard), now, damage[shard]) for shard, view in views.items()

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from likes.errors import LikesError, WrongDatabase, WrongRedis
+from likes.reports.status import read_status
 from likes.sql.engine import open_engine
 from likes.sql.identity import make_fresh_id
 from likes.sql.schema import migrate
@@ -46,6 +47,19 @@ def assert_refused(stranger: Rig, of: Rig) -> None:
     with pytest.raises(WrongDatabase, match="likes adopt --database"):
         stranger.worker.flush()
     assert (stranger.copy_redis(), stranger.copy_sql(), of.copy_sql()) == before
+
+
+def test_status_says_whose_a_redis_is(rig: Rig, laptop: Rig) -> None:
+    def problems(of: Rig) -> list[str]:
+        return list(read_status(of.worker.buffer, of.worker.ledger, SHARDS).problems)
+
+    assert problems(laptop) == []
+    rig.flush()
+    assert problems(rig) == []
+    assert [problem.split("it ")[1][:24] for problem in problems(laptop)] == ["belongs to the database "] * SHARDS
+    laptop.adopt_database()
+    assert problems(laptop) == []
+    assert len(problems(rig)) == SHARDS
 
 
 def test_a_laptop_with_productions_redis_takes_nothing(rig: Rig, laptop: Rig) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgpack
 import pytest
@@ -11,8 +11,19 @@ from sqlalchemy import Engine
 from likes import LikeCounter
 from likes.errors import LikesError
 from likes.reports.audit import audit
-from tests.live_shards import FIRST, HERE, OUTSIDE, LiveShards, act_on_it, delete, make_another_type, put_in_order
+from tests.live_shards import (
+    FIRST,
+    HERE,
+    OUTSIDE,
+    THERE,
+    LiveShards,
+    act_on_it,
+    delete,
+    make_another_type,
+    put_in_order,
+)
 from tests.rig import Rig
+from tests.servers import RedisServer
 
 KEYS = (*OUTSIDE, "state", "pending", "in_flight", "nonces", "producers", "batch:2", f"delta:likes:{FIRST}")
 
@@ -28,6 +39,35 @@ def test_a_key_deleted(live: LiveShards, name: str) -> None:
     delete(live, name)
     act_on_it(live)
     put_in_order(live)
+
+
+def test_an_owner_of_another_type_in_a_shard_that_was_never_flushed(valkey_url: str, sqlite_engine: Engine) -> None:
+    with Rig(valkey_url, sqlite_engine, shards=2) as rig:
+        rig.redis.rpush("{likes:0}:owner", "a list")
+        rig.likes.add({FIRST: 1, THERE[0]: 2})
+        with pytest.raises(LikesError, match="the key {likes:0}:owner holds another type than ours"):
+            rig.flush()
+        assert rig.totals() == {THERE[0]: 2}
+        rig.redis.delete("{likes:0}:owner")
+        rig.flush()
+        assert rig.totals() == {FIRST: 1, THERE[0]: 2}
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_owners_that_may_not_be_read(
+    own_valkey: Callable[..., RedisServer], sqlite_engine: Engine, known: bool
+) -> None:
+    with Rig(own_valkey().url, sqlite_engine, shards=2) as rig:
+        rig.likes.add({FIRST: 1, THERE[0]: 2})
+        if known:
+            rig.flush()
+            rig.likes.add({FIRST: 1, THERE[0]: 2})
+        rig.redis.acl_setuser("default", enabled=True, nopass=True, commands=["-get"])
+        with pytest.raises(LikesError, match="get"):
+            rig.flush()
+        rig.redis.acl_setuser("default", enabled=True, nopass=True, commands=["+get"])
+        rig.flush()
+        assert rig.totals() == {FIRST: 1 + known, THERE[0]: 2 + 2 * known}
 
 
 NAMED_BY = {
@@ -72,6 +112,7 @@ FIELDS = {
     "acked": {"status", "audit", "get"},
     "accepted": {"status", "audit"},
     "sealed": {"status", "audit"},
+    "written_off": {"status", "audit"},
     "pending_since": {"status", "audit"},
 }
 
@@ -91,6 +132,9 @@ def test_a_field_of_the_state_that_is_none(live: LiveShards, field: str) -> None
     elif field == "sealed":
         assert "set it to applied + in flight + dead letters + written off" in told["audit"]
         live.rig.redis.hset(key, field, here.applied + here.in_flight + here.dead_letters + here.written_off)
+    elif field == "written_off":
+        assert "set it to what incidents of the kind deltas_missing have written off" in told["audit"]
+        live.rig.redis.hset(key, field, 0)
     else:
         assert f"HDEL {key} {field}" in told["audit"]
         live.rig.redis.hdel(key, field)

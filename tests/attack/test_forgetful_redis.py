@@ -55,6 +55,38 @@ def test_a_flush_in_between_covers_nothing_that_was_lost(rig: Rig) -> None:
     assert (incident.kind, incident.exposed_from) == ("redis_forgot", None)
 
 
+def test_a_redis_put_back_after_it_was_emptied_and_went_on(rig: Rig) -> None:
+    """It went on in another epoch, all of which is gone again: that the former one is back is the proof."""
+    rig.likes.like("a", 5)
+    rig.flush()
+    rig.likes.like("a", 1)
+    copy = rig.copy_redis()
+    rig.redis.flushall()
+    rig.likes.like("a", 100)
+    lost_at = rig.redis_now()
+    rig.restore_redis(copy)
+    assert rig.likes.like("a", 10) == 11
+    rig.flush()
+    assert rig.totals() == {"a": 16}
+    (incident,) = rig.incidents()
+    assert incident.kind == "redis_forgot"
+    assert incident.exposed_from <= lost_at <= incident.exposed_to
+    rig.likes.like("a", 10)
+    rig.flush()
+    assert (rig.totals(), rig.kinds()) == ({"a": 26}, ["redis_forgot"])
+
+
+def test_another_epoch_that_a_worker_began_is_no_proof(rig: Rig) -> None:
+    rig.likes.like("a", 5)
+    rig.flush()
+    rig.redis.flushall()
+    rig.likes.like("a", 5)
+    rig.flush()
+    rig.likes.like("a", 5)
+    rig.flush()
+    assert (rig.totals(), rig.kinds()) == ({"a": 15}, ["redis_replaced"])
+
+
 def test_each_time_it_forgets_is_told_once(rig: Rig) -> None:
     for times in range(1, 4):
         rig.likes.like("a")

@@ -11,6 +11,7 @@ from itertools import count
 import pytest
 from sqlalchemy import Engine
 
+from likes.sql.identity import Claim
 from tests.crash.mortal import Mortals
 from tests.rig import Rig
 from tests.stepping import SteppedWorker
@@ -40,6 +41,7 @@ def test_in_the_first_flush_of_all(rig: Rig, mortals: Mortals, moment: str) -> N
     for call in count(1):
         rig.redis.flushall()
         rig.restore_sql(nothing)
+        rig.worker.ledger.claim = Claim()  # as a worker that has just been started
         rig.likes.add(LIKES)
         died = mortals.dies(rig, moment, call)
         rig.flush()

@@ -29,6 +29,7 @@ from likes.buffer.keys import epoch_keys
 from likes.buffer.links.link import ask
 from likes.buffer.scripts import Added, add
 from likes.member import member_of
+from likes.sql.identity import Claim
 from tests.rig import RedisCopy, Rig, SqlCopy
 from tests.stepping import SteppedWorker
 
@@ -45,6 +46,7 @@ class History(RuleBasedStateMachine):
     def begin(self, faults: int, batch_items: int) -> None:
         self.rig.redis.flushall()
         self.rig.restore_sql(self.empty)
+        self.rig.worker.ledger.claim = Claim()  # as a worker that has just been started
         self.rig.batch_items = self.rig.worker.buffer.batch_items = batch_items
         self.faults = faults
         self.faultless = faults == 0
