@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
+from likes.sql.identity import Claim
 from tests.rig import Rig
 from tests.stepping import SteppedWorker
 
@@ -53,6 +54,7 @@ def test_two_workers_at_the_first_flush_of_all(rig: Rig) -> None:
     for i in range(calls_of_a_flush(rig)):
         rig.redis.flushall()
         rig.restore_sql(nothing)
+        rig.worker.ledger.claim = Claim()  # as a worker that has just been started
         rig.likes.add({"a": 1, "b": 1, "c": 1})
         with SteppedWorker(rig) as one:
             make(one, i)
