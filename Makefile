@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "likes needs Python 3.11 or newer; name one: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[http]' --group dev
 	@touch $(STAMP)
 
 lint: install  ## style, types and the direction of imports
@@ -39,7 +39,7 @@ others: install  ## the fundamentals, forks and event loops on Python 3.12 and 3
 other:
 	$(OTHER) -m venv --clear .venv/other
 	.venv/other/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	.venv/other/bin/python -m pip install --quiet --editable . --group dev
+	.venv/other/bin/python -m pip install --quiet --editable '.[http]' --group dev
 	.venv/other/bin/python -m pytest -q tests/fundamentals tests/conformance/test_event_loops.py tests/conformance/test_forks.py
 	@rm -rf .venv/other
 

@@ -20,7 +20,7 @@ def worker(context: typer.Context) -> None:
     $ likes worker
     $ likes worker --interval 10 --log-format json
     """
-    from worker import log_lines
+    from likes import log_lines
 
     verbose = is_verbose(context)
     try:

@@ -1,4 +1,4 @@
-"""`likes worker` as a process, and what it says."""
+"""`likes worker` and `likes serve` as processes, and what they say."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.waiting import wait_until
 PATIENCE_SECONDS = 30
 
 
-class RunningWorker:
-    """A worker process that was just started; killed at the end of the block if it still runs."""
+class Running:
+    """A process that was just started; killed at the end of the block if it still runs."""
 
-    def __init__(self, shell: Shell, **settings: object) -> None:
-        self.process = shell.start("worker", **{"log_format": "json", **settings})
+    def __init__(self, shell: Shell, *words: str, **settings: object) -> None:
+        self.process = shell.start(*words, **{"log_format": "json", **settings})
         self.lines: list[str] = []
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -73,3 +73,10 @@ class RunningWorker:
         assert self.process.stderr
         for line in self.process.stderr:
             self.lines.append(line.decode().rstrip())
+
+
+class RunningWorker(Running):
+    """`likes worker`."""
+
+    def __init__(self, shell: Shell, **settings: object) -> None:
+        super().__init__(shell, "worker", **settings)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from likes.errors import LikesError
 from worker.checks.finding import Finding, Level
-from worker.log_lines import EVENTS
 
 if TYPE_CHECKING:
     from likes.counted import Counted
     from likes.sql.letters import Letter
     from likes.sql.reports import Incident
 
-_log = logging.getLogger(EVENTS)
+_log = logging.getLogger("likes.worker")
 _OF_A_LETTER = ("id", "shard", "epoch", "seq", "counter", "item", "delta", "reason")  # `raw` may be long, and is bytes
 
 

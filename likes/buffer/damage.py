@@ -84,3 +84,11 @@ def culprit(calls: Sequence[Call[Any]], replies: Sequence[object], error: LikesE
 def is_about_a_type(error: object) -> bool:
     """True for the error of a script that ran into a key of another type."""
     return isinstance(error, RedisRefused) and "WRONGTYPE" in str(error)
+
+
+def read_delta(text: bytes | int | None) -> int:
+    """A pending delta; what is no number (no client of ours wrote it) counts as 0, and a flush sets it aside."""
+    try:
+        return int(text or 0)
+    except ValueError:
+        return 0

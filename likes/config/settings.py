@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal, Self
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from likes.config.arguments import MAX_SECONDS, MIN_SECONDS
-from likes.config.folder import absolute, default_folder
+from likes.config.folder import default_folder
+from likes.config.http_settings import HttpSettings
+from likes.config.kinds import Folder, Rate, Seconds
 from likes.config.urls import check_database_url, check_redis_url, mask
 from likes.errors import SettingsError
 from likes.items import MAX_SHARDS, NAMESPACE, shorten
@@ -38,20 +39,7 @@ def _check_durability(value: object) -> object:
     return value
 
 
-def _check_folder(path: Path) -> Path:
-    str(path).encode()  # a socket in it has a URL, which could not be written otherwise
-    return absolute(path)
-
-
-Seconds = Annotated[
-    float,
-    Field(
-        ge=MIN_SECONDS, le=MAX_SECONDS, allow_inf_nan=False, description=f"{MIN_SECONDS:g} to {MAX_SECONDS:g} seconds"
-    ),
-]
-
-
-class Settings(BaseSettings):
+class Settings(HttpSettings):
     """What one process runs with. `redis_url` is read from the variable LIKES_REDIS_URL, and so on.
 
     Times are in seconds, `ledger_retention_days` in days. The description of a field says what is allowed, where its
@@ -73,9 +61,7 @@ class Settings(BaseSettings):
         default=None, pattern=r"^[^\x00-\x1f\x7f]{1,255}$", description="1 to 255 characters"
     )
     database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] | None = None
-    data_dir: Annotated[Path, AfterValidator(_check_folder)] = Field(
-        default_factory=default_folder, description="the path of a folder, in UTF-8"
-    )
+    data_dir: Folder = Field(default_factory=default_folder, description="the path of a folder, in UTF-8")
     prefix: str = Field(default="likes", pattern=f"^{NAMESPACE}$", description="1 to 64 of A-Z a-z 0-9 _ . : -")
     shards: int = Field(default=16, ge=1, le=MAX_SHARDS, description="whole numbers, 1 to 1024")
     interval: Seconds = 300.0
@@ -116,7 +102,7 @@ class Settings(BaseSettings):
     def shown(self) -> dict[str, str]:
         """Variable -> value, passwords masked; a setting that was not given and has no default is left out."""
         values = {variable(name): getattr(self, name) for name in type(self).model_fields}
-        return {name: _shown(value) for name, value in values.items() if value is not None}
+        return {name: _shown(value) for name, value in values.items() if value not in (None, ())}
 
 
 def variable(name: str) -> str:
@@ -134,8 +120,13 @@ def unknown_variables() -> list[str]:
 def _complaint(name: str, report: ErrorDetails) -> str:
     reason = report.get("ctx", {}).get("error")
     allowed = str(reason) if type(reason) is ValueError else f"allowed: {Settings.model_fields[name].description}"
+    if name.endswith("_keys"):
+        return f"{variable(name)} has a key that cannot be one; {allowed}"
     return f"{variable(name)} is {shorten(_shown(report['input']), 80)!r}; {allowed}"
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, tuple) and not isinstance(value, Rate):
+        are_keys = any(isinstance(each, SecretStr) for each in value)
+        return f"{len(value)} of them" if are_keys else ", ".join(map(str, value))
     return mask(value.get_secret_value() if isinstance(value, SecretStr) else str(value))

@@ -41,6 +41,7 @@ database = Table(
 # covered_to: what Redis accepted before then, by its clock, was applied; covered_at: the same moment by SQL's clock;
 # covered_by: when the flush that did so was over, by Redis's clock.
 # durable: 1 if the server run_id wrote to disk before it answered. forgot: which proof that Redis forgot was told last.
+# generation: of cached totals; those of another one do not hold any more.
 cursors = Table(
     "likes_cursors",
     metadata,
@@ -58,6 +59,7 @@ cursors = Table(
     Column("covered_at", Moment()),
     Column("covered_by", Moment()),
     Column("forgot", BIG_INTEGER, nullable=False, server_default="0"),
+    Column("generation", BIG_INTEGER, nullable=False, server_default="0"),
     Column("updated_at", Moment(), nullable=False),
     **EVERY_TABLE,
     **KEYED_TABLE,
@@ -110,6 +112,23 @@ pruned = Table(
     Column("unknown", BIG_INTEGER, nullable=False),
     Column("fingerprint", BLOB, nullable=False),
     Column("updated_at", Moment(), nullable=False),
+    **EVERY_TABLE,
+)
+
+# Sessions that ended, under the SHA-256 of their token, with the fields that were to be kept, as JSON.
+sessions = Table(
+    "likes_sessions",
+    metadata,
+    Column("namespace", NAMESPACE, primary_key=True),
+    Column("hash", Name(64), primary_key=True),
+    Column("username", Name(255), nullable=False),
+    Column("created_at", Moment(), nullable=False),
+    Column("last_seen", Moment(), nullable=False),
+    Column("hits", BIG_INTEGER, nullable=False),
+    Column("ended_at", Moment(), nullable=False),
+    Column("fields", Text, nullable=False),
+    Index("likes_sessions_username", "username"),
+    Index("likes_sessions_ended_at", "ended_at"),
     **EVERY_TABLE,
 )
 

@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 from likes.errors import RedisUnavailable
 from likes.sql.reports import Incident
-from worker import events, log_lines
+from likes import log_lines\nfrom worker import events
 
 class Odd:
     def __del__(self):

@@ -1,4 +1,4 @@
-"""The worker's log: a line on stderr for all that it, its libraries and Python say, as text or as JSON with fields."""
+"""The log of worker and API: a line on stderr for all that is said in them, as text or as JSON with fields."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from likes.config.urls import mask
 from likes.moments import iso
 
-EVENTS = "likes.worker"  # the logger of the worker's own events
+EVENTS = "likes"  # the logger above those of worker and API
 
 _URL = re.compile(r"\w[\w+.-]*://\S+")
 
