@@ -36,7 +36,7 @@ FLAGS: Mapping[str, Flag] = {
     "metrics_port": Flag("PORT", "serve the worker's metrics there; default: nowhere"),
     "cache_ttl": Flag("SECONDS", "how long a cached total is kept that nobody reads; default 3600"),
     "cache_max_age": Flag("SECONDS", "how long one is kept that is read; default 86400"),
-    "cache_on_flush": Flag("through|drop", "what a flush does to cached totals; default through"),
+    "cache_on_flush": Flag("HOW", "through or drop: what a flush does to cached totals; default through"),
     "early_refresh": Flag("per|gap|off", "how a cached total is read anew before it ends; default per"),
     "session_idle_seconds": Flag("TIME", "how long a session lives that is not used; default 1800"),
     "session_max_seconds": Flag("TIME", "how long a session lives at most; default 604800"),
