@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,7 +25,7 @@ from cli.groups import ListFirst
 from cli.options import Json, prose, settings_of
 from cli.outcomes import Told, tell
 from cli.output import as_json, as_pairs, as_table, rows_as_json
-from likes.errors import InvalidInput
+from likes.errors import InvalidInput, LikesError
 
 if TYPE_CHECKING:
     from likes.sql.applying import Outcome
@@ -112,7 +113,11 @@ def apply(
     resolving = _resolving(context, by, note, dry_run=dry_run)
     chosen = _chosen(resolving, ids, _wanted(epoch, item, reason), everything=everything)
     outcomes = resolving.apply(chosen, choose=not everything)
-    tell(map(_told, outcomes), "applied", each=not everything, dry_run=dry_run, json=json)
+    try:
+        tell(map(_told, outcomes), "applied", each=not everything, dry_run=dry_run, json=json)
+    finally:
+        if not dry_run:
+            _read_totals_anew(context)
 
 
 def discard(
@@ -160,6 +165,15 @@ def _resolving(context: typer.Context, by: str | None, note: str, *, dry_run: bo
 
     decision = decision_of(by, note, dry_run=dry_run)
     return Resolving(engine_of(context), settings_of(context).prefix, decision)
+
+
+def _read_totals_anew(context: typer.Context) -> None:
+    """Let no total be used that was cached before; while Redis is away, the next flush does."""
+    from worker.assembly import open_flusher
+    from worker.generations import agree_now
+
+    with suppress(LikesError), open_flusher(settings_of(context)) as flusher:
+        agree_now(flusher.buffer, flusher.ledger)
 
 
 def _chosen(resolving: Resolving, ids: list[int] | None, wanted: Wanted, *, everything: bool) -> Iterable[int]:

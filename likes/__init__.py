@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         WrongDatabase,
         WrongRedis,
     )
-    from likes.live.reading import LiveTotal
+    from likes.live.total import LiveTotal
 
 __all__ = [
     "AddFailed",
@@ -77,7 +77,7 @@ __all__ = [
 _ELSEWHERE = {
     "AsyncLikeCounter": "likes.async_counter",
     "LikeCounter": "likes.counter",
-    "LiveTotal": "likes.live.reading",
+    "LiveTotal": "likes.live.total",
     "Settings": "likes.config.settings",
 }
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from likes import by_shard
 from likes.counting import Counting
 from likes.deadline import Deadline
+from likes.errors import LikesError
 from likes.handed_in import AsyncClient
 from likes.items import DEFAULT_COUNTER, check_count
-from likes.live.reading import LiveTotal, pending_deltas
+from likes.live.loop_reads import LoopReads
+from likes.live.read import Tell
+from likes.live.total import LiveTotal
 from likes.member import Entry, Member
 from likes.opened import Opened
 from likes.per_loop import PerLoop
@@ -27,9 +30,12 @@ T = TypeVar("T")
 
 
 class OpenedForLoops(Opened["EventLoopLink"]):
-    """What a counter for asyncio has open in one process. `turns`: what each event loop is about to send."""
+    """What a counter for asyncio has open in one process. `turns`, `reads`: what each event loop is about to
+    send, and to read.
+    """
 
     turns: PerLoop[LoopTurns]
+    reads: PerLoop[LoopReads]
 
 
 class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
@@ -81,21 +87,28 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         return {item: live.total for item, live in (await self.live(items, counter=counter, timeout=timeout)).items()}
 
     async def live(
-        self, items: Iterable[str], *, counter: str = DEFAULT_COUNTER, timeout: float | None = None
+        self,
+        items: Iterable[str],
+        *,
+        counter: str = DEFAULT_COUNTER,
+        timeout: float | None = None,
+        or_database: bool = False,
     ) -> dict[str, LiveTotal]:
-        """Item -> its live total with its parts; each was true at some moment during the call."""
+        """Item -> its live total with its parts; each was true at some moment during the call.
+
+        or_database: where Redis is away, what the database holds is returned, marked as not exact, instead of an error.
+        """
         wanted = by_shard.several(items)
-        deadline = Deadline(self._seconds(timeout))
-        reader = self._opened.get().reader
-        found: dict[Member, LiveTotal] = {}
+        seconds, reads = self._seconds(timeout), self._opened.get().reads.get()
+        found: dict[Member, LiveTotal | LikesError] = {}
         for members in by_shard.members(wanted, counter, self.shards):
-            found |= await self._run(reader.live(members, deadline))
-        return by_shard.by_item(wanted, counter, found)
+            found |= await reads.live(members, seconds, or_database=or_database)
+        return by_shard.all_found(by_shard.by_item(wanted, counter, found))
 
     async def pending(self, item: str, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None) -> int:
         """The pending delta of an item: counted in Redis and not handed off yet; it may be negative."""
         (members,) = by_shard.members([item], counter, self.shards)
-        steps = pending_deltas(self.prefix, members, Deadline(self._seconds(timeout)))
+        steps = self._opened.get().reader.pending(members, Deadline(self._seconds(timeout)))
         return by_shard.by_item([item], counter, await self._run(steps))[item]
 
     async def close(self) -> None:
@@ -115,13 +128,20 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         await self.close()
 
     def _nothing_open(self) -> OpenedForLoops:
-        opened = OpenedForLoops(self._redis.open_async_link, self._database, self.prefix)
+        opened = OpenedForLoops(self._redis.open_async_link, self._database, self.prefix, self._rules)
         opened.turns = PerLoop(partial(LoopTurns, self._post))
+        opened.reads = PerLoop(partial(LoopReads, self._read))
         return opened
 
     async def _post(self, entries: Mapping[int, list[Entry]], timeout: float) -> list[Part]:
         with self._producers.one() as producer:
             return await self._run(self._adder.add(producer, entries, wants_pending=True, timeout=timeout))
+
+    async def _read(
+        self, members: Mapping[int, Sequence[Member]], deadline: Deadline, tell: Tell, or_database: bool
+    ) -> None:
+        reader = self._opened.get().reader
+        await self._run(reader.live(members, deadline, tell, or_database=or_database))
 
     async def _run(self, steps: Steps[T]) -> T:
         opened = self._opened.get()

@@ -13,7 +13,7 @@ import msgpack
 from likes.deltas import MAX_DELTA, MIN_DELTA, Delta, Deltas
 from likes.errors import InvalidInput
 from likes.items import COUNTER, MAX_ITEM_BYTES, check_counter, check_item
-from likes.member import split, split_all
+from likes.member import Member, split, split_all
 
 FORMAT = 1
 _NUMBERS = re.compile(rb"-?[1-9][0-9]{0,17}(\n-?[1-9][0-9]{0,17})*")  # 18 digits are within 64 bits
@@ -106,6 +106,12 @@ class Batch:
             delta=sum(deltas.numbers),
             payload=payload,
         )
+
+
+def members_in(batch: Batch) -> list[Member]:
+    """The members of its deltas, in their order."""
+    deltas = batch.deltas
+    return [Member(f"{counter}:{item}".encode()) for counter, item in zip(deltas.counters, deltas.items, strict=True)]
 
 
 def _sort_out(

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from likes.errors import InvalidInput
+from likes.errors import InvalidInput, LikesError
 from likes.items import (
     check_count,
     check_counter,
@@ -70,3 +70,13 @@ def several(items: Iterable[str]) -> list[str]:
     if isinstance(items, str | bytes) or not isinstance(items, Iterable):
         raise InvalidInput(f"totals are read of several items; pass a list of them, not {shorten(repr(items))}")
     return list(items)
+
+
+def all_found(found: Mapping[str, T | LikesError]) -> dict[str, T]:
+    """`found`, if no error is among it; raises the first one that is."""
+    totals: dict[str, T] = {}
+    for item, each in found.items():
+        if isinstance(each, LikesError):
+            raise each
+        totals[item] = each
+    return totals

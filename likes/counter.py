@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Self
 from likes import by_shard
 from likes.counting import Counting
 from likes.deadline import Deadline
+from likes.errors import LikesError
 from likes.handed_in import Client
 from likes.items import DEFAULT_COUNTER, check_count
-from likes.live.reading import LiveTotal, pending_deltas
+from likes.live.total import LiveTotal
 from likes.member import Entry, Member
 from likes.opened import Opened
 from likes.posting.outcome import all_counted, entries_of, raise_unless_counted
@@ -81,19 +82,26 @@ class LikeCounter(Counting[Client, "Opened[BlockingLink]"]):
         return {item: live.total for item, live in self.live(items, counter=counter, timeout=timeout).items()}
 
     def live(
-        self, items: Iterable[str], *, counter: str = DEFAULT_COUNTER, timeout: float | None = None
+        self,
+        items: Iterable[str],
+        *,
+        counter: str = DEFAULT_COUNTER,
+        timeout: float | None = None,
+        or_database: bool = False,
     ) -> dict[str, LiveTotal]:
         """Item -> its live total with its parts; each was true at some moment during the call.
 
+        or_database: where Redis is away, what the database holds is returned, marked as not exact, instead of an error.
         Raises what `total` does.
         """
         wanted = by_shard.several(items)
         deadline = Deadline(self._seconds(timeout))
         opened = self._opened.get()
-        found: dict[Member, LiveTotal] = {}
+        found: dict[Member, LiveTotal | LikesError] = {}
         for members in by_shard.members(wanted, counter, self.shards):
-            found |= run(opened.reader.live(members, deadline), opened.open_link())
-        return by_shard.by_item(wanted, counter, found)
+            reading = opened.reader.live(members, deadline, found.__setitem__, or_database=or_database)
+            run(reading, opened.open_link())
+        return by_shard.all_found(by_shard.by_item(wanted, counter, found))
 
     def pending(self, item: str, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None) -> int:
         """The pending delta of an item: counted in Redis and not handed off yet; it may be negative.
@@ -101,8 +109,9 @@ class LikeCounter(Counting[Client, "Opened[BlockingLink]"]):
         Raises InvalidInput, RedisUnavailable and RedisRefused; the database is not asked.
         """
         (members,) = by_shard.members([item], counter, self.shards)
-        steps = pending_deltas(self.prefix, members, Deadline(self._seconds(timeout)))
-        return by_shard.by_item([item], counter, run(steps, self._opened.get().open_link()))[item]
+        opened = self._opened.get()
+        steps = opened.reader.pending(members, Deadline(self._seconds(timeout)))
+        return by_shard.by_item([item], counter, run(steps, opened.open_link()))[item]
 
     def close(self) -> None:
         """Close all connections but those of an engine handed in; the next call opens new ones."""
@@ -119,7 +128,7 @@ class LikeCounter(Counting[Client, "Opened[BlockingLink]"]):
         self.close()
 
     def _nothing_open(self) -> Opened[BlockingLink]:
-        return Opened(self._redis.open_link, self._database, self.prefix)
+        return Opened(self._redis.open_link, self._database, self.prefix, self._rules)
 
     def _add(self, entries: Mapping[int, Sequence[Entry]], timeout: float | None, *, wants_pending: bool) -> list[Part]:
         seconds = self._seconds(timeout)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from likes.config.arguments import (
+    YEAR_SECONDS,
     check_folder,
     check_one_of,
     check_prefix,
@@ -17,6 +18,8 @@ from likes.config.urls import check_database_url, check_redis_url
 from likes.connect import Places
 from likes.errors import InvalidInput
 from likes.handed_in import HandedDatabase, HandedRedis
+from likes.items import shorten
+from likes.live.caching import CacheRules, EarlyRefresh
 from likes.opened import Opened
 from likes.per_process import PerProcess
 from likes.posting.adder import Adder
@@ -48,6 +51,9 @@ class Counting(Generic[ClientT, OpenedT]):
         shards: int = 16,
         redis_timeout: float = 5.0,
         database_timeout: float = 10.0,
+        cache_ttl: float = 3600.0,
+        cache_max_age: float = 86_400.0,
+        early_refresh: EarlyRefresh = "per",
     ) -> None:
         """Connects to nothing yet: connections are opened when first needed. Raises InvalidInput for a wrong argument.
 
@@ -63,6 +69,8 @@ class Counting(Generic[ClientT, OpenedT]):
             not answered and, in a read, the database. A call may have a `timeout` of its own. An `add` that takes
             several calls of a script may take longer, but not without an answer.
         database_timeout: 0.001 to 86400 seconds, for one transaction.
+        cache_ttl, cache_max_age: seconds for which a total stays cached that is not read, and one that is.
+        early_refresh: how a cached total is read anew before it ends: `per`, `gap` or `off`; see likes.live.caching.
         """
         check_one_of("redis_url", redis_url, "redis", redis)
         check_one_of("database_url", database_url, "engine", engine)
@@ -81,6 +89,7 @@ class Counting(Generic[ClientT, OpenedT]):
             self._redis = HandedRedis(redis, asynchronous=self.ASYNCHRONOUS, timeout=places.redis_timeout)
         if engine is not None:
             self._database = HandedDatabase(engine, timeout=places.database_timeout)
+        self._rules = check_cache_rules(cache_ttl, cache_max_age, early_refresh)
         self._timeout = places.redis_timeout
         self._opened = PerProcess(self._nothing_open)
         self._producers = Producers()
@@ -106,6 +115,9 @@ class Counting(Generic[ClientT, OpenedT]):
             shards=settings.shards,
             redis_timeout=settings.redis_timeout,
             database_timeout=settings.database_timeout,
+            cache_ttl=settings.cache_ttl,
+            cache_max_age=settings.cache_max_age,
+            early_refresh=settings.early_refresh,
         )
 
     def _nothing_open(self) -> OpenedT:
@@ -115,3 +127,12 @@ class Counting(Generic[ClientT, OpenedT]):
     def _seconds(self, timeout: float | None) -> float:
         """How long a call may take."""
         return self._timeout if timeout is None else check_seconds("timeout", timeout)
+
+
+def check_cache_rules(ttl: float, max_age: float, early_refresh: EarlyRefresh) -> CacheRules:
+    """The rules, if they are allowed; raises InvalidInput."""
+    if early_refresh not in ("per", "gap", "off"):
+        raise InvalidInput(f"early_refresh is {shorten(repr(early_refresh))}; allowed: per, gap or off")
+    return CacheRules(
+        check_seconds("cache_ttl", ttl), check_seconds("cache_max_age", max_age, YEAR_SECONDS), early_refresh
+    )

@@ -9,10 +9,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from likes.connect import Places
-from likes.errors import DatabaseUnavailable
+from likes.errors import DatabaseUnavailable, LikesError
 from likes.forks import whole
 from likes.handed_in import HandedDatabase
-from likes.live.reading import Known, Reader
+from likes.live.caching import CacheRules
+from likes.live.known import Identity, Known
+from likes.live.reading import Reader
 from likes.member import Member
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from likes.sql.totals import KnownTotals
 
 LinkT = TypeVar("LinkT")
+T = TypeVar("T")
 
 SQL_THREADS = 5  # as many as an engine of ours has connections
 
@@ -28,14 +31,18 @@ SQL_THREADS = 5  # as many as an engine of ours has connections
 class Opened(Generic[LinkT]):
     """Opens what is needed when it is needed. For any number of threads of one process."""
 
-    def __init__(self, open_link: Callable[[], LinkT], database: Places | HandedDatabase, namespace: str) -> None:
+    def __init__(
+        self, open_link: Callable[[], LinkT], database: Places | HandedDatabase, namespace: str, rules: CacheRules
+    ) -> None:
         self.link: LinkT | None = None
-        self.reader = Reader(namespace, self._read_sql)
+        self.reader = Reader(namespace, self, rules)
         self._open_link = open_link
         self._database = database
         self._namespace = namespace
         self._opening = Lock()
         self._opening_database = Lock()  # it may take a while, for which no like should have to wait
+        self._identifying = Lock()
+        self._asked: Future[Identity | LikesError] | None = None
         self._engine: Engine | None = None
         self._totals: KnownTotals | None = None
         self._threads: ThreadPoolExecutor | None = None
@@ -62,13 +69,33 @@ class Opened(Generic[LinkT]):
                 self._database.close_database(self._engine)
             self._engine = self._totals = None
 
-    def _read_sql(self, members: Sequence[Member], shards: Sequence[int]) -> Future[Known]:
-        """Read in a thread, as no driver ends a connect, a query and the wait for a connection by one deadline."""
+    def identity(self) -> Future[Identity | LikesError]:
+        """Which database it is."""
+        with self._identifying:
+            if self._asked is None or self._asked.done():
+                self._asked = self.in_thread(lambda: self._open_database().identity())
+            return _shared(self._asked)
+
+    def totals(self, members: Sequence[Member], shards: Sequence[int]) -> Future[Known | LikesError]:
+        """Totals and where the shards stand, in one statement."""
+        return self.in_thread(lambda: self._open_database().totals(members, shards))
+
+    def in_thread(self, read: Callable[[], T]) -> Future[T | LikesError]:
+        """What `read` returns, or the error of ours that it raises. No driver ends a connect, a query and the wait for
+        a connection by one deadline, so that is for the caller; the threads bound how much SQL is asked at once.
+        """
+
+        def work() -> T | LikesError:
+            try:
+                return read()
+            except LikesError as error:
+                return error
+
         with self._opening:
             try:
                 if self._threads is None:
                     self._threads = ThreadPoolExecutor(SQL_THREADS, "likes-sql")
-                return self._threads.submit(copy_context().run, lambda: self._open_database()(members, shards))
+                return self._threads.submit(copy_context().run, work)
             except RuntimeError as error:  # Python is ending, or has no more threads
                 raise DatabaseUnavailable(f"the database cannot be asked: {error}") from error
 
@@ -85,3 +112,19 @@ class Opened(Generic[LinkT]):
             self._engine = self._database.open_database()
             self._totals = KnownTotals(self._engine, self._namespace)
         return self._totals
+
+
+def _shared(asked: Future[T]) -> Future[T]:
+    """A future of one's own for what others wait for, too: to give it up takes nothing from them."""
+    mine: Future[T] = Future()
+
+    def hear(asked: Future[T]) -> None:
+        if not mine.set_running_or_notify_cancel():
+            return
+        if (error := asked.exception()) is not None:
+            mine.set_exception(error)
+        else:
+            mine.set_result(asked.result())
+
+    asked.add_done_callback(hear)
+    return mine

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from likes.batch import Place
+from likes.batch import BatchId, Place
 from likes.buffer import scripts
 from likes.buffer.calls import Script
 from tests.conformance.test_buffer import NONCES, NOW, OURS, Shard, members
@@ -83,6 +83,36 @@ def beat(shard: Shard) -> object:
     return shard.call(scripts.beat(shard.keys, worker="w", said="flushing", now=NOW, forget=120_000))
 
 
+CACHING = scripts.Caching(OURS, NOW, 60_000, 600_000, jitter=0.5, gap=0, factor=0.0, lease=1000)
+
+
+def look_at_cached(shard: Shard) -> object:
+    return shard.call(scripts.look(shard.keys, members("a", "b"), CACHING))
+
+
+def fill_cache(shard: Shard) -> object:
+    """SQL said 7 and 8, before the batch in flight."""
+    return shard.call(scripts.look(shard.keys, members("a", "b"), CACHING, scripts.Fill([7, 8], 0, 0, cost=3)))
+
+
+def one_cached_in_flight(shard: Shard) -> None:
+    one_in_flight(shard)
+    fill_cache(shard)
+
+
+def acknowledge_through(shard: Shard) -> object:
+    return shard.call(scripts.acknowledge(shard.keys, BatchId(3, "e", 1, NONCES[1]), OURS, members("a", "b")))
+
+
+def acknowledge_and_drop(shard: Shard) -> object:
+    batch = BatchId(3, "e", 1, NONCES[1])
+    return shard.call(scripts.acknowledge(shard.keys, batch, OURS, members("a", "b"), drop=True))
+
+
+def raise_generation(shard: Shard) -> object:
+    return shard.call(scripts.raise_generation(shard.keys, database=OURS, generation=5))
+
+
 def nothing(_: Shard) -> None:
     pass
 
@@ -131,11 +161,20 @@ SCENES = [
         some_pending,
         lambda shard: shard.call(scripts.prune_producers(shard.keys, {b"p": b"1"}, OURS)),
     ),
-    Scene("live", scripts.LIVE, some_pending, lambda shard: shard.call(scripts.live(shard.keys, members("a", "b")))),
+    Scene("look", scripts.LOOK, some_pending, lambda shard: shard.call(scripts.look(shard.keys, members("a", "b")))),
+    Scene("raise a generation", scripts.RAISE_GENERATION, some_pending, raise_generation),
     Scene(
         "repair",
         scripts.REPAIR,
         no_entries,
         lambda shard: shard.call(scripts.repair(shard.keys, now=NOW, members=members("a", "b"))),
     ),
+]
+
+# What cannot be cached is not, and what is cached is not used then: these need not do all or nothing.
+CACHING_SCENES = [
+    Scene("look at what is cached", scripts.LOOK, one_cached_in_flight, look_at_cached),
+    Scene("look that fills", scripts.LOOK, one_in_flight, fill_cache),
+    Scene("acknowledge through", scripts.ACKNOWLEDGE, one_cached_in_flight, acknowledge_through),
+    Scene("acknowledge and drop", scripts.ACKNOWLEDGE, one_cached_in_flight, acknowledge_and_drop),
 ]

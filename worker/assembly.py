@@ -25,7 +25,8 @@ def open_flusher(settings: Settings) -> Iterator[Flusher]:
     places = Places.from_settings(settings)
     engine = places.open_database(pool_size=settings.flush_threads + 1)
     try:
-        with places.open_buffer(settings.prefix, settings.batch_items) as buffer:
+        writes_through = settings.cache_on_flush == "through"
+        with places.open_buffer(settings.prefix, settings.batch_items, writes_through=writes_through) as buffer:
             yield Flusher(
                 buffer,
                 Ledger(engine, settings.prefix, worker_name(), buffer.clock),

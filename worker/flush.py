@@ -22,6 +22,7 @@ from likes.sql.cursors import Cursor
 from likes.sql.ledger import Ledger
 from worker.beginning import Beginning
 from worker.claim import Pair
+from worker.generations import agree
 from worker.missing import Missing
 from worker.recovery import Recovery
 from worker.shard_flush import ShardFlush
@@ -164,6 +165,7 @@ class Flush:
         for shard in {*shards} - {*cursors}:  # nobody can tell whose it is, and so it was not claimed
             unclaimed = LikesError(f"{self._buffer.where}: shard {shard} was not claimed; flush again")
             self._fail(views[shard].error or unclaimed)
+        agree(self._buffer, self._ledger, cursors, views)
         started = time.time_ns() // 1_000_000
         return [
             ShardFlush(self._flusher.recovery, cursors[shard], views[shard], started, self._stopped, self._count)

@@ -152,7 +152,7 @@ class ShardFlush:
             return False
         if verdict is Verdict.ACKNOWLEDGED:
             return True
-        self._buffer.acknowledge_batch(batch.id)
+        self._buffer.acknowledge_batch(batch.id, batch)
         return True
 
     def _settle_in_flight(self, epoch: Standing) -> None:
@@ -160,6 +160,6 @@ class ShardFlush:
             if batch is None:
                 if not self._recovery.give_up_missing(batch_id):
                     return
-                self._buffer.acknowledge_batch(batch_id)
+                self._buffer.acknowledge_batch(batch_id, None)
             elif not self._settle_one(batch):
                 return

@@ -9,7 +9,7 @@ from contextlib import closing
 from datetime import datetime
 from typing import TypeVar
 
-from likes.batch import Batch, BatchId, Place
+from likes.batch import Batch, BatchId, Place, members_in
 from likes.buffer import scripts
 from likes.buffer.calls import Call, command
 from likes.buffer.damage import culprit, is_about_a_type, probes, read_batch
@@ -18,13 +18,14 @@ from likes.buffer.lineage import LINEAGE
 from likes.buffer.links.link import Link, ask
 from likes.buffer.looking import look
 from likes.buffer.ownership import Ownership
-from likes.buffer.scripts import Confirmed
+from likes.buffer.scripts import Carried, Confirmed
 from likes.buffer.servers import Server, read_clock, read_servers
 from likes.buffer.standing import ShardView
 from likes.buffer.turn import Turn
 from likes.chain import Chain
 from likes.errors import LikesError, RedisRefused, Unavailable
 from likes.items import MAX_SHARDS
+from likes.member import Member
 
 _log = logging.getLogger("likes.redis")
 
@@ -40,14 +41,24 @@ class Buffer:
 
     open_fresh: opens a link that has not been used, to the master asked for anew.
     batch_items: how many items a batch has at most.
+    writes_through: cached totals get what is flushed added; else they are dropped then.
     """
 
-    def __init__(self, link: Link, open_fresh: Callable[[], Link], namespace: str, batch_items: int) -> None:
+    def __init__(
+        self,
+        link: Link,
+        open_fresh: Callable[[], Link],
+        namespace: str,
+        batch_items: int,
+        *,
+        writes_through: bool = True,
+    ) -> None:
         self.link = link
         self._open_fresh = open_fresh
         self.namespace = namespace
         self.ownership = Ownership(link, namespace)
         self.batch_items = batch_items
+        self._writes_through = writes_through
         self._told: set[str] = set()
 
     @property
@@ -93,19 +104,38 @@ class Buffer:
         return [turn.sealed for turn in turns if turn.sealed]
 
     def acknowledge(self, turns: Sequence[Turn]) -> None:
-        """Drop the rows sealed last, which SQL has; harmless when repeated. Where that fails, the turn has an error."""
-        ids = [[batch.id for batch in turn.sealed.batches] if turn.sealed else [] for turn in turns]
-        calls = [self._acknowledge(batch) for row in ids for batch in row]
+        """Drop the rows sealed last, which SQL has whole; harmless when repeated. Where that fails, the turn has an
+        error.
+        """
+        rows = [turn.sealed.batches if turn.sealed else () for turn in turns]
+        calls = [
+            self._acknowledge(batch.id, members_in(batch) if turn.is_cached else (), drop=not self._writes_through)
+            for turn, row in zip(turns, rows, strict=True)
+            for batch in row
+        ]
         replies = iter(self.link.send(calls) if calls else ())
-        for turn, row in zip(turns, ids, strict=True):
+        for turn, row in zip(turns, rows, strict=True):
             turn.hear([next(replies) for _ in row])
 
-    def acknowledge_batch(self, batch: BatchId) -> None:
-        """Drop a batch that SQL has; harmless when repeated."""
-        ask(self.link, [self._acknowledge(batch)])
+    def acknowledge_batch(self, batch: BatchId, content: Batch | None) -> None:
+        """Drop a batch that SQL has, or that nobody can count; harmless when repeated. What of its content was counted
+        is not known here, so cached totals of it are dropped; all that are cached, if its content is not known.
+        """
+        ask(self.link, [self._acknowledge(batch, members_in(content) if content else (), drop=True)])
 
-    def _acknowledge(self, batch: BatchId) -> Call[bool]:
-        return scripts.acknowledge(epoch_keys(self.namespace, batch.shard, batch.epoch), batch, self.ownership.database)
+    def _acknowledge(self, batch: BatchId, members: Sequence[Member], *, drop: bool) -> Call[Carried]:
+        keys = epoch_keys(self.namespace, batch.shard, batch.epoch)
+        return scripts.acknowledge(keys, batch, self.ownership.database, members, drop=drop)
+
+    def raise_generations(self, generations: Mapping[int, tuple[str, int]]) -> None:
+        """Let no total cached before be used of these shards: shard -> epoch and SQL's generation of them."""
+        calls = [
+            scripts.raise_generation(
+                epoch_keys(self.namespace, shard, epoch), database=self.ownership.database, generation=generation
+            )
+            for shard, (epoch, generation) in generations.items()
+        ]
+        ask(self.link, calls)
 
     def in_flight(self, ids: Iterable[BatchId]) -> Iterator[tuple[BatchId, Batch | None]]:
         """The batches in flight, one by one; None for one that is gone: another worker acknowledged it, most likely.

@@ -24,6 +24,7 @@ class ShardKeys:
         self.lease = self.tag + b"lease"
         self.owner = self.tag + b"owner"
         self.workers = self.tag + b"workers"  # of shard 0: those of all shards
+        self.cache = self.tag + b"cache"  # of shard 0: how the cached totals of all shards do
 
 
 class EpochKeys(ShardKeys):
@@ -39,6 +40,8 @@ class EpochKeys(ShardKeys):
         self.nonces = under + b"nonces"
         self.producers = under + b"producers"
         self.deltas = under + b"delta:"
+        self.totals = under + b"total:"
+        self.fills = under + b"fill:"
         # The scripts find where the member begins in a delta's key by the length of the key of `pending`.
         assert len(self.deltas) == len(self.pending) - 1  # noqa: S101 (of constants)
 
@@ -54,6 +57,16 @@ class EpochKeys(ShardKeys):
         """The keys of many members' pending deltas."""
         deltas = self.deltas
         return [deltas + member for member in members]
+
+    def totals_of(self, members: Iterable[Member]) -> list[bytes]:
+        """The keys of many members' cached totals."""
+        totals = self.totals
+        return [totals + member for member in members]
+
+    def fills_of(self, members: Iterable[Member]) -> list[bytes]:
+        """The keys of the leases of those who read these members' totals for the cache."""
+        fills = self.fills
+        return [fills + member for member in members]
 
 
 @lru_cache(maxsize=4096)

@@ -24,6 +24,7 @@ class Standing:
     in_flight: oldest first.
     damage: what is wrong with fields of `state` that a flush can do without, "" for nothing; they count as 0 or None.
     has_sums: False if that is true of one of the sums.
+    generation: of cached totals, SQL's part of it. is_cached: totals are, so that acknowledging has to carry to them.
     forgot: proof that Redis forgot likes: the moment, in milliseconds since 1970, when it had acknowledged some that it
         no longer knows; 0 if there is none, negative where Redis does not tell the time.
     """
@@ -42,6 +43,8 @@ class Standing:
     damage: str = ""
     forgot: int = 0
     written_off: int = 0
+    generation: int = 0
+    is_cached: bool = False
     has_sums: bool = True
 
     @property
@@ -69,34 +72,48 @@ class ShardView:
 
 
 # Of the hash `state`, as read below.
-FIELDS = (b"seq", b"nonce", b"acked", b"accepted", b"sealed", b"pending_since", b"forgot", b"written_off")
+FIELDS = (
+    b"seq",
+    b"nonce",
+    b"acked",
+    b"accepted",
+    b"sealed",
+    b"pending_since",
+    b"forgot",
+    b"written_off",
+    b"generation",
+    b"cached_until",
+)
 
 
 def read_standing(keys: EpochKeys, current: str, fields: list[Any], pending: int, in_flight: list[bytes]) -> Standing:
     """A standing from the `FIELDS`, the length of `pending` and the entries of `in_flight`. Raises Damaged."""
-    seq, nonce, acked, accepted, sealed, since, forgot, written_off = fields
+    seq, nonce, acked, accepted, sealed, since, forgot, written_off, generation, cached_until = fields
     return Standing(
         shard=keys.shard,
         epoch=keys.epoch,
         current=current,
-        seq=_seq(keys, seq),
+        seq=read_seq(keys, seq),
         nonce=read_word(keys.state, nonce),
         acked=_number(acked),
         accepted=_number(accepted) or 0,
         sealed=_number(sealed) or 0,
         pending_since=_number(since) if since and pending else None,
         pending=pending,
-        in_flight=tuple(_read_id(keys, entry) for entry in in_flight),
+        in_flight=tuple(read_id(keys, entry) for entry in in_flight),
         damage=_damage(
             keys, acked=acked, accepted=accepted, sealed=sealed, written_off=written_off, pending_since=since
         ),
         forgot=_number(forgot) or 0,
         written_off=_number(written_off) or 0,
+        generation=_number(generation) or 0,
+        is_cached=cached_until is not None,
         has_sums=None not in map(_number, (accepted, sealed, written_off)),
     )
 
 
-def _seq(keys: EpochKeys, text: bytes | None) -> int:
+def read_seq(keys: EpochKeys, text: bytes | None) -> int:
+    """The number of the batch sealed last, 0 before the first; raises Damaged for what is no number."""
     seq = _number(text)
     if seq is None:
         raise damaged(keys.state, f'has a seq that is no number: "{shown(text or b"")}"')
@@ -127,7 +144,8 @@ def _number(text: bytes | None) -> int | None:
         return None
 
 
-def _read_id(keys: EpochKeys, entry: bytes) -> BatchId:
+def read_id(keys: EpochKeys, entry: bytes) -> BatchId:
+    """The batch that an entry of `in_flight` names; raises Damaged for what is none."""
     text, _, nonce = entry.partition(b":")
     seq = _number(text)
     remedy = f'take it out: LREM {shown(keys.in_flight)} 1 "{shown(entry)}"'

@@ -10,7 +10,7 @@ from typing import Any
 from likes.buffer import scripts
 from likes.buffer.calls import Call, command
 from likes.buffer.keys import EpochKeys
-from likes.buffer.scripts import HandedOff
+from likes.buffer.scripts import Carried, HandedOff
 from likes.buffer.standing import Standing
 from likes.chain import Chain
 from likes.errors import LikesError
@@ -41,6 +41,7 @@ class Turn:
         self.place = standing.place
         self.left = standing.pending
         self.unsealed = standing.accepted - standing.sealed
+        self.is_cached = standing.is_cached
         self.head: Sequence[Member] = ()
         self.sealed: Chain | None = None
         self.error: LikesError | None = None
@@ -98,8 +99,9 @@ class Turn:
             self.unsealed -= self.sealed.delta
             self.place = self.sealed.end
 
-    def hear(self, replies: Sequence[bool | LikesError]) -> None:
+    def hear(self, replies: Sequence[Carried | LikesError]) -> None:
         """Take the replies to the acknowledgements of its row."""
+        self.is_cached |= Carried.NOT_THROUGH in replies
         self.error = next((reply for reply in replies if isinstance(reply, LikesError)), None)
 
     @property

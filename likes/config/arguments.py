@@ -13,6 +13,7 @@ from likes.errors import InvalidInput
 from likes.items import MAX_SHARDS, NAMESPACE, shorten
 
 MIN_SECONDS, MAX_SECONDS = 0.001, 86_400
+YEAR_SECONDS = 365 * 86_400
 
 
 def check_prefix(prefix: object) -> str:
@@ -29,11 +30,11 @@ def check_shards(shards: object) -> int:
     return shards
 
 
-def check_seconds(name: str, seconds: object) -> float:
-    """Return the time-out called `name`, if it is 0.001 to 86400 seconds."""
-    if isinstance(seconds, int | float) and type(seconds) is not bool and MIN_SECONDS <= seconds <= MAX_SECONDS:
+def check_seconds(name: str, seconds: object, most: int = MAX_SECONDS) -> float:
+    """Return the time called `name`, if it is 0.001 to `most` seconds."""
+    if isinstance(seconds, int | float) and type(seconds) is not bool and MIN_SECONDS <= seconds <= most:
         return float(seconds)
-    raise _refused(name, seconds, f"{MIN_SECONDS:g} to {MAX_SECONDS} seconds")
+    raise _refused(name, seconds, f"{MIN_SECONDS:g} to {most} seconds")
 
 
 def check_url(name: str, url: object, check: Callable[[str], str]) -> str | None:

@@ -8,9 +8,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, NoDecode
 
+from likes.config.arguments import MIN_SECONDS, YEAR_SECONDS
 from likes.config.kinds import Keys, Networks, OptionalRate, Origins, RootPath, Seconds
 
-UpToAYear = Annotated[float, Field(ge=1, le=365 * 86_400, allow_inf_nan=False, description="1 to 31536000 seconds")]
+UpToAYear = Annotated[
+    float,
+    Field(
+        ge=MIN_SECONDS, le=YEAR_SECONDS, allow_inf_nan=False, description=f"{MIN_SECONDS:g} to {YEAR_SECONDS} seconds"
+    ),
+]
 
 
 class HttpSettings(BaseSettings):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, update
 
 from likes.deltas import Delta, Deltas
+from likes.sql import generations
 from likes.sql.alternatives import EpochPast, same_items
 from likes.sql.dead_letters import add_or_refuse
 from likes.sql.decision import Decision
@@ -59,6 +60,7 @@ class Applying:
     def run(self) -> list[Outcome]:
         """Apply them; what became of each, in the order of the ids."""
         outcomes: dict[int, Outcome] = {}
+        generations.renew_all(self._connection)  # first, as whoever applies a batch locks cursors before totals
         while waiting := [self._letters[n] for n in self._ids if n in self._letters and n not in outcomes]:
             # One letter an item at a time: a second one may hold the same likes, or be too much for the total.
             ready: dict[tuple[str, str], Letter] = {}

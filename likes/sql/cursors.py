@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, or_, select, update
 
 from likes.batch import Place
 from likes.errors import LikesError, WrongRedis
+from likes.sql import generations
 from likes.sql.tables import cursors, retired_epochs
 
 
@@ -23,6 +24,7 @@ class Cursor(NamedTuple):
     covered_to: the moment, by Redis's clock, before which all that was accepted is in SQL; None before the first flush
         that was complete. covered_at: the same moment by SQL's clock; covered_by: when that flush was over, by Redis's.
     forgot: which proof that Redis forgot likes was told last.
+    generation: of cached totals; see `generations`.
     """
 
     shard: int
@@ -39,6 +41,7 @@ class Cursor(NamedTuple):
     covered_at: datetime | None = None
     covered_by: datetime | None = None
     forgot: int = 0
+    generation: int = 0
 
     @property
     def place(self) -> Place:
@@ -61,6 +64,7 @@ _COLUMNS = (
     cursors.c.covered_at,
     cursors.c.covered_by,
     cursors.c.forgot,
+    cursors.c.generation,
 )
 
 
@@ -104,8 +108,11 @@ def begin(connection: Connection, namespace: str, shards: Collection[int], redis
         }
         for shard in sorted(set(shards) - there)
     ]
-    if rows:
-        connection.execute(insert(cursors), rows)
+    if not rows:
+        return
+    if not there and connection.scalar(select(cursors.c.shard).limit(1)) is not None:
+        generations.renew_all(connection)  # from now on another namespace adds to the same totals
+    connection.execute(insert(cursors), rows)
 
 
 def move(connection: Connection, namespace: str, cursor: Cursor, now: datetime) -> None:
@@ -119,6 +126,7 @@ def move(connection: Connection, namespace: str, cursor: Cursor, now: datetime) 
             nonce=cursor.nonce,
             applied_delta=cursor.applied_delta,
             forgot=cursor.forgot,
+            generation=cursor.generation,
             updated_at=now,
         )
     )

@@ -15,7 +15,7 @@ from likes.chain import Chain
 from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
 from likes.errors import DatabaseRefused, LikesError
-from likes.sql import cursors, identity, incidents
+from likes.sql import cursors, generations, identity, incidents
 from likes.sql.clock import read_clock
 from likes.sql.connections import replaced
 from likes.sql.cursors import Cursor, require_redis
@@ -165,6 +165,10 @@ class Ledger:
             return work(locked)
 
         return transact(self.engine, transaction)
+
+    def renew_generations(self, shards: Collection[int], *, above: int) -> None:
+        """Give shards a generation of cached totals above that which Redis knows."""
+        transact(self.engine, lambda connection: generations.renew(connection, self.namespace, shards, above))
 
     def close_books(self, shard: int, epoch: str, *, accepted: int, sealed: int) -> None:
         """Keep what Redis counted under a retired epoch, before its keys are dropped."""

@@ -14,6 +14,7 @@ from likes.sql import cursors, dead_letters, incidents
 from likes.sql.clock import read_clock
 from likes.sql.dead_letters import DeadLetter
 from likes.sql.exposure import window_of
+from likes.sql.generations import renewed
 from likes.sql.incidents import Kind
 from likes.sql.rows import is_recorded, was_set_aside, write_rows
 
@@ -82,8 +83,11 @@ class LockedShard:
         cursors.move(self._connection, self._namespace, self.cursor, self._now)
 
     def skip_to(self, place: Place) -> None:
-        """Take the batches up to this place of the current epoch for gone; written with the next one counted."""
-        self.cursor = self.cursor._replace(seq=place.seq, nonce=place.nonce)
+        """Take the batches up to this place of the current epoch for gone; written with the next one counted. Totals
+        that were cached with them hold no more.
+        """
+        generation = renewed(self.cursor.generation)
+        self.cursor = self.cursor._replace(seq=place.seq, nonce=place.nonce, generation=generation)
 
     def move_to(self, place: Place) -> None:
         """Take the batches up to this place of the current epoch for gone."""

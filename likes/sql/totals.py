@@ -7,19 +7,33 @@ from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Integer, Select, cast, literal, null, select, tuple_, union_all
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Engine,
+    Integer,
+    Select,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.exc import DBAPIError
 
 from likes.errors import DatabaseRefused, DatabaseUnavailable
 from likes.forks import whole
-from likes.live.reading import Known
+from likes.live.known import Identity, Known, Position
 from likes.member import Member, member_of, named
-from likes.sql.dialects import dialect_of
+from likes.sql.dialects import BIG_INTEGER, dialect_of
 from likes.sql.engine import reading
-from likes.sql.tables import COUNTER, EPOCH, ITEM, cursors, totals
+from likes.sql.tables import COUNTER, EPOCH, ITEM, cursors, database, totals
 
 ITEMS_A_STATEMENT = 500
 ITEMS_A_PAGE = 5000
+_OF_AN_ITEM, _OF_THE_DATABASE = -1, -2  # in place of a shard
 
 
 class Total(NamedTuple):
@@ -32,14 +46,18 @@ class Total(NamedTuple):
 
 
 class KnownTotals:
-    """Reads what a live total needs of SQL for one namespace."""
+    """Reads what live totals need of SQL for one namespace."""
 
     def __init__(self, engine: Engine, namespace: str) -> None:
         self._engine = engine
         self._namespace = namespace
 
-    def __call__(self, members: Sequence[Member], shards: Sequence[int]) -> Known:
-        """The totals of `members` and the cursors of `shards`, all of one moment."""
+    def identity(self) -> Identity:
+        """Which database it is."""
+        return self.totals((), ()).identity
+
+    def totals(self, members: Sequence[Member], shards: Sequence[int]) -> Known:
+        """The totals of `members` and where the `shards` stand, all of one moment."""
         with nullcontext() if dialect_of(self._engine).SURVIVES_FORK else whole:
             return self._read_again(members, shards)
 
@@ -53,22 +71,37 @@ class KnownTotals:
             return self._read([member for member in members if named(member)[1] in held], shards)
 
     def _read(self, members: Sequence[Member], shards: Sequence[int]) -> Known:
-        wanted = [named(member) for member in members]
-        of_items = select(
-            totals.c.counter, totals.c.item, totals.c.total, cast(null(), EPOCH), literal(-1, Integer)
-        ).where(tuple_(totals.c.counter, totals.c.item).in_(wanted))
-        of_shards = select(
-            cast(null(), COUNTER), cast(null(), ITEM), cursors.c.seq, cursors.c.epoch, cursors.c.shard
-        ).where(cursors.c.namespace == self._namespace, cursors.c.shard.in_(shards))
         found: dict[Member, int] = {}
-        stood: dict[int, tuple[str | None, int]] = {}
+        positions: dict[int, Position] = {}
+        identity = Identity("", shared=False)
         with reading(self._engine) as connection:
-            for counter, item, number, epoch, shard in connection.execute(union_all(of_items, of_shards)):
-                if shard < 0:
+            for counter, item, number, word, shard, generation in connection.execute(self._statement(members, shards)):
+                if shard == _OF_AN_ITEM:
                     found[member_of(item.encode(), counter.encode())] = number
+                elif shard == _OF_THE_DATABASE:
+                    identity = Identity(word, shared=number > 0)
                 else:
-                    stood[shard] = (epoch, number)
-        return Known(found, stood)
+                    positions[shard] = Position(word, number, generation)
+        return Known(found, positions, identity)
+
+    def _statement(self, members: Sequence[Member], shards: Sequence[int]) -> CompoundSelect[Any]:
+        """Of each item: counter, item, total; of each shard: seq, epoch, shard, generation; of the database: how many
+        other namespaces it has, and its id.
+        """
+        no_name = cast(null(), COUNTER), cast(null(), ITEM)
+        of_items = select(
+            *(totals.c.counter, totals.c.item, totals.c.total, cast(null(), EPOCH)),
+            *(literal(_OF_AN_ITEM, Integer), literal(0, BIG_INTEGER)),
+        ).where(tuple_(totals.c.counter, totals.c.item).in_([named(member) for member in members]))
+        of_shards = select(*no_name, cursors.c.seq, cursors.c.epoch, cursors.c.shard, cursors.c.generation).where(
+            cursors.c.namespace == self._namespace, cursors.c.shard.in_(shards)
+        )
+        others = select(func.count()).select_from(cursors).where(cursors.c.namespace != self._namespace)
+        of_the_database = select(
+            *(*no_name, others.scalar_subquery(), cast(database.c.id, EPOCH)),
+            *(literal(_OF_THE_DATABASE, Integer), literal(0, BIG_INTEGER)),
+        ).where(database.c.only == 1)
+        return union_all(of_items, of_shards, of_the_database)
 
 
 _ROW = select(totals.c.item, totals.c.counter, totals.c.total, totals.c.updated_at)

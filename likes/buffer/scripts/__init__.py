@@ -6,7 +6,17 @@ Each builds a `Call`, a value that a link sends. So the same calls serve threads
 from __future__ import annotations
 
 from likes.buffer.scripts.adding import ADD, Acknowledged, Added, add
-from likes.buffer.scripts.batches import ACKNOWLEDGE, FETCH, HAND_OFF, Fetched, HandedOff, acknowledge, fetch, hand_off
+from likes.buffer.scripts.batches import (
+    ACKNOWLEDGE,
+    FETCH,
+    HAND_OFF,
+    Carried,
+    Fetched,
+    HandedOff,
+    acknowledge,
+    fetch,
+    hand_off,
+)
 from likes.buffer.scripts.epochs import (
     BEGIN_EPOCH,
     CLAIM,
@@ -18,7 +28,19 @@ from likes.buffer.scripts.epochs import (
     confirm,
     drop_epoch,
 )
-from likes.buffer.scripts.reading import LIVE, TALLY, Live, live, tally
+from likes.buffer.scripts.reading import (
+    LOOK,
+    RAISE_GENERATION,
+    TALLY,
+    Cached,
+    Caching,
+    Fill,
+    Look,
+    add_to_stats,
+    look,
+    raise_generation,
+    tally,
+)
 from likes.buffer.scripts.upkeep import (
     BEAT,
     LEASE,
@@ -43,19 +65,25 @@ __all__ = [
     "FETCH",
     "HAND_OFF",
     "LEASE",
-    "LIVE",
+    "LOOK",
     "PRUNE_PRODUCERS",
+    "RAISE_GENERATION",
     "REPAIR",
     "TALLY",
     "WRITE_OFF",
     "Acknowledged",
     "Added",
+    "Cached",
+    "Caching",
+    "Carried",
     "Confirmed",
     "Fetched",
+    "Fill",
     "HandedOff",
-    "Live",
+    "Look",
     "acknowledge",
     "add",
+    "add_to_stats",
     "beat",
     "begin_epoch",
     "claim",
@@ -64,8 +92,9 @@ __all__ = [
     "fetch",
     "hand_off",
     "lease",
-    "live",
+    "look",
     "prune_producers",
+    "raise_generation",
     "repair",
     "tally",
     "write_off",

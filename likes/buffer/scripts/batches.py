@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -53,10 +54,25 @@ def _read_handed_off(reply: list[Any]) -> HandedOff | None:
     return HandedOff(Batch.unpack(reply[0]), tuple(msgpack.unpackb(reply[1], raw=True))) if reply else None
 
 
-def acknowledge(keys: EpochKeys, batch: BatchId, owner: str) -> Call[bool]:
-    """Drop `batch` if it is the oldest in flight, and the shard belongs to the database `owner`; True if it was."""
-    names = (keys.owner, keys.state, keys.in_flight, keys.batch(batch.seq))
-    return ACKNOWLEDGE.call(keys.shard, names, (owner, f"{batch.seq}:{batch.nonce}"), bool)
+class Carried(IntEnum):
+    """What became of an acknowledgement; the batch was dropped unless it was REFUSED."""
+
+    REFUSED = 0
+    THROUGH = 1
+    NOT_THROUGH = 2  # totals are cached, and those cached before are not used any more
+
+
+def acknowledge(
+    keys: EpochKeys, batch: BatchId, owner: str, members: Sequence[Member] = (), *, drop: bool = False
+) -> Call[Carried]:
+    """Drop `batch` if it is the oldest in flight, and the shard belongs to the database `owner`.
+
+    members: its entries in their order, where totals are cached: its deltas are carried through to them, or the cached
+    totals are dropped, too.
+    """
+    names = (keys.owner, keys.state, keys.in_flight, keys.batch(batch.seq), *keys.totals_of(members))
+    arguments = (owner, f"{batch.seq}:{batch.nonce}", "drop" if drop else "through")
+    return ACKNOWLEDGE.call(keys.shard, names, arguments, Carried)
 
 
 class Fetched(NamedTuple):

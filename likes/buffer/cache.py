@@ -1,0 +1,51 @@
+"""The cached totals as a whole: how they do, how many there are, and dropping them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from likes.buffer.buffer import Buffer
+from likes.buffer.calls import command
+from likes.buffer.keys import shard_keys
+from likes.buffer.links.link import ask
+from likes.buffer.scripts.reading import STATS
+
+SCAN_CHUNK = 5000
+
+
+class CacheStats(NamedTuple):
+    """What all readers together found. entries: totals that are cached now."""
+
+    hits: int
+    misses: int
+    early_refreshes: int
+    waits: int
+    entries: int
+
+
+def read_stats(buffer: Buffer) -> CacheStats:
+    """How the cache does; takes as long as looking at all keys does."""
+    (counts,) = ask(buffer.link, [command("HMGET", shard_keys(buffer.namespace, 0).cache, *STATS, shard=0)])
+    entries = sum(len(keys) for keys in _all_totals(buffer))
+    hits, misses, early_refreshes, waits = (int(count or 0) for count in counts)
+    return CacheStats(hits, misses, early_refreshes, waits, entries)
+
+
+def clear(buffer: Buffer) -> int:
+    """Drop all cached totals; returns how many there were. Harmless at any time: they are read anew."""
+    dropped = 0
+    for keys in _all_totals(buffer):
+        dropped += sum(ask(buffer.link, [command("UNLINK", key) for key in keys]))
+    return dropped
+
+
+def _all_totals(buffer: Buffer) -> Iterator[list[bytes]]:
+    pattern = f"{{{buffer.namespace}:*}}:*:total:*"  # no character of a namespace means anything in a pattern
+    cursor = b"0"
+    while True:
+        ((cursor, keys),) = ask(buffer.link, [command("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_CHUNK)])
+        if keys:
+            yield keys
+        if cursor == b"0":
+            return
