@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from likes import by_shard
 from likes.counting import Counting
 from likes.deadline import Deadline
+from likes.errors import LikesError
 from likes.handed_in import AsyncClient
 from likes.items import DEFAULT_COUNTER, check_count
 from likes.live.reading import LiveTotal, pending_deltas
 from likes.member import Entry, Member
 from likes.opened import Opened
 from likes.per_loop import PerLoop
+from likes.posting import batch_once
 from likes.posting.loop_turn import LoopTurns
+from likes.posting.once import OnceAdder, OncePart, Wanted
+from likes.posting.once_turn import OnceTurns
+from likes.posting.outcome import Sent, entries_of, raise_unless_counted
 from likes.posting.part import Part
 from likes.posting.steps import Steps, run_async
 
@@ -27,9 +33,10 @@ T = TypeVar("T")
 
 
 class OpenedForLoops(Opened["EventLoopLink"]):
-    """What a counter for asyncio has open in one process. `turns`: what each event loop is about to send."""
+    """What a counter for asyncio has open in one process. `turns`, `once`: what each event loop is about to send."""
 
     turns: PerLoop[LoopTurns]
+    once: PerLoop[OnceTurns]
 
 
 class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
@@ -70,6 +77,40 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         entries = by_shard.entries(deltas, counter, self.shards)
         await self._opened.get().turns.get().add(entries, self._seconds(timeout))
 
+    async def like_once(
+        self, item: str, count: int = 1, *, key: bytes, counter: str = DEFAULT_COUNTER, timeout: float | None = None
+    ) -> int:
+        """As `like`, but once for each `key`, which is any bytes: a repeat within 24 hours, by whichever process, adds
+        nothing and returns the pending delta that the first one did.
+
+        Raises KeyReused for a key that was used of this item for another count or counter.
+        """
+        entries = by_shard.one_entry(item, count, counter, self.shards)
+        ((shard, (entry,)),) = entries.items()
+        wanted = Wanted(shard, batch_once.once_key(key, entry), [entry], alone=True)
+        (part,) = await self._opened.get().once.get().add([wanted], self._seconds(timeout))
+        raise_unless_counted([*entries_of([part])])
+        return part.pending(0)
+
+    async def add_once(
+        self, entries: Sequence[tuple[str, int, str]], *, key: bytes, timeout: float | None = None
+    ) -> list[int | LikesError | None]:
+        """Count each entry, (item, count, counter), once for each `key`, as `like_once` does.
+
+        Returns for each its pending delta, which includes the others of its item; or None where an earlier call counted
+        it; or why it was not counted, or may have been: OutcomeUnknown. Raises KeyReused for a key that was used before
+        for other entries.
+        """
+        placed: list[batch_once.Placed] = []
+        for item, count, counter in entries:
+            ((shard, (entry,)),) = by_shard.one_entry(item, count, counter, self.shards).items()
+            placed.append(batch_once.Placed(shard, entry))
+        once = batch_once.once_key(key, [each.entry for each in placed])
+        turns, seconds = self._opened.get().once.get(), self._seconds(timeout)
+        (home,) = await turns.add([batch_once.home(once, self.shards)], seconds)
+        raise_unless_counted([Sent(*entry, home, 0) for _, entry in placed])
+        return batch_once.results(placed, await turns.add(batch_once.parts(once, placed), seconds))
+
     async def total(self, item: str, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None) -> int:
         """The live total of an item: what is in the database, in flight and pending; 0 if nobody ever liked it."""
         return (await self.live([item], counter=counter, timeout=timeout))[item].total
@@ -104,6 +145,7 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         """
         opened = self._opened.get()
         await opened.turns.get().finish()
+        await opened.once.get().finish()
         if opened.link is not None:
             await opened.link.close()
         await asyncio.to_thread(opened.close_database)
@@ -114,14 +156,25 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    @cached_property
+    def _once_adder(self) -> OnceAdder:
+        return OnceAdder(self.prefix)
+
     def _nothing_open(self) -> OpenedForLoops:
         opened = OpenedForLoops(self._redis.open_async_link, self._database, self.prefix)
         opened.turns = PerLoop(partial(LoopTurns, self._post))
+        opened.once = PerLoop(partial(OnceTurns, self._post_once))
         return opened
 
     async def _post(self, entries: Mapping[int, list[Entry]], timeout: float) -> list[Part]:
         with self._producers.one() as producer:
             return await self._run(self._adder.add(producer, entries, wants_pending=True, timeout=timeout))
+
+    async def _post_once(self, wanted: Sequence[Wanted], timeout: float) -> list[OncePart]:
+        with ExitStack() as lent:  # one unanswered call of a producer
+            parts = [OncePart(lent.enter_context(self._producers.one()), each) for each in wanted]
+            await self._run(self._once_adder.add_once(parts, timeout))
+            return parts
 
     async def _run(self, steps: Steps[T]) -> T:
         opened = self._opened.get()

@@ -61,6 +61,10 @@ class SchemaOutdated(LikesError):
     """The tables are missing or older than this version; `likes migrate` makes or updates them."""
 
 
+class KeyReused(LikesError):
+    """An idempotency key was used before for something else; nothing was counted. Draw another key for this."""
+
+
 class AddFailed(LikesError):
     """Not every item was counted for certain; three mappings say what became of each.
 

@@ -38,6 +38,7 @@ class EpochKeys(ShardKeys):
         self.in_flight = under + b"in_flight"
         self.nonces = under + b"nonces"
         self.producers = under + b"producers"
+        self.once = under + b"once"
         self.deltas = under + b"delta:"
         # The scripts find where the member begins in a delta's key by the length of the key of `pending`.
         assert len(self.deltas) == len(self.pending) - 1  # noqa: S101 (of constants)
@@ -45,6 +46,10 @@ class EpochKeys(ShardKeys):
     def batch(self, seq: int) -> bytes:
         """The key of the sealed batch number `seq`."""
         return b"%sbatch:%d" % (self.under, seq)
+
+    def once_bucket(self, generation: int, bucket: int) -> bytes:
+        """The key of a bucket of idempotency keys."""
+        return b"%s:%d:%d" % (self.once, generation, bucket)
 
     def delta(self, member: Member) -> bytes:
         """The key of a member's pending delta."""
