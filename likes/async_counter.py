@@ -14,6 +14,7 @@ from likes.deadline import Deadline
 from likes.errors import LikesError
 from likes.handed_in import AsyncClient
 from likes.items import DEFAULT_COUNTER, check_count
+from likes.limiting.limiter import RateLimiter
 from likes.live.reading import LiveTotal, pending_deltas
 from likes.member import Entry, Member
 from likes.opened import Opened
@@ -110,6 +111,10 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         (home,) = await turns.add([batch_once.home(once, self.shards)], seconds)
         raise_unless_counted([Sent(*entry, home, 0) for _, entry in placed])
         return batch_once.results(placed, await turns.add(batch_once.parts(once, placed), seconds))
+
+    def rate_limiter(self, requests: int, seconds: float) -> RateLimiter:
+        """Lets each client pass `requests` times in `seconds`, together with those of other processes. Of one loop."""
+        return RateLimiter(requests, seconds, namespace=self.prefix, shards=self.shards, run=self._run)
 
     async def total(self, item: str, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None) -> int:
         """The live total of an item: what is in the database, in flight and pending; 0 if nobody ever liked it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from likes.api import problems
+from likes.api.limits import Limits, client_of, peer_of
 from likes.api.opened import opened
 from likes.api.paths import RawPaths
 from likes.api.routes import items
@@ -20,6 +21,7 @@ def make_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="likes", lifespan=opened, docs_url=None, redoc_url=None)
     app.state.settings = settings
     problems.install(app)
+    app.add_middleware(Limits, client=lambda scope: client_of(peer_of(scope)))
     app.add_middleware(RawPaths)
     for routes in (items,):
         app.include_router(routes.router)

@@ -18,6 +18,7 @@ from likes.errors import (
     DatabaseUnavailable,
     EntryRefused,
     InvalidInput,
+    KeyReused,
     LikesError,
     OutcomeUnknown,
     RedisFull,
@@ -41,6 +42,7 @@ class Kind(NamedTuple):
 KINDS: dict[type[LikesError], Kind] = {
     InvalidInput: Kind(HTTPStatus.BAD_REQUEST, "invalid-input"),
     OutcomeUnknown: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "outcome-unknown"),
+    KeyReused: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
     EntryRefused: Kind(HTTPStatus.CONFLICT, "entry-refused"),
     RedisFull: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "redis-full", retry=True),
     RedisUnavailable: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "redis-unavailable", retry=True),

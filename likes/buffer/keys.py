@@ -25,6 +25,10 @@ class ShardKeys:
         self.owner = self.tag + b"owner"
         self.workers = self.tag + b"workers"  # of shard 0: those of all shards
 
+    def rate(self, client: str) -> bytes:
+        """The key of what is kept of a client whose rate is limited; `client` is hexadecimal."""
+        return b"%srate:%s" % (self.tag, client.encode())
+
 
 class EpochKeys(ShardKeys):
     """The keys of one shard under one epoch."""

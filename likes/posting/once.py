@@ -67,6 +67,13 @@ class OncePart(Part):
         else:
             self.full, self.told = reply.full, reply.generations
 
+    @property
+    def advice(self) -> str:
+        """What to do where nobody can tell whether it counted."""
+        if self.doubtful or self.repeated:
+            return super().advice
+        return "send it again under the same idempotency key, and it counts once"
+
     def _repeat(self, kept: Kept, sent_at: float) -> None:
         self.settled = self.repeated = True
         if kept.digest != self.once.digest:

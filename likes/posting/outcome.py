@@ -50,16 +50,19 @@ def raise_unless_counted(sent: Sequence[Sent]) -> None:
     error = next((entry.part.error for entry in sent if not entry.part.added), None)
     if error and not accepted and not unknown and not any(entry.part.added for entry in sent):
         raise error
+    advice = next((entry.part.advice for entry in sent if entry.part.unknown), "")
     kind = OutcomeUnknown if unknown else AddFailed if error else EntryRefused
     raise kind(
-        _summary(accepted, refused, unknown, error), accepted=accepted, refused=refused, unknown=unknown
+        _summary(accepted, refused, unknown, error, advice), accepted=accepted, refused=refused, unknown=unknown
     ) from error
 
 
-def _summary(accepted: dict[str, int], refused: dict[str, str], unknown: dict[str, int], error: object) -> str:
+def _summary(
+    accepted: dict[str, int], refused: dict[str, str], unknown: dict[str, int], error: object, advice: str
+) -> str:
     if unknown:
         doubt = f"whether {_some(list(unknown))} counted is unknown"
-        return f"{doubt}: {error}; compare the live total before you post again"
+        return f"{doubt}: {error}; {advice}"
     others = f" ({len(accepted)} others were)" if accepted else ""
     return f"{_some(list(refused))} not counted: {next(iter(refused.values()))}{others}"
 

@@ -29,6 +29,11 @@ class Part:
         """True if it was sent and not answered, so that it may have been counted or not."""
         return self.added is None and self.sent_at is not None
 
+    @property
+    def advice(self) -> str:
+        """What to do where that is so."""
+        return "compare the live total before you post again"
+
     def pending(self, index: int) -> int:
         """The pending delta of an entry after it was added; 0 if it was not."""
         return self.added.pending[index] if self.added else 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict
 
+from likes.api.once import key_of, like_or_once
 from likes.api.opened import Opened
 from likes.api.paths import item_in
 from likes.items import DEFAULT_COUNTER
@@ -33,18 +34,18 @@ class Counted(BaseModel):
 
 
 @router.post("/{item}/likes", status_code=202)
-async def like(item: str, api: Opened, body: Annotated[Like | None, Body()] = None) -> Counted:
+async def like(item: str, api: Opened, request: Request, body: Annotated[Like | None, Body()] = None) -> Counted:
     """Count likes of an item."""
     named, wanted = item_in(item), body or Like()
-    pending = await api.likes.like(named, wanted.count, counter=wanted.counter)
+    pending = await like_or_once(api, named, wanted.count, wanted.counter, key_of(request.scope))
     return Counted(item=named, counter=wanted.counter, delta=wanted.count, pending=pending)
 
 
 @router.delete("/{item}/likes", status_code=202)
-async def unlike(item: str, api: Opened, counter: str = DEFAULT_COUNTER) -> Counted:
+async def unlike(item: str, api: Opened, request: Request, counter: str = DEFAULT_COUNTER) -> Counted:
     """Take one like of an item back."""
     named = item_in(item)
-    pending = await api.likes.unlike(named, counter=counter)
+    pending = await like_or_once(api, named, -1, counter, key_of(request.scope))
     return Counted(item=named, counter=counter, delta=-1, pending=pending)
 
 

@@ -18,6 +18,7 @@ from likes.buffer.scripts.epochs import (
     confirm,
     drop_epoch,
 )
+from likes.buffer.scripts.limiting import GCRA, use
 from likes.buffer.scripts.once import (
     ADD_ONCE,
     TURN_ONCE,
@@ -54,6 +55,7 @@ __all__ = [
     "CONFIRM",
     "DROP_EPOCH",
     "FETCH",
+    "GCRA",
     "HAND_OFF",
     "LEASE",
     "LIVE",
@@ -90,5 +92,6 @@ __all__ = [
     "repair",
     "tally",
     "turn_once",
+    "use",
     "write_off",
 ]
