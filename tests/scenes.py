@@ -156,6 +156,13 @@ SCENES = [
         makes_room=False,
     ),
     Scene(
+        "use of a rate",
+        scripts.GCRA,
+        some_pending,
+        lambda shard: shard.call(scripts.use(shard.keys, {"c" * 32: 1.0, "d" * 32: 2.0})),
+        makes_room=False,
+    ),
+    Scene(
         "hand-off", scripts.HAND_OFF, some_pending, lambda shard: shard.hand_off("a", "b", next_head=5, pending_since=7)
     ),
     Scene("hand-off of all", scripts.HAND_OFF, some_pending, lambda shard: shard.hand_off("a", "b", "list")),

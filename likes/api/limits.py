@@ -79,13 +79,13 @@ def fields(allowances: Allowances, verdict: Verdict) -> Headers:
     """What an answer says of the limit."""
     window = math.ceil(allowances.seconds)
     policy = f'"{POLICY}";q={allowances.requests};w={window}'
-    limit = f'"{POLICY}";r={verdict.remaining};t={math.ceil(verdict.seconds)}'
+    limit = f'"{POLICY}";r={verdict.remaining};t={_whole(verdict.seconds)}'
     return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", limit.encode())]
 
 
 def too_many(allowances: Allowances, verdict: Verdict) -> Problem:
     """The answer to a request that may not pass."""
-    seconds = max(1, math.ceil(verdict.seconds))
+    seconds = max(1, _whole(verdict.seconds))
     headers = {name.decode(): value.decode() for name, value in fields(allowances, verdict)}
     return Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
@@ -104,6 +104,10 @@ def _api(scope: Scope) -> Api:
 def _is_limited(scope: Scope) -> bool:
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", "")).startswith("/v1/")
+
+
+def _whole(seconds: float) -> int:
+    return math.ceil(seconds - 1e-6)
 
 
 def _network(peer: str) -> str:

@@ -19,7 +19,7 @@ USER, PASSWORD = "limited", "any"
 # Whatever a key of a shard may be called; each is taken away in its turn.
 UNDER_AN_EPOCH = ("state", "pending", "in_flight", "nonces", "producers", "once")
 KEYS = ("epoch", "epochs", "lease", "owner", "workers", *(f"e:{name}" for name in UNDER_AN_EPOCH))
-MANY_KEYS = ("e:batch:*", "e:delta:*", "e:once:*")
+MANY_KEYS = ("e:batch:*", "e:delta:*", "e:once:*", "rate:*")
 
 
 WITH_EACH_COMMAND = [
@@ -73,6 +73,8 @@ class Stage:
                 held[key] = {name: value for name, value in sums.items() if name != "pending_since"}
             elif ":batch:" in key:
                 held[key] = "sealed"
+            elif ":rate:" in key:
+                held[key] = "kept"
             elif key.endswith(":once") and client.type(key) == "string":
                 held[key] = re.sub(r"\d{9,}", "now", client.get(key))
             elif ":once:" in key:
