@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, FastAPI, Request
 
+from likes.api.ranking import Ranking
 from likes.async_counter import AsyncLikeCounter
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Api:
 
     settings: Settings
     likes: AsyncLikeCounter
+    ranking: Ranking
 
 
 @asynccontextmanager
@@ -28,7 +30,7 @@ async def opened(app: FastAPI) -> AsyncIterator[None]:
     """While an app runs, its `state.api` is open."""
     settings: Settings = app.state.settings
     async with AsyncLikeCounter.from_settings(settings) as likes:
-        app.state.api = Api(settings, likes)
+        app.state.api = Api(settings, likes, Ranking(likes, settings.database_timeout))
         yield
 
 
