@@ -17,7 +17,12 @@ Every error is `application/problem+json` (RFC 9457) with a `type` for programs.
 refused. In a path, the bytes of an item are percent-encoded, `/` as `%2F`; in a query, a space may be `+`.
 """
 
-EVERYWHERE = {400: "What is wrong with the request", 500: "This server failed; nothing is told but in its log"}
+EVERYWHERE = {
+    400: "What is wrong with the request",
+    408: "The request did not come to its end in time",
+    431: "The path, the query and the headers are longer than 32 KiB, or too many",
+    500: "This server failed; nothing is told but in its log",
+}
 WITH_BODY = {413: "The body is longer than 65,536 bytes", 415: "The body is not said to be application/json"}
 WITH_KEYS = {401: "No key, or one that is not known", 403: "A public key, where a full one is needed"}
 WITHOUT_KEYS = {403: "Not from this machine, or from a page of another site"}

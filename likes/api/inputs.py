@@ -58,6 +58,11 @@ async def json_body(request: Request) -> Any:
     return _parse(body) if body else {}
 
 
+def whole(number: object) -> object:
+    """`number`, as a whole one where it is: JSON knows one kind of number, in which 1.0 and 1e0 are 1."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 def fields(value: object, allowed: Collection[str], what: str) -> dict[str, Any]:
     """`value` if it is an object with no other fields than those `allowed`; raises Problem."""
     if not isinstance(value, dict):

@@ -7,7 +7,7 @@ from typing import Any
 from likes.items import COUNTER, DEFAULT_COUNTER, MAX_COUNT, MAX_ITEM_BYTES
 
 MOST_ENTRIES = 1_000
-MOST_ITEMS = 500
+MOST_ITEMS = 100
 MOST_RANKED, RANKED = 1_000, 10
 
 Schema = dict[str, Any]
@@ -82,9 +82,9 @@ COMPONENTS: dict[str, Schema] = {
     "Likes": {
         **closed(
             "likes",
-            likes={"type": "array", "minItems": 1, "maxItems": MOST_ENTRIES, "items": {}},
+            likes={"type": "array", "minItems": 1, "maxItems": MOST_ENTRIES, "items": reference("Entry")},
         ),
-        "description": "Each entry is an Entry; one that is not is refused alone, and the others count.",
+        "description": "An entry that is not allowed is refused alone, and the others count.",
         "examples": [{"likes": [{"item": "video:42"}, {"item": "video:7", "count": 3, "counter": "views"}]}],
     },
     "Counted": COUNTED,

@@ -7,13 +7,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from likes.api.inputs import fields, json_body, query
+from likes.api.inputs import fields, json_body, query, whole
 from likes.api.keys import Anyone
 from likes.api.opened import Opened
 from likes.api.paths import Item
 from likes.api.problems import invalid
 from likes.api.schemas import COUNTER_PARAMETER, ITEM, MOST_ITEMS, body, gives, parameter
-from likes.items import DEFAULT_COUNTER
+from likes.items import DEFAULT_COUNTER, check_count
 from likes.live.reading import LiveTotal
 
 router = APIRouter(prefix="/v1/items", tags=["likes"], dependencies=[Anyone])
@@ -39,7 +39,7 @@ async def like(item: Item, api: Opened, request: Request) -> Response:
     """Count likes of an item: one of the counter `likes`, or as the body says."""
     query(request)
     wanted = fields(await json_body(request), ("count", "counter"), "the body")
-    count, counter = wanted.get("count", 1), wanted.get("counter", DEFAULT_COUNTER)
+    count, counter = check_count(whole(wanted.get("count", 1))), wanted.get("counter", DEFAULT_COUNTER)
     pending = await api.likes.like(item, count, counter=counter)
     return counted(item, counter, count, pending)
 

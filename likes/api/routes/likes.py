@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from likes.api import problems
-from likes.api.inputs import fields, json_body, query
+from likes.api.inputs import fields, json_body, query, whole
 from likes.api.keys import Anyone
 from likes.api.opened import Api, Opened
 from likes.api.problems import Problem, invalid
@@ -71,7 +71,7 @@ def _entry(value: object) -> Entry | Problem:
             return invalid("an entry has no item")
         named["item"] = check_item(given["item"])
         named["counter"] = check_counter(given.get("counter", DEFAULT_COUNTER))
-        return Entry(**named, delta=check_count(given.get("count", 1)))
+        return Entry(**named, delta=check_count(whole(given.get("count", 1))))
     except InvalidInput as error:
         problem = problems.of(error)
     except Problem as error:
