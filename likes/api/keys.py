@@ -18,6 +18,7 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
 from likes.api.loopback import Loopback, check_exposure
+from likes.api.origins import as_sent
 from likes.api.problems import Problem
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Door:
         check_exposure(settings)
         given = [(key, True) for key in settings.api_keys] + [(key, False) for key in settings.public_keys]
         self._known = [_known(key.get_secret_value(), is_full=is_full) for key, is_full in given]
-        self._loopback = None if given else Loopback(settings.http_origins)
+        self._loopback = None if given else Loopback([as_sent(origin) for origin in settings.http_origins])
 
     @property
     def needs_key(self) -> bool:

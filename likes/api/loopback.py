@@ -52,7 +52,7 @@ def check_exposure(settings: Settings) -> None:
 
 
 class Loopback:
-    """Decides on requests where no key is asked for. origins: those whose pages may write."""
+    """Decides on requests where no key is asked for. origins: those whose pages may write, as browsers send them."""
 
     def __init__(self, origins: Collection[str]) -> None:
         self._origins = {origin.encode() for origin in origins}

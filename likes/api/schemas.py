@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from likes.api.problems import KINDS
 from likes.items import COUNTER, DEFAULT_COUNTER, MAX_COUNT, MAX_ITEM_BYTES
 
 MOST_ENTRIES = 1_000
@@ -11,6 +12,17 @@ MOST_ITEMS = 100
 MOST_RANKED, RANKED = 1_000, 10
 
 Schema = dict[str, Any]
+
+# Of problems; what stands for an error of the library comes from there.
+TYPES = (
+    *dict.fromkeys(kind.type for kind in KINDS.values()),
+    "unauthorized",
+    "forbidden",
+    "not-found",
+    "method-not-allowed",
+    "content-too-large",
+    "unsupported-media-type",
+)
 
 # `format`: that of 255 bytes and no control characters, which a pattern cannot say.
 ITEM: Schema = {
@@ -59,7 +71,7 @@ def reference(name: str) -> Schema:
 
 
 PROBLEM: Schema = answer(
-    type={"type": "string", "description": "a word for programs", "examples": ["invalid-input"]},
+    type={"type": "string", "description": f"for programs, one of {', '.join(TYPES)}"},
     title={"type": "string"},
     status={"type": "integer", "minimum": 400, "maximum": 599},
     detail={"type": "string", "description": "what is wrong and what to do, for people"},
