@@ -78,6 +78,7 @@ def test_every_error_is_said_to_be_a_problem(document: Any) -> None:
     for name, operation in operations(document):
         errors = {status: said for status, said in operation["responses"].items() if status >= "400"}
         assert {"400", "403", "500", "503"} <= set(errors), name
+        assert ({"413", "415"} <= set(errors)) == ("requestBody" in operation), name
         for said in errors.values():
             assert said["content"] == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
