@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         WrongRedis,
     )
     from likes.live.reading import LiveTotal
+    from likes.sql.totals import Total
 
 __all__ = [
     "AddFailed",
@@ -69,6 +70,7 @@ __all__ = [
     "SchemaOutdated",
     "Settings",
     "SettingsError",
+    "Total",
     "Unavailable",
     "WrongDatabase",
     "WrongRedis",
@@ -79,6 +81,7 @@ _ELSEWHERE = {
     "LikeCounter": "likes.counter",
     "LiveTotal": "likes.live.reading",
     "Settings": "likes.config.settings",
+    "Total": "likes.sql.totals",
 }
 
 

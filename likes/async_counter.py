@@ -13,7 +13,7 @@ from likes.counting import Counting
 from likes.deadline import Deadline
 from likes.errors import LikesError
 from likes.handed_in import AsyncClient
-from likes.items import DEFAULT_COUNTER, check_count
+from likes.items import DEFAULT_COUNTER, check_count, check_counter, check_limit
 from likes.limiting.limiter import RateLimiter
 from likes.live.reading import LiveTotal, pending_deltas
 from likes.member import Entry, Member
@@ -25,10 +25,11 @@ from likes.posting.once import OnceAdder, OncePart, Wanted
 from likes.posting.once_turn import OnceTurns
 from likes.posting.outcome import Sent, entries_of, raise_unless_counted
 from likes.posting.part import Part
-from likes.posting.steps import Steps, run_async
+from likes.posting.steps import Steps, run_async, wait_for_async
 
 if TYPE_CHECKING:
     from likes.buffer.links.event_loop import EventLoopLink
+    from likes.sql.totals import Total
 
 T = TypeVar("T")
 
@@ -115,6 +116,16 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
     def rate_limiter(self, requests: int, seconds: float) -> RateLimiter:
         """Lets each client pass `requests` times in `seconds`, together with those of other processes. Of one loop."""
         return RateLimiter(requests, seconds, namespace=self.prefix, shards=self.shards, run=self._run)
+    async def like_each(
+        self, entries: Iterable[tuple[str, int, str]], *, timeout: float | None = None
+    ) -> list[int | LikesError]:
+        """Count many entries, each (item, count, counter), in as many round trips as one `add`; an item may recur.
+
+        Returns for each what `like` returns, or the error that it raises: none hides what became of the others.
+        """
+        likes = [self.like(item, count, counter=counter, timeout=timeout) for item, count, counter in entries]
+        outcomes = await asyncio.gather(*likes, return_exceptions=True)
+        return [outcome if isinstance(outcome, int) else _expected(outcome) for outcome in outcomes]
 
     async def total(self, item: str, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None) -> int:
         """The live total of an item: what is in the database, in flight and pending; 0 if nobody ever liked it."""
@@ -137,6 +148,13 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         for members in by_shard.members(wanted, counter, self.shards):
             found |= await self._run(reader.live(members, deadline))
         return by_shard.by_item(wanted, counter, found)
+
+    async def top(
+        self, limit: int = 10, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None
+    ) -> list[Total]:
+        """The `limit` items, 1 to 100,000, with the largest totals in the database, largest first."""
+        wanted = check_counter(counter), check_limit(limit)
+        return await wait_for_async(self._opened.get().top(*wanted), Deadline(self._seconds(timeout)))
 
     async def pending(self, item: str, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None) -> int:
         """The pending delta of an item: counted in Redis and not handed off yet; it may be negative."""
@@ -187,3 +205,9 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         if link is None:
             link = await asyncio.to_thread(opened.open_link)  # which may start the embedded server
         return await run_async(steps, link)
+
+
+def _expected(error: BaseException) -> LikesError:
+    if isinstance(error, LikesError):
+        return error
+    raise error

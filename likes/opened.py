@@ -18,9 +18,10 @@ from likes.member import Member
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from likes.sql.totals import KnownTotals
+    from likes.sql.totals import KnownTotals, Total
 
 LinkT = TypeVar("LinkT")
+T = TypeVar("T")
 
 SQL_THREADS = 5  # as many as an engine of ours has connections
 
@@ -62,13 +63,20 @@ class Opened(Generic[LinkT]):
                 self._database.close_database(self._engine)
             self._engine = self._totals = None
 
+    def top(self, counter: str, limit: int) -> Future[list[Total]]:
+        """The largest totals in the database, read in a thread."""
+        return self._in_thread(lambda totals: totals.top(counter, limit))
+
     def _read_sql(self, members: Sequence[Member], shards: Sequence[int]) -> Future[Known]:
+        return self._in_thread(lambda totals: totals(members, shards))
+
+    def _in_thread(self, read: Callable[[KnownTotals], T]) -> Future[T]:
         """Read in a thread, as no driver ends a connect, a query and the wait for a connection by one deadline."""
         with self._opening:
             try:
                 if self._threads is None:
                     self._threads = ThreadPoolExecutor(SQL_THREADS, "likes-sql")
-                return self._threads.submit(copy_context().run, lambda: self._open_database()(members, shards))
+                return self._threads.submit(copy_context().run, lambda: read(self._open_database()))
             except RuntimeError as error:  # Python is ending, or has no more threads
                 raise DatabaseUnavailable(f"the database cannot be asked: {error}") from error
 

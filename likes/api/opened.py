@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, FastAPI, Request
 
+from likes.api.ranking import Ranking
 from likes.async_counter import AsyncLikeCounter
 from likes.limiting.limiter import RateLimiter
 
@@ -22,6 +23,7 @@ class Api:
 
     settings: Settings
     likes: AsyncLikeCounter
+    ranking: Ranking
     limiter: RateLimiter | None = None
 
 
@@ -31,7 +33,7 @@ async def opened(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     async with AsyncLikeCounter.from_settings(settings) as likes:
         limiter = likes.rate_limiter(*settings.rate_limit) if settings.rate_limit else None
-        app.state.api = Api(settings, likes, limiter)
+        app.state.api = Api(settings, likes, Ranking(likes, settings.database_timeout), limiter)
         yield
         if limiter:
             await limiter.close()
