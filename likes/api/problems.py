@@ -21,6 +21,7 @@ from likes.errors import (
     KeyReused,
     LikesError,
     OutcomeUnknown,
+    OutcomeUnknownYet,
     RedisFull,
     RedisUnavailable,
     Unavailable,
@@ -41,6 +42,7 @@ class Kind(NamedTuple):
 # The first that an error is one of.
 KINDS: dict[type[LikesError], Kind] = {
     InvalidInput: Kind(HTTPStatus.BAD_REQUEST, "invalid-input"),
+    OutcomeUnknownYet: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "outcome-unknown", retry=True),
     OutcomeUnknown: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "outcome-unknown"),
     KeyReused: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
     EntryRefused: Kind(HTTPStatus.CONFLICT, "entry-refused"),
