@@ -95,3 +95,11 @@ class OutcomeUnknown(AddFailed):
     """Redis was sent these likes and did not answer, or was replaced before it could: nobody can tell whether they were
     counted. Posting them again may count them twice.
     """
+
+    advice = "compare the live total before you post again"
+
+
+class OutcomeUnknownYet(OutcomeUnknown):
+    """The same, of likes under an idempotency key: posting them again under it tells, and counts them once."""
+
+    advice = "send it again under the same idempotency key, and it counts once"

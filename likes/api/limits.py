@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Protocol
 
@@ -67,6 +67,18 @@ def client_of(peer: str, asking: Asking | None = None) -> str:
     if asking is None or not asking.name:
         return client_id("peer", _network(peer))
     return client_id("key", asking.name) if asking.is_full else client_id("key", asking.name, _network(peer))
+
+
+def client_by(caller: Callable[[Iterable[tuple[bytes, bytes]]], Asking]) -> Callable[[Scope], str]:
+    """Who asks, by the key that `caller` finds in the headers of a request; it raises Problem where there is none."""
+
+    def client(scope: Scope) -> str:
+        try:
+            return client_of(peer_of(scope), caller(scope["headers"]))
+        except Problem:
+            return client_of(peer_of(scope))
+
+    return client
 
 
 def peer_of(scope: Scope) -> str:

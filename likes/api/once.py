@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from urllib.parse import unquote_to_bytes
 
@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from likes.api.opened import Api
 from likes.api.problems import Problem
+from likes.errors import LikesError
 
 LONGEST = 255
 _QUOTED = re.compile(rb'"((?:[ !#-\[\]-~]|\\["\\]){1,510})"')  # a String of RFC 9651
@@ -34,6 +35,18 @@ async def like_or_once(api: Api, item: str, count: int, counter: str, key: bytes
     if key is None:
         return await api.likes.like(item, count, counter=counter)
     return await api.likes.like_once(item, count, counter=counter, key=key)
+
+
+async def each_or_once(
+    api: Api, entries: Sequence[tuple[str, int, str]], key: bytes | None
+) -> Sequence[int | LikesError | None]:
+    """Count many entries, (item, count, counter), once under a key if there is one; what became of each.
+
+    That is its pending delta, None where an earlier request counted it, or why it was not.
+    """
+    if key is None:
+        return await api.likes.like_each(entries)
+    return await api.likes.add_once(entries, key=key)
 
 
 def _unquoted(given: Iterable[bytes]) -> bytes:

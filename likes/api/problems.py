@@ -24,6 +24,7 @@ from likes.errors import (
     KeyReused,
     LikesError,
     OutcomeUnknown,
+    OutcomeUnknownYet,
     RedisFull,
     RedisUnavailable,
     Unavailable,
@@ -52,6 +53,10 @@ class Kind(NamedTuple):
 _UNKNOWN = (
     "Redis did not confirm this in time: it may have counted or not; compare the live total before you post again"
 )
+_UNKNOWN_YET = (
+    "Redis did not confirm this in time: it may have counted or not; send it again under the same idempotency key,"
+    " and it counts once"
+)
 _FULL = "Redis is at its memory limit, and nothing was counted; the next flush makes room"
 _NO_REDIS = "Redis does not answer; nothing was counted"
 _NO_DATABASE = "the database does not answer; likes are still accepted"
@@ -60,6 +65,7 @@ _INTERNAL = "this server cannot do that now; its log says why"
 # The first that an error is one of.
 KINDS: dict[type[LikesError], Kind] = {
     InvalidInput: Kind(HTTPStatus.BAD_REQUEST, "invalid-input"),
+    OutcomeUnknownYet: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "outcome-unknown", retry=True, detail=_UNKNOWN_YET),
     OutcomeUnknown: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "outcome-unknown", detail=_UNKNOWN),
     KeyReused: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
     EntryRefused: Kind(HTTPStatus.CONFLICT, "entry-refused"),

@@ -18,7 +18,7 @@ from likes.buffer.refusals import NotSent, Unanswered
 from likes.buffer.scripts import Added, Kept, OnceKey, Turned, add_once, delete_buckets, keep, turn_once
 from likes.buffer.scripts.once import BUCKETS_A_CALL, UNKNOWN
 from likes.deadline import Deadline
-from likes.errors import KeyReused, LikesError
+from likes.errors import KeyReused, LikesError, OutcomeUnknown, OutcomeUnknownYet
 from likes.member import Entry
 from likes.posting.adder import Adder, seconds_now
 from likes.posting.part import Part
@@ -68,11 +68,9 @@ class OncePart(Part):
             self.full, self.told = reply.full, reply.generations
 
     @property
-    def advice(self) -> str:
-        """What to do where nobody can tell whether it counted."""
-        if self.doubtful or self.repeated:
-            return super().advice
-        return "send it again under the same idempotency key, and it counts once"
+    def doubt(self) -> type[OutcomeUnknown]:
+        """The error where nobody can tell whether it counted."""
+        return super().doubt if self.doubtful or self.repeated else OutcomeUnknownYet
 
     def _repeat(self, kept: Kept, sent_at: float) -> None:
         self.settled = self.repeated = True

@@ -50,10 +50,11 @@ def raise_unless_counted(sent: Sequence[Sent]) -> None:
     error = next((entry.part.error for entry in sent if not entry.part.added), None)
     if error and not accepted and not unknown and not any(entry.part.added for entry in sent):
         raise error
-    advice = next((entry.part.advice for entry in sent if entry.part.unknown), "")
-    kind = OutcomeUnknown if unknown else AddFailed if error else EntryRefused
+    doubts = [entry.part.doubt for entry in sent if entry.part.unknown]
+    doubt = OutcomeUnknown if not doubts or OutcomeUnknown in doubts else doubts[0]
+    kind = doubt if unknown else AddFailed if error else EntryRefused
     raise kind(
-        _summary(accepted, refused, unknown, error, advice), accepted=accepted, refused=refused, unknown=unknown
+        _summary(accepted, refused, unknown, error, doubt.advice), accepted=accepted, refused=refused, unknown=unknown
     ) from error
 
 

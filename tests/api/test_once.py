@@ -86,6 +86,7 @@ def test_a_reply_that_was_lost_is_asked_for_again_on_another_process(shell: Shel
             proxy.lose_reply_to("delta:likes:a", times=1_000)
             lost = api.client.post(ITEM, headers=key("one"))
             assert (lost.status_code, lost.json()["type"]) == (503, "outcome-unknown")
+            assert lost.headers["Retry-After"] == "1"
             assert "the same idempotency key" in lost.json()["detail"]
             api.kill()
         assert other.client.post(ITEM, headers=key("one")).json()["pending"] == 1

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from likes.api import problems
 from likes.api.inputs import fields, json_body, query, whole
-from likes.api.keys import Anyone
+from likes.api.keys import Anyone, Caller
+from likes.api.once import each_or_once, key_of
 from likes.api.opened import Api, Opened
 from likes.api.problems import Problem, invalid
 from likes.api.schemas import MOST_ENTRIES, body, gives
@@ -35,7 +36,7 @@ class Entry(NamedTuple):
     responses=gives(202, "Results", "At least one was counted; the results say which"),
     openapi_extra={"requestBody": body("Likes", required=True)},
 )
-async def like_many(api: Opened, request: Request) -> Response:
+async def like_many(api: Opened, request: Request, caller: Annotated[Caller, Anyone]) -> Response:
     """Count many likes, up to 1,000 entries. A refused entry says why, and the others count.
 
     If none was counted the answer is a problem, that of an entry, with all `results` in it.
@@ -46,14 +47,16 @@ async def like_many(api: Opened, request: Request) -> Response:
         raise invalid(
             f'the body has to be {{"likes": […]}} with 1 to {MOST_ENTRIES} entries, each {{"item", "count", "counter"}}'
         )
-    return _answer(await count_each(api, [_entry(each) for each in wanted]))
+    return _answer(await count_each(api, [_entry(each) for each in wanted], key_of(request.scope, caller.name)))
 
 
-async def count_each(api: Api, entries: Sequence[Entry | Problem]) -> list[tuple[Entry | None, int | Problem]]:
+async def count_each(
+    api: Api, entries: Sequence[Entry | Problem], key: bytes | None = None
+) -> list[tuple[Entry | None, int | Problem | None]]:
     """Each entry, if it is one, with its pending delta once it is counted, or the problem it has."""
     good = [entry for entry in entries if isinstance(entry, Entry)]
-    outcomes = iter(await api.likes.like_each((entry.item, entry.delta, entry.counter) for entry in good))
-    told: list[tuple[Entry | None, int | Problem]] = []
+    outcomes = iter(await each_or_once(api, [(entry.item, entry.delta, entry.counter) for entry in good], key))
+    told: list[tuple[Entry | None, int | Problem | None]] = []
     for entry in entries:
         if isinstance(entry, Problem):
             told.append((None, entry))
@@ -80,7 +83,7 @@ def _entry(value: object) -> Entry | Problem:
     return problem
 
 
-def _answer(told: list[tuple[Entry | None, int | Problem]]) -> Response:
+def _answer(told: list[tuple[Entry | None, int | Problem | None]]) -> Response:
     results = [_result(entry, outcome) for entry, outcome in told]
     failed = [outcome for _, outcome in told if isinstance(outcome, Problem)]
     if len(failed) < len(told):
@@ -94,8 +97,9 @@ def _gravity(problem: Problem) -> tuple[bool, int]:
     return problem.type == "outcome-unknown", problem.status
 
 
-def _result(entry: Entry | None, outcome: int | Problem) -> dict[str, Any]:
+def _result(entry: Entry | None, outcome: int | Problem | None) -> dict[str, Any]:
     named = {"item": entry.item, "counter": entry.counter} if entry else {}
     if isinstance(outcome, Problem):
         return {**named, **outcome.body()}
-    return {**named, "delta": entry.delta if entry else 0, "pending": outcome}
+    pending = {} if outcome is None else {"pending": outcome}  # an earlier request counted it
+    return {**named, "delta": entry.delta if entry else 0, **pending}
