@@ -116,6 +116,7 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
     def rate_limiter(self, requests: int, seconds: float) -> RateLimiter:
         """Lets each client pass `requests` times in `seconds`, together with those of other processes. Of one loop."""
         return RateLimiter(requests, seconds, namespace=self.prefix, shards=self.shards, run=self._run)
+
     async def like_each(
         self, entries: Iterable[tuple[str, int, str]], *, timeout: float | None = None
     ) -> list[int | LikesError]:

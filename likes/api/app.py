@@ -14,8 +14,8 @@ from likes.api import problems
 from likes.api.answers import Answers
 from likes.api.described import Described
 from likes.api.keys import Door
-from likes.api.methods import HeadAsGet
 from likes.api.limits import Limits, client_by
+from likes.api.methods import HeadAsGet
 from likes.api.opened import opened
 from likes.api.origins import Cors
 from likes.api.paths import RawPaths
