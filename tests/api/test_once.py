@@ -91,3 +91,27 @@ def test_a_reply_that_was_lost_is_asked_for_again_on_another_process(shell: Shel
             api.kill()
         assert other.client.post(ITEM, headers=key("one")).json()["pending"] == 1
         assert other.client.get("/v1/items/a").json()["total"] == 1
+
+
+def test_a_batch_that_is_repeated_lacks_what_is_pending(api: RunningApi) -> None:
+    batch = {"likes": [{"item": "a", "count": 2}, {"item": "b"}, {"item": "a"}, {"item": ""}]}
+    first, again = (api.client.post("/v1/likes", headers=key("batch"), json=batch) for _ in range(2))
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert [result.get("pending") for result in first.json()["results"]] == [3, 1, 3, None]
+    for result in again.json()["results"]:
+        assert "pending" not in result
+    assert [result.get("delta") for result in again.json()["results"]] == [2, 1, 1, None]
+    other = api.client.post("/v1/likes", headers=key("batch"), json={"likes": [{"item": "c"}]})
+    assert (other.status_code, other.json()["type"]) == (422, "idempotency-key-reused")
+    totals = api.client.get("/v1/items", params={"item": ["a", "b", "c"]}).json()["items"]
+    assert [each["total"] for each in totals] == [3, 1, 0]
+
+
+def test_two_api_keys_do_not_share_idempotency_keys(shell: Shell) -> None:
+    keys = ["a-key-of-the-first-one", "a-key-of-the-second-one"]
+    with RunningApi(shell, api_keys=",".join(keys)) as api:
+        for each in keys * 2:
+            headers = {"Authorization": f"Bearer {each}", **key("one")}
+            assert api.client.post(ITEM, headers=headers).status_code == 202
+        total = api.client.get("/v1/items/a", headers={"Authorization": f"Bearer {keys[0]}"}).json()["total"]
+        assert total == 2
