@@ -45,8 +45,8 @@ hypothesis.settings.load_profile("ci" if IN_CI else "dev")
 # What design 3 lists, and nothing else: {prefix:shard}:… with an epoch of 16 hexadecimal digits, or any name in tests.
 DECLARED_KEYS = re.compile(
     rb"\{[^{}]+:\d+\}:"
-    rb"(epoch|epochs|lease|owner|workers|cache|"
-    rb"[^:]+:(state|pending|in_flight|nonces|producers|batch:\d+|(delta|total|fill):[A-Za-z0-9_.-]+:.+))",
+    rb"(epoch|epochs|lease|owner|workers|cache|rate:[0-9a-f]{32}"
+    rb"|[^:]+:(state|pending|in_flight|nonces|producers|once(:\d+:\d+)?|batch:\d+|(delta|total|fill):[A-Za-z0-9_.-]+:.+))",
     re.DOTALL,
 )
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, FastAPI, Request
 
+from likes.api.ranking import Ranking
 from likes.async_counter import AsyncLikeCounter
+from likes.limiting.limiter import RateLimiter
 
 if TYPE_CHECKING:
     from likes.config.settings import Settings
@@ -21,6 +23,8 @@ class Api:
 
     settings: Settings
     likes: AsyncLikeCounter
+    ranking: Ranking
+    limiter: RateLimiter | None = None
 
 
 @asynccontextmanager
@@ -28,8 +32,11 @@ async def opened(app: FastAPI) -> AsyncIterator[None]:
     """While an app runs, its `state.api` is open."""
     settings: Settings = app.state.settings
     async with AsyncLikeCounter.from_settings(settings) as likes:
-        app.state.api = Api(settings, likes)
+        limiter = likes.rate_limiter(*settings.rate_limit) if settings.rate_limit else None
+        app.state.api = Api(settings, likes, Ranking(likes, settings.database_timeout), limiter)
         yield
+        if limiter:
+            await limiter.close()
 
 
 def _api_of(request: Request) -> Api:

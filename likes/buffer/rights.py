@@ -25,6 +25,7 @@ READING: dict[str, Sequence[bytes]] = {
     "GETDEL": (KEY,),
     "HDEL": (KEY, b""),
     "HGET": (KEY, b""),
+    "HLEN": (KEY,),
     "HMGET": (KEY, b""),
     "HSCAN": (KEY, b"0"),
     "LLEN": (KEY,),

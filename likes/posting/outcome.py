@@ -50,16 +50,20 @@ def raise_unless_counted(sent: Sequence[Sent]) -> None:
     error = next((entry.part.error for entry in sent if not entry.part.added), None)
     if error and not accepted and not unknown and not any(entry.part.added for entry in sent):
         raise error
-    kind = OutcomeUnknown if unknown else AddFailed if error else EntryRefused
+    doubts = [entry.part.doubt for entry in sent if entry.part.unknown]
+    doubt = OutcomeUnknown if not doubts or OutcomeUnknown in doubts else doubts[0]
+    kind = doubt if unknown else AddFailed if error else EntryRefused
     raise kind(
-        _summary(accepted, refused, unknown, error), accepted=accepted, refused=refused, unknown=unknown
+        _summary(accepted, refused, unknown, error, doubt.advice), accepted=accepted, refused=refused, unknown=unknown
     ) from error
 
 
-def _summary(accepted: dict[str, int], refused: dict[str, str], unknown: dict[str, int], error: object) -> str:
+def _summary(
+    accepted: dict[str, int], refused: dict[str, str], unknown: dict[str, int], error: object, advice: str
+) -> str:
     if unknown:
         doubt = f"whether {_some(list(unknown))} counted is unknown"
-        return f"{doubt}: {error}; compare the live total before you post again"
+        return f"{doubt}: {error}; {advice}"
     others = f" ({len(accepted)} others were)" if accepted else ""
     return f"{_some(list(refused))} not counted: {next(iter(refused.values()))}{others}"
 

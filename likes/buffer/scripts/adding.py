@@ -57,10 +57,10 @@ def add(
     known: tuple[Word, Word] = acknowledged or ("", "")
     wanted, resent = "1" if wants_pending else "", "1" if sent_before else ""
     arguments = (keys.epoch, producer, sequence, deltas, wanted, *known, resent)
-    return ADD.call(keys.shard, names, arguments, partial(_read_added, keys))
+    return ADD.call(keys.shard, names, arguments, partial(read_added, keys))
 
 
-def _read_added(keys: EpochKeys, reply: list[Any]) -> Added:
+def read_added(keys: EpochKeys, reply: list[Any]) -> Added:
     if len(reply) == 1:
         return Added(read_word(keys.pointer, reply[0]), False, {}, ())
     refused = {int(i) - 1: reason.decode() for i, reason in zip(reply[1][::2], reply[1][1::2], strict=True)}
