@@ -34,7 +34,7 @@ async def opened(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-def _api_of(request: Request) -> Api:
+async def _api_of(request: Request) -> Api:  # else it would be asked in a thread
     api: Api = request.app.state.api
     return api
 
