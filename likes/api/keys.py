@@ -42,7 +42,7 @@ class Door:
         """Raises SettingsError for settings that would let in anybody."""
         check_exposure(settings)
         given = [(key, True) for key in settings.api_keys] + [(key, False) for key in settings.public_keys]
-        self._known = [_known(key.get_secret_value(), is_full=is_full) for key, is_full in given]
+        self._keys = [_known(key.get_secret_value(), is_full=is_full) for key, is_full in given]
         self._loopback = None if given else Loopback([as_sent(origin) for origin in settings.http_origins])
 
     @property
@@ -57,15 +57,20 @@ class Door:
 
     def caller(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
         """Who asks, by the key in `headers`, whose names are in lower case; raises Problem for none or a wrong one."""
+        sent = list(headers)
+        if (caller := self.known(sent)) is not None:
+            return caller
+        if _key_in(sent) is None:
+            raise _unauthorized("send a key, as Authorization: Bearer KEY", "")
+        raise _unauthorized("the key is not one of this server's", ', error="invalid_token"')
+
+    def known(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller | None:
+        """Who asks, or None for no key or a wrong one."""
         if self._loopback is not None:
             return WITHOUT_KEY
-        if (key := _key_in(headers)) is None:
-            raise _unauthorized("send a key, as Authorization: Bearer KEY", "")
-        digest = sha256(key).digest()
-        found = [caller for known, caller in self._known if compare_digest(known, digest)]  # all, whichever it is
-        if not found:
-            raise _unauthorized("the key is not one of this server's", ', error="invalid_token"')
-        return found[0]
+        digest = sha256(_key_in(headers) or b"").digest()
+        found = [caller for known, caller in self._keys if compare_digest(known, digest)]  # all, whichever it is
+        return found[0] if found else None
 
 
 def _known(key: str, *, is_full: bool) -> tuple[bytes, Caller]:

@@ -36,13 +36,15 @@ def is_loopback(name: str) -> bool:
 
 
 def check_exposure(settings: Settings) -> None:
-    """Raise SettingsError where anybody could reach an API that asks for no key, or keys cannot be told apart."""
+    """Raise SettingsError where anybody could reach an API without keys, or keys or paths are not told apart."""
     if not settings.api_keys and settings.public_keys:
         raise SettingsError(
             "LIKES_PUBLIC_KEYS are set and LIKES_API_KEYS are not: set those, too, for all that is not public"
         )
     if {key.get_secret_value() for key in settings.api_keys} & {key.get_secret_value() for key in settings.public_keys}:
         raise SettingsError("LIKES_PUBLIC_KEYS has a key of LIKES_API_KEYS, which a browser must not know; take it off")
+    if settings.http_root_path.split("/")[1:2] == ["v1"]:
+        raise SettingsError("LIKES_HTTP_ROOT_PATH begins as the paths of the API do; allowed: any path not below /v1")
     if settings.api_keys or settings.http_unix_socket or is_loopback(settings.http_host):
         return
     raise SettingsError(

@@ -39,7 +39,7 @@ async def opened(app: FastAPI) -> AsyncIterator[None]:
             await limiter.close()
 
 
-def _api_of(request: Request) -> Api:
+async def _api_of(request: Request) -> Api:  # else it would be asked in a thread
     api: Api = request.app.state.api
     return api
 

@@ -15,7 +15,7 @@ from likes.api.problems import Problem
 
 METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE")
 SENT = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-API-Key")
-SEEN = ("Idempotency-Replayed", "RateLimit", "RateLimit-Policy", "Retry-After")
+SEEN = ("RateLimit", "RateLimit-Policy", "Retry-After")
 PREFLIGHT_SECONDS = 7200  # the longest that Chromium remembers an answer
 
 

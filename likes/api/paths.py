@@ -47,7 +47,7 @@ def item_in(segment: str) -> str:
     return check_item(item)
 
 
-def _item_of(request: Request) -> str:
+async def _item_of(request: Request) -> str:  # else it would be asked in a thread
     return item_in(request.path_params["item"])
 
 

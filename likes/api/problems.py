@@ -38,6 +38,10 @@ RETRY_SECONDS = 1
 TITLES = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
 
 
+# What the framework raises by itself is called as ours is.
+_WORDS = {400: "invalid-input", 413: "content-too-large"}
+
+
 class Kind(NamedTuple):
     """The status and the `type` of a problem, and whether the same request may do later.
 
@@ -154,7 +158,7 @@ async def _of_validation(_: Request, error: Exception) -> Response:
 async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (for mypy)
     status = HTTPStatus(error.status_code)
-    kind, detail = status.phrase.lower().replace(" ", "-"), str(error.detail)
+    kind, detail = _WORDS.get(status) or status.phrase.lower().replace(" ", "-"), str(error.detail)
     headers = dict(error.headers or {})
     path = shorten(ascii(request.scope["path"]), 80)
     if status is HTTPStatus.NOT_FOUND:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from likes.api.keys import Door
 from likes.api.proxies import TrustedProxies
 from likes.config.settings import Settings
+from likes.errors import SettingsError
 from tests.running_api import RunningApi
 from tests.shell import Shell
 from tests.targets import get
@@ -71,6 +73,13 @@ def test_nobody_is_trusted_by_default() -> None:
 
 def test_forwarded_is_not_read() -> None:
     assert seen(("10.0.0.1", 1), ("Forwarded", "for=1.1.1.1;proto=https")) == ("10.0.0.1", "http")
+
+
+def test_a_root_path_that_could_be_a_route_is_refused() -> None:
+    for root in ("/v1", "/v1/likes"):
+        with pytest.raises(SettingsError, match="LIKES_HTTP_ROOT_PATH"):
+            Door(Settings(http_root_path=root))
+    assert Door(Settings(http_root_path="/v12"))
 
 
 def test_below_a_root_path_whether_the_proxy_strips_it_or_not(tmp_path: Path, valkey_url: str) -> None:
