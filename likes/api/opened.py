@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, FastAPI, Request
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The counter, and what else requests share."""
+    """The counter, and what else requests share.
+
+    stopping: set when this process takes no more requests. An answer that has no end of its own, such as a stream of
+    events, is to await it beside what it tells, and to end within a second then; after seven it is cut off.
+    """
 
     settings: Settings
     likes: AsyncLikeCounter
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @asynccontextmanager
