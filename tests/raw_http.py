@@ -56,6 +56,10 @@ class Wire:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         return Answer(int(head[0].split()[1]), headers, self._take(int(headers.get("content-length", "0"))))
 
+    def wait_for(self, word: bytes) -> None:
+        """Read until `word` has come."""
+        self._until(word)
+
     def ends(self) -> bool:
         """True once the server has closed, with nothing more said; the time-out of the socket otherwise."""
         try:

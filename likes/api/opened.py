@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, FastAPI, Request
 
+from likes.api.readiness import Readiness
 from likes.async_counter import AsyncLikeCounter
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Api:
 
     settings: Settings
     likes: AsyncLikeCounter
+    readiness: Readiness
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -33,9 +35,10 @@ class Api:
 async def opened(app: FastAPI) -> AsyncIterator[None]:
     """While an app runs, its `state.api` is open."""
     settings: Settings = app.state.settings
-    async with AsyncLikeCounter.from_settings(settings) as likes:
-        app.state.api = Api(settings, likes)
-        yield
+    with closing(Readiness(settings)) as readiness:
+        async with AsyncLikeCounter.from_settings(settings) as likes:
+            app.state.api = Api(settings, likes, readiness)
+            yield
 
 
 def _api_of(request: Request) -> Api:
