@@ -19,6 +19,7 @@ from likes.api.opened import Opened
 from likes.api.serving import process
 from likes.api.serving.limits import Limits
 from likes.config.settings import Settings
+from likes.errors import LikesError
 from tests.shell import Shell
 
 
@@ -86,7 +87,9 @@ async def pid() -> int:
 
 
 def make_app(settings: Settings) -> FastAPI:
-    """The application, with more."""
+    """The application, with more; none under a certain prefix."""
+    if settings.prefix == "does-not-start":
+        raise LikesError("it does not start")
     app = application.make_app(settings)
     app.include_router(router)
     return app

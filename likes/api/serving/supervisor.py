@@ -66,8 +66,10 @@ class Supervisor:
             await asyncio.gather(*(place.end() for place in places))
         if isinstance(result, Exception):
             raise result
+        if isinstance(result, int):
+            return result
         events.stopped()
-        return result if isinstance(result, int) else 0
+        return 0
 
     async def _serve(self) -> int:
         first, *others = self._serving
