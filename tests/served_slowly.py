@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from functools import partial
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import StreamingResponse
 
 from likes.__main__ import main
@@ -80,10 +80,10 @@ async def never() -> None:
     await asyncio.Event().wait()
 
 
-@router.get("/pid")
-async def pid() -> int:
-    """Who answers."""
-    return os.getpid()
+@router.post("/headers")
+async def headers(request: Request) -> list[str]:
+    """Which headers there are."""
+    return [*request.headers]
 
 
 def make_app(settings: Settings) -> FastAPI:

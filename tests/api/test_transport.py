@@ -10,6 +10,7 @@ import pytest
 
 from tests.raw_http import Answer, Wire
 from tests.running_api import RunningApi
+from tests.served_slowly import SlowShell
 from tests.shell import Shell
 
 HEAD = b"POST /v1/items/a/likes HTTP/1.1\r\nHost: localhost\r\n"
@@ -21,7 +22,7 @@ CHUNKED = HEAD + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
     folder = tmp_path_factory.mktemp("api")
-    likes = Shell(folder)
+    likes = SlowShell(folder)
     with RunningApi(likes) as running:
         yield running
     assert likes("embedded", "stop").code == 0
@@ -206,6 +207,12 @@ def test_a_request_byte_by_byte(api: RunningApi) -> None:
         for number in range(len(chunks)):
             wire.send(chunks[number : number + 1])
         assert wire.answer().status == 202
+
+
+def test_headers_behind_the_chunks_are_none(api: RunningApi) -> None:
+    head = b"POST /headers HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = asked(api, head + b"2\r\n{}\r\n0\r\nAuthorization: Bearer x\r\n\r\n")
+    assert answer.json == ["host", "transfer-encoding"]
 
 
 def test_who_asks_before_sending_a_body_is_told_to(api: RunningApi) -> None:
