@@ -14,7 +14,7 @@ import asyncio
 from typing import cast
 
 from likes.api.serving import refusals
-from likes.api.serving.requests import Requests, Stage
+from likes.api.serving.requests import HEAD, LAST, NOTHING, Requests
 
 
 class Guard(Requests):
@@ -37,18 +37,18 @@ class Guard(Requests):
         if self.is_busy:
             if self.flow.write_paused and waited > self.limits.stuck_seconds:
                 self.transport.abort()
-        elif self.stage is Stage.LAST:
+        elif self.stage is LAST:
             if waited > self.limits.linger_seconds:
                 self.transport.abort()
-        elif self.stage is Stage.NOTHING:
+        elif self.stage is NOTHING:
             stopping = self.server_state.stopping
             if waited > (self.limits.idle_seconds if stopping is None else stopping):
                 self.transport.close()
         elif waited > self._patience():
-            self.refuse(refusals.too_slow("head" if self.stage is Stage.HEAD else "body"))
+            self.refuse(refusals.too_slow("head" if self.stage is HEAD else "body"))
 
     def _patience(self) -> float:
-        seconds = self.limits.head_seconds if self.stage is Stage.HEAD else self.limits.body_seconds
+        seconds = self.limits.head_seconds if self.stage is HEAD else self.limits.body_seconds
         return seconds if self.server_state.stopping is None else min(seconds, self.limits.stopping_seconds)
 
     def shutdown(self) -> None:

@@ -25,14 +25,18 @@ def check(method: bytes, url: bytes, headers: Headers, version: str, limits: Lim
         raise refusals.no_tunnel()
     if len(headers) > limits.headers:
         raise refusals.head_too_large(f"it has more than {limits.headers} headers")
-    if len(url) + sum(len(name) + len(value) + 4 for name, value in headers) > limits.head_bytes:
+    length, hosts = len(url), 0
+    for name, value in headers:
+        length += len(name) + len(value) + 4
+        if name == b"host":
+            hosts += 1
+        if name in WATCHED:
+            _check_value(name, value, version, limits)
+    if length > limits.head_bytes:
         raise too_large(limits)
-    watched = [header for header in headers if header[0] in WATCHED]
-    if len([name for name, _ in watched if name == b"host"]) > 1:
+    if hosts > 1:
         raise refusals.malformed("it has several Host headers")
-    for name, value in watched:
-        _check_value(name, value, version, limits)
-    if version == "1.1" and not any(name == b"host" for name, _ in watched):
+    if not hosts and version == "1.1":
         raise refusals.malformed("it has no Host header")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from likes.api import events
@@ -58,7 +59,8 @@ class Place:
             await asyncio.sleep(pause)
             async with self._changing:
                 if child is self._child:
-                    self._child = await self._start()
+                    with suppress(OSError):  # the system has no room for another now: later
+                        self._child = await self._start()
 
     async def replace(self) -> bool:
         """Start another, and once it is ready have the one before end; False if it never was, and the old one stays."""
