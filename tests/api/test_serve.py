@@ -176,8 +176,7 @@ def test_no_process_outlives_it(tmp_path: Path, valkey_url: str, sqlite_url: str
 
 def children_of(pid: int) -> list[int]:
     """The processes that a process has started."""
-    listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, check=False).stdout
-    return [int(line) for line in listed.split()]
+    return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
 
 def assert_is_free(address: str) -> None:

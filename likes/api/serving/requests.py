@@ -50,10 +50,6 @@ class State(ServerState):
         self.stopping: float | None = None
 
 
-class _Enough(Exception):
-    """What follows is not read."""
-
-
 class Requests(HttpToolsProtocol):
     """What is read of one connection. `since`: when, by `server_state.now`, `stage` or what is answered changed."""
 
@@ -166,8 +162,6 @@ class Requests(HttpToolsProtocol):
         reason = error.__context__
         if isinstance(reason, Problem):
             self.refuse(reason)
-        elif isinstance(reason, _Enough):
-            self.stage = LAST
         elif reason is None or isinstance(reason, httptools.HttpParserError):
             self.refuse(refusals.malformed(f"this is no HTTP/1.1 request: {reason or error}"))
         else:
@@ -181,8 +175,6 @@ class Requests(HttpToolsProtocol):
     # What the parser calls.
 
     def on_message_begin(self) -> None:
-        if self.is_busy and not self.cycle.keep_alive:
-            raise _Enough
         self.url = b""
         self.headers = []
         self.body = bytearray()
