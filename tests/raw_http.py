@@ -24,7 +24,7 @@ class Answer(NamedTuple):
 class Wire:
     """A connection to the server at `address`, `http://host:port` or `unix:/path`."""
 
-    def __init__(self, address: str, timeout: float = 10) -> None:
+    def __init__(self, address: str, timeout: float = 30) -> None:
         if address.startswith("unix:"):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)

@@ -160,7 +160,7 @@ def test_another_protocol_is_not_taken_up_and_a_body_stays_a_body(api: RunningAp
 
 def test_as_many_wishes_for_another_protocol_as_fit_into_a_packet(api: RunningApi) -> None:
     wish = b"GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-    with Wire(api.address, timeout=30) as wire:
+    with Wire(api.address) as wire:
         wire.send(wish * 700)
         assert [wire.answer().status for _ in range(700)] == [404] * 700
 
@@ -169,7 +169,7 @@ def test_requests_sent_at_once_are_answered_in_order(api: RunningApi) -> None:
     body = b'{"count": 2}'
     like = b"POST /v1/items/row/likes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     like += b"Content-Length: %d\r\n\r\n" % len(body) + body
-    with Wire(api.address, timeout=30) as wire:
+    with Wire(api.address) as wire:
         wire.send((like + READ % b"row") * 50)
         for number in range(1, 51):
             assert wire.answer().json["pending"] == 2 * number
