@@ -169,6 +169,7 @@ def test_no_process_outlives_it(tmp_path: Path, valkey_url: str, sqlite_url: str
         api.wait_for("started")
         children = children_of(api.process.pid)
         assert len(children) == 3
+        assert all(os.getpgid(pid) == pid for pid in children), "Ctrl-C in a terminal does not reach them"
         api.send(signal.SIGKILL)
         wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), timeout=20)
         assert_is_free(api.address)

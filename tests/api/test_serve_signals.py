@@ -88,8 +88,8 @@ def test_a_second_signal_ends_it_at_once(likes: Shell) -> None:
         children = children_of(api.process.pid)
         began = time.monotonic()
         api.send(signal.SIGTERM)
-        api.send(signal.SIGTERM)
         api.wait_for("stopping")
+        api.send(signal.SIGTERM)
         wait_until(lambda: time.monotonic() - began > 1.1)
         assert api.process.poll() is None, "two at once are one"
         assert api.stop() == 143
@@ -161,6 +161,19 @@ def test_ten_rolling_restarts_under_load_with_open_streams(likes: Shell) -> None
     assert (likers.failed, streams.failed) == ([], [])
     assert streams.ended >= 40 and likers.answered > 1000
     assert counted(likes) == likers.answered
+
+
+def test_a_connection_kept_from_before_is_answered_once_more(likes: Shell) -> None:
+    with RunningApi(likes) as api, Wire(api.address) as kept, Wire(api.address) as stream:
+        assert kept.ask(HEAD + b"\r\n").headers.get("connection") is None
+        stream.send(GET % b"/stream")
+        stream.wait_for(b"begin")
+        api.send(signal.SIGHUP)
+        stream.wait_for(b"end")
+        told = time.monotonic()
+        wait_until(lambda: time.monotonic() - told > 0.5)
+        answer = kept.ask(HEAD + b"\r\n")
+        assert (answer.status, answer.headers["connection"]) == (202, "close")
 
 
 def test_what_cannot_start_takes_nothing_over(tmp_path: Path, likes: Shell) -> None:
