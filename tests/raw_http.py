@@ -24,7 +24,7 @@ class Answer(NamedTuple):
 class Wire:
     """A connection to the server at `address`, `http://host:port` or `unix:/path`."""
 
-    def __init__(self, address: str, timeout: float = 10) -> None:
+    def __init__(self, address: str, timeout: float = 30) -> None:
         if address.startswith("unix:"):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout)
@@ -55,6 +55,10 @@ class Wire:
         head = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         return Answer(int(head[0].split()[1]), headers, self._take(int(headers.get("content-length", "0"))))
+
+    def wait_for(self, word: bytes) -> None:
+        """Read until `word` has come."""
+        self._until(word)
 
     def ends(self) -> bool:
         """True once the server has closed, with nothing more said; the time-out of the socket otherwise."""

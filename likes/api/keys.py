@@ -17,7 +17,8 @@ from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
-from likes.api.loopback import Loopback, check_exposure
+from likes.api.exposure import check_exposure
+from likes.api.loopback import Loopback
 from likes.api.origins import as_sent
 from likes.api.problems import Problem
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, FastAPI, Request
 
 from likes.api.ranking import Ranking
+from likes.api.readiness import Readiness
 from likes.async_counter import AsyncLikeCounter
 from likes.limiting.limiter import RateLimiter
 
@@ -19,24 +21,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The counter, and what else requests share."""
+    """The counter, and what else requests share.
+
+    stopping: set when this process takes no more requests. An answer that has no end of its own, such as a stream of
+    events, is to await it beside what it tells, and to end within a second then; after seven it is cut off.
+    """
 
     settings: Settings
     likes: AsyncLikeCounter
     ranking: Ranking
+    readiness: Readiness
     limiter: RateLimiter | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @asynccontextmanager
 async def opened(app: FastAPI) -> AsyncIterator[None]:
     """While an app runs, its `state.api` is open."""
     settings: Settings = app.state.settings
-    async with AsyncLikeCounter.from_settings(settings) as likes:
+    async with AsyncExitStack() as stack:
+        readiness = stack.enter_context(closing(Readiness(settings)))
+        likes = await stack.enter_async_context(AsyncLikeCounter.from_settings(settings))
         limiter = likes.rate_limiter(*settings.rate_limit) if settings.rate_limit else None
-        app.state.api = Api(settings, likes, Ranking(likes, settings.database_timeout), limiter)
-        yield
         if limiter:
-            await limiter.close()
+            stack.push_async_callback(limiter.close)
+        app.state.api = Api(settings, likes, Ranking(likes, settings.database_timeout), readiness, limiter)
+        yield
 
 
 async def _api_of(request: Request) -> Api:  # else it would be asked in a thread
