@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, FastAPI, Request
 
 from likes.async_counter import AsyncLikeCounter
+from likes.session_store import AsyncSessionStore
 
 if TYPE_CHECKING:
     from likes.config.settings import Settings
@@ -21,14 +22,18 @@ class Api:
 
     settings: Settings
     likes: AsyncLikeCounter
+    sessions: AsyncSessionStore
 
 
 @asynccontextmanager
 async def opened(app: FastAPI) -> AsyncIterator[None]:
     """While an app runs, its `state.api` is open."""
     settings: Settings = app.state.settings
-    async with AsyncLikeCounter.from_settings(settings) as likes:
-        app.state.api = Api(settings, likes)
+    async with (
+        AsyncLikeCounter.from_settings(settings) as likes,
+        AsyncSessionStore.from_settings(settings) as sessions,
+    ):
+        app.state.api = Api(settings, likes, sessions)
         yield
 
 

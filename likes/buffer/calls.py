@@ -13,12 +13,18 @@ Word = bytes | str | int
 
 
 class Script:
-    """One `.lua` file and its digest. alone: nothing may be sent behind it on its connection before it is answered."""
+    """One `.lua` file and its digest. alone: nothing may be sent behind it on its connection before it is answered.
 
-    def __init__(self, name: str, *, alone: bool = False) -> None:
+    package: whose folder `lua` it is in. prelude: the file there that it begins with.
+    """
+
+    def __init__(
+        self, name: str, *, alone: bool = False, package: str = "likes.buffer", prelude: str | None = None
+    ) -> None:
         self.name = name
         self.alone = alone
-        self.source = files(__package__).joinpath("lua", f"{name}.lua").read_bytes()
+        folder = files(package).joinpath("lua")
+        self.source = b"".join(folder.joinpath(f"{part}.lua").read_bytes() for part in (prelude, name) if part)
         self.sha = sha1(self.source, usedforsecurity=False).hexdigest()
 
     def call(self, shard: int, keys: Sequence[bytes], arguments: Sequence[Word], read: Callable[[Any], T]) -> Call[T]:
