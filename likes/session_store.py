@@ -223,5 +223,6 @@ class AsyncSessionStore(Store):
 
     def _open_link(self) -> EventLoopLink:
         with self._opening:
-            self._link = self._link or self._places.open_async_link()
+            if self._link is None:
+                self._link = self._places.open_async_link()
             return self._link

@@ -6,6 +6,7 @@ A token goes where keys go, `Authorization: Bearer …`; it cannot be taken for 
 from __future__ import annotations
 
 from datetime import datetime
+from hmac import compare_digest
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -106,7 +107,17 @@ def _token(request: Request) -> str:
 
 Token = Annotated[str, Depends(_token)]
 
-of_keys = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+
+async def _full(request: Request, api: Opened) -> None:
+    """Let in who has a full key, in X-API-Key where Authorization has the token of a session."""
+    keys = [key.get_secret_value().encode() for key in api.settings.api_keys]
+    given = request.headers.get("x-api-key") or request.headers.get("authorization", "").removeprefix("Bearer ")
+    if keys and not any([compare_digest(key, given.encode()) for key in keys]):  # noqa: C419 (all, whichever it is)
+        detail = "send a full key, as Authorization: Bearer KEY or X-API-Key: KEY"
+        raise Problem(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+of_keys = APIRouter(prefix="/v1/sessions", tags=["sessions"], dependencies=[Depends(_full)])
 of_tokens = APIRouter(prefix="/v1/session", tags=["sessions"])
 
 
@@ -160,10 +171,15 @@ async def end(api: Opened, token: Token) -> Response:
 
 
 @of_tokens.post("/rotate")
-async def rotate(api: Opened, token: Token, body: Annotated[Rotation | None, Body()] = None) -> Begun:
-    """Give it another token, at least whenever somebody logs in; the one before is over."""
-    user = body.user if body else None
-    rotated = await (api.sessions.rotate(token) if user is None else api.sessions.log_in(token, user))
+async def rotate(request: Request, api: Opened, token: Token, body: Annotated[Rotation | None, Body()] = None) -> Begun:
+    """Give it another token; the one before is over. To name a user, who has just logged in, wants a full key, too, in
+    X-API-Key: else whoever has a token could be anybody.
+    """
+    if body is None or body.user is None:
+        rotated = await api.sessions.rotate(token)
+    else:
+        await _full(request, api)
+        rotated = await api.sessions.log_in(token, body.user)
     if rotated is None:
         raise _over()
     fresh, session = rotated
