@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.exits import say
 from cli.options import Json, prose, settings_of
 from cli.output import as_json, as_table, line, number_of, rows_as_json
 
@@ -46,10 +47,14 @@ def revoke(context: typer.Context, user: User, json: Json = False) -> None:
     """
     with _store(context) as store:
         ended = store.revoke(user)
+        trouble = store.trouble
     if json:
         as_json({"user": user, "ended": ended})
     else:
         line(f"ended {number_of(ended, 'session')}")
+    if trouble:
+        say("They are over; what was to be kept of them waits in Redis until a worker finds the database in order.")
+        raise trouble
 
 
 COMMANDS: dict[str, Callable[..., None]] = {"list": list_open, "revoke": revoke}

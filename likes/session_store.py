@@ -36,8 +36,11 @@ LONGEST_REVOCATION = 10_000  # rounds of a hundred sessions
 class Store:
     """What both stores have: where the servers are, and SQL.
 
-    life: how long sessions live. Connections are opened when they are first needed.
+    life: how long sessions live. trouble: why SQL did not take what ended last; it waits in Redis for a worker then.
+    Connections are opened when they are first needed.
     """
+
+    trouble: LikesError | None = None
 
     def __init__(self, places: Places, namespace: str, life: Life) -> None:
         self._places = places
@@ -62,6 +65,7 @@ class Store:
                     self._engine = self._places.open_database()
             return record(self._engine, self._namespace, ended)
         except LikesError as error:
+            self.trouble = error
             _log.warning("%d ended sessions wait in Redis for a worker: %s", len(ended), error)
             return ""
 
@@ -219,7 +223,9 @@ class AsyncSessionStore(Store):
             await run_async(self._sessions.drop(ended, database), await self._open())
 
     async def _open(self) -> EventLoopLink:
-        return self._link or await asyncio.to_thread(self._open_link)  # which may start an embedded server
+        if self._link is not None:
+            return self._link
+        return await asyncio.to_thread(self._open_link)  # which may start an embedded server
 
     def _open_link(self) -> EventLoopLink:
         with self._opening:

@@ -122,5 +122,6 @@ def _prune_chunk(connection: Connection, namespace: str, before: datetime) -> in
         .limit(CHUNK)
     )
     digests = connection.scalars(old).all()
-    connection.execute(delete(sessions).where(row.namespace == namespace, row.hash.in_(digests)))
+    if digests:
+        connection.execute(delete(sessions).where(row.namespace == namespace, row.hash.in_(digests)))
     return len(digests)
