@@ -169,6 +169,13 @@ def test_sent_twice_it_is_done_once(stage: Stage, scene: Scene) -> None:
     assert stage.holdings() == after
 
 
+def test_a_sweep_ends_no_session_of_another_database(stage: Stage) -> None:
+    of_another = scripts.end(KEYS, ONE, "mary", LIFE, expired=True, database="2" * 32)
+    held = stage.prepare(Scene("expire", scripts.END, lambda: of_another, (over,)))
+    assert ask(stage._links[1], [of_another, scripts.sweep(KEYS, "2" * 32, 10, LIFE)]) == [None, None]
+    assert stage.holdings() == held
+
+
 def test_an_ended_session_is_dropped_by_its_database_alone(stage: Stage) -> None:
     scene = Scene("drop", scripts.DROP, ended, (begun,))
     stage.prepare(scene)

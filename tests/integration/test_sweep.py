@@ -73,6 +73,22 @@ def test_what_had_ended_is_ended_again_where_redis_went_back(rig: SessionRig, sw
     assert rig.session_keys() == []
 
 
+def test_how_far_redis_went_back_the_number_of_the_sweep_tells(
+    lite: SessionRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a sweep only looks at what ended since the one before."""
+    monkeypatch.setattr(sweep, "CLOCKS_APART", timedelta(0))
+    tokens = log_outs(lite)
+    copy = lite.copy_redis()
+    end_all(lite, tokens)
+    last = max(row.ended_at for row in lite.rows())
+    wait_until(lambda: lite.redis_now() > last + timedelta(milliseconds=2))
+    lite.sweeper.run()
+    lite.restore_redis(copy)
+    lite.sweeper.run()
+    assert [lite.touch(token) for token in tokens] == [None] * 4
+
+
 def test_a_worker_that_has_just_started_ends_them_again_too(rig: SessionRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "ROWS", 2)
     tokens = log_outs(rig)
