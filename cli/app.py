@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from cli import cache, dead_letters, embedded, incidents, pages
+from cli import cache, dead_letters, embedded, incidents, pages, sessions
 from cli.adopt import adopt
 from cli.arguments import settings_first
 from cli.audit import audit
@@ -96,6 +96,7 @@ app.command("serve-worker", hidden=True)(serve_worker)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Looking after it")
 app.add_typer(incidents.app, name="incidents", rich_help_panel="Looking after it")
 app.add_typer(cache.app, name="cache", rich_help_panel="Looking after it")
+app.add_typer(sessions.app, name="sessions", rich_help_panel="Looking after it")
 app.add_typer(embedded.app, name="embedded", rich_help_panel="Looking after it")
 
 

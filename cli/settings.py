@@ -56,7 +56,7 @@ FLAGS: Mapping[str, Flag] = {
 }
 
 _OF_A_WORKER = ["interval", "flush_at_items", "flush_threads", "batch_items", "lease_seconds"]
-_OF_HTTP = [name for name in FLAGS if name.startswith(("http_", "api_", "public_", "rate_"))]
+_OF_HTTP = [name for name in FLAGS if name.startswith(("http_", "api_", "public_", "rate_", "session_"))]
 
 _SHORT = {
     "http_host": "--host",

@@ -46,6 +46,7 @@ hypothesis.settings.load_profile("ci" if IN_CI else "dev")
 DECLARED_KEYS = re.compile(
     rb"\{[^{}]+:\d+\}:"
     rb"(epoch|epochs|lease|owner|workers|cache|rate:[0-9a-f]{32}"
+    rb"|session_due|session_sweeps|session:[0-9a-f]{64}|sessions:.+"
     rb"|[^:]+:(state|pending|in_flight|nonces|producers|once(:\d+:\d+)?|batch:\d+|(delta|total|fill):[A-Za-z0-9_.-]+:.+))",
     re.DOTALL,
 )

@@ -78,10 +78,16 @@ def recovered(seconds: float) -> None:
     _say(logging.INFO, "recovered", f"flushing works again, after {seconds:.1f} s", seconds=round(seconds, 3))
 
 
-def pruned(*, producers: int, batches: int) -> None:
-    """Silent producers and old rows of the ledger were forgotten."""
-    words = f"forgot {producers:,} silent producers and {batches:,} old rows of the ledger"
-    _say(logging.DEBUG, "pruned", words, producers=producers, batches=batches)
+def pruned(*, producers: int, batches: int, sessions: int) -> None:
+    """Silent producers, old rows of the ledger and of sessions were forgotten."""
+    words = f"forgot {producers:,} silent producers, {batches:,} old rows of the ledger and {sessions:,} of sessions"
+    _say(logging.DEBUG, "pruned", words, producers=producers, batches=batches, sessions=sessions)
+
+
+def not_swept(error: LikesError) -> None:
+    """Sessions that are over could not be seen to."""
+    words = f"sessions that are over wait in Redis: {_words(error)}; likes are flushed all the same"
+    _say(logging.WARNING, "not_swept", words, error=type(error).__name__)
 
 
 def stopping(reason: str) -> None:

@@ -13,10 +13,9 @@ from likes.buffer.heartbeat import Heartbeat
 from likes.buffer.leases import Leases
 from likes.connect import Places
 from worker import events
-from worker.assembly import open_flusher
+from worker.assembly import housekeeping_for, open_flusher
 from worker.checks.everything import find_everything
 from worker.checks.finding import Finding, Level
-from worker.housekeeping import Housekeeping
 from worker.loop import Loop
 from worker.pulse import Pulse
 from worker.rounds import Rounds
@@ -65,9 +64,8 @@ def _loop(flusher: Flusher, settings: Settings) -> Loop:
     lease_seconds = min(settings.lease_seconds, settings.interval)  # a killed worker's shards miss one turn at most
     leases = Leases(flusher.buffer, lease_seconds)
     pulse = Pulse(Heartbeat(flusher.buffer, flusher.ledger.worker, leases.token))
-    housekeeping = Housekeeping(flusher.buffer, flusher.ledger, settings.ledger_retention_days)
     return Loop(
-        Rounds(flusher, leases, housekeeping, pulse),
+        Rounds(flusher, leases, housekeeping_for(flusher, settings), pulse),
         Schedule(settings.interval),
         pulse,
         flush_at_items=settings.flush_at_items,

@@ -20,7 +20,7 @@ from likes.api.opened import opened
 from likes.api.origins import Cors
 from likes.api.paths import RawPaths
 from likes.api.proxies import TrustedProxies
-from likes.api.routes import docs, health, items, top
+from likes.api.routes import docs, health, items, sessions, top
 from likes.api.routes import likes as many_likes
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def make_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.door = door
     problems.install(app)
-    for routes in (items, many_likes, top, docs, health):
+    for routes in (items, many_likes, top, sessions, docs, health):
         app.include_router(routes.router)
     app.add_middleware(Limits, client=client_by(door.caller))
     app.add_middleware(Entrance, door=door)

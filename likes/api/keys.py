@@ -115,4 +115,5 @@ class _Key(SecurityBase):
 
 # For `dependencies=[Anyone]` of a router or a route; or `caller: Annotated[Caller, Anyone]`, to know who asks.
 Anyone = Depends(_Key("key", "A key of LIKES_PUBLIC_KEYS or LIKES_API_KEYS.", full=False))
-Full = Depends(_Key("fullKey", "A key of LIKES_API_KEYS.", full=True))
+full_key = _Key("fullKey", "A key of LIKES_API_KEYS.", full=True)
+Full = Depends(full_key)

@@ -13,6 +13,7 @@ from http import HTTPStatus
 
 from likes.api.exposure import is_loopback
 from likes.api.problems import Problem
+from likes.items import shorten
 
 READING = ("GET", "HEAD", "OPTIONS")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:\d*)?", re.IGNORECASE)

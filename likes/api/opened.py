@@ -14,6 +14,7 @@ from likes.api.ranking import Ranking
 from likes.api.readiness import Readiness
 from likes.async_counter import AsyncLikeCounter
 from likes.limiting.limiter import RateLimiter
+from likes.session_store import AsyncSessionStore
 
 if TYPE_CHECKING:
     from likes.config.settings import Settings
@@ -30,6 +31,7 @@ class Api:
     settings: Settings
     likes: AsyncLikeCounter
     ranking: Ranking
+    sessions: AsyncSessionStore
     readiness: Readiness
     limiter: RateLimiter | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -42,10 +44,12 @@ async def opened(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         readiness = stack.enter_context(closing(Readiness(settings)))
         likes = await stack.enter_async_context(AsyncLikeCounter.from_settings(settings))
+        sessions = await stack.enter_async_context(AsyncSessionStore.from_settings(settings))
         limiter = likes.rate_limiter(*settings.rate_limit) if settings.rate_limit else None
         if limiter:
             stack.push_async_callback(limiter.close)
-        app.state.api = Api(settings, likes, Ranking(likes, settings.database_timeout), readiness, limiter)
+        ranking = Ranking(likes, settings.database_timeout)
+        app.state.api = Api(settings, likes, ranking, sessions, readiness, limiter)
         yield
 
 

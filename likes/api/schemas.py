@@ -22,6 +22,8 @@ TYPES = (
     "method-not-allowed",
     "content-too-large",
     "unsupported-media-type",
+    "session-over",
+    "no-session",
 )
 
 # `format`: that of 255 bytes and no control characters, which a pattern cannot say.

@@ -15,13 +15,23 @@ Word = bytes | str | int
 class Script:
     """One `.lua` file and its digest. alone: nothing may be sent behind it on its connection before it is answered.
 
+    package: whose folder `lua` it is in. prelude: the file there that it begins with.
     inside: a script that this one runs as a function of its name, which is given KEYS and ARGV.
     """
 
-    def __init__(self, name: str, *, alone: bool = False, inside: Script | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        alone: bool = False,
+        package: str = "likes.buffer",
+        prelude: str | None = None,
+        inside: Script | None = None,
+    ) -> None:
         self.name = name
         self.alone = alone
-        self.source = files(__package__).joinpath("lua", f"{name}.lua").read_bytes()
+        folder = files(package).joinpath("lua")
+        self.source = b"".join(folder.joinpath(f"{part}.lua").read_bytes() for part in (prelude, name) if part)
         if inside:
             function = b"local function %s(KEYS, ARGV)\n%s\nend\n" % (inside.name.encode(), inside.source)
             self.source = function + self.source
