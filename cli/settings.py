@@ -33,7 +33,8 @@ FLAGS: Mapping[str, Flag] = {
     "database_timeout": Flag("SECONDS", "how long a transaction may take; default 10"),
     "ledger_retention_days": Flag("DAYS", "how long the history is kept; default 30"),
     "log_format": Flag("text|json", "how worker and API log; default text"),
-    "metrics_port": Flag("PORT", "serve the worker's metrics there; default: nowhere"),
+    "access_log": Flag("on|off", "log a line for each request; default off"),
+    "metrics_port": Flag("PORT", "serve the worker's metrics there, on HTTP_HOST; default: nowhere"),
     "cache_ttl": Flag("SECONDS", "how long a cached total is kept that nobody reads; default 3600"),
     "cache_max_age": Flag("SECONDS", "how long one is kept that is read; default 86400"),
     "cache_on_flush": Flag("HOW", "through or drop: what a flush does to cached totals; default through"),
@@ -58,7 +59,7 @@ _OF_HTTP = [name for name in FLAGS if name.startswith(("http_", "api_", "public_
 # Those that a command's own page shows.
 SHOWN: Mapping[str, list[str]] = {
     "worker": [*_OF_A_WORKER, "log_format", "metrics_port"],
-    "serve": [*_OF_HTTP, "log_format"],
+    "serve": [*_OF_HTTP, "log_format", "access_log"],
 }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, FastAPI, Request
 
+from likes.api.figures import Figures
 from likes.async_counter import AsyncLikeCounter
 
 if TYPE_CHECKING:
@@ -21,14 +22,16 @@ class Api:
 
     settings: Settings
     likes: AsyncLikeCounter
+    figures: Figures
 
 
 @asynccontextmanager
 async def opened(app: FastAPI) -> AsyncIterator[None]:
     """While an app runs, its `state.api` is open."""
     settings: Settings = app.state.settings
-    async with AsyncLikeCounter.from_settings(settings) as likes:
-        app.state.api = Api(settings, likes)
+    figures: Figures = app.state.figures
+    async with AsyncLikeCounter.from_settings(settings) as likes, figures.shown():
+        app.state.api = Api(settings, likes, figures)
         yield
 
 

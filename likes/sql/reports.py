@@ -63,6 +63,13 @@ def count_open(engine: Engine, namespace: str) -> Open:
         return _count_open(connection, namespace)
 
 
+def count_incidents(engine: Engine, namespace: str) -> dict[str, int]:
+    """Kind -> how many were recorded so far, of those that were."""
+    kinds = select(incidents.c.kind, func.count()).where(incidents.c.namespace == namespace).group_by(incidents.c.kind)
+    with reading(engine) as connection:
+        return dict(connection.execute(kinds).tuples().all())
+
+
 def _count_open(connection: Connection, namespace: str) -> Open:
     counts = (
         select(func.count()).select_from(table).where(*_open(table, namespace)) for table in (incidents, dead_letters)

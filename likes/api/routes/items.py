@@ -36,7 +36,8 @@ class Counted(BaseModel):
 async def like(item: str, api: Opened, body: Annotated[Like | None, Body()] = None) -> Counted:
     """Count likes of an item."""
     named, wanted = item_in(item), body or Like()
-    pending = await api.likes.like(named, wanted.count, counter=wanted.counter)
+    with api.figures.counting():
+        pending = await api.likes.like(named, wanted.count, counter=wanted.counter)
     return Counted(item=named, counter=wanted.counter, delta=wanted.count, pending=pending)
 
 
@@ -44,7 +45,8 @@ async def like(item: str, api: Opened, body: Annotated[Like | None, Body()] = No
 async def unlike(item: str, api: Opened, counter: str = DEFAULT_COUNTER) -> Counted:
     """Take one like of an item back."""
     named = item_in(item)
-    pending = await api.likes.unlike(named, counter=counter)
+    with api.figures.counting():
+        pending = await api.likes.unlike(named, counter=counter)
     return Counted(item=named, counter=counter, delta=-1, pending=pending)
 
 
