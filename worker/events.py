@@ -25,6 +25,11 @@ def started(*, worker: str, redis: str, database: str, shards: int, interval: fl
     )
 
 
+def metrics(address: str) -> None:
+    """Prometheus may ask there."""
+    _say(logging.INFO, "metrics", f"metrics at {address}", address=address)
+
+
 def finding(finding: Finding) -> None:
     """A check at the start found what is not as it should be."""
     words = f"{finding.name}: {finding.found}; {finding.fix}"

@@ -15,6 +15,7 @@ from likes.sql.letters import last_letter, letters_after
 from likes.sql.reports import incidents_after, last_incident
 from likes.sql.schema import require_head
 from worker import events
+from worker.figures import Figures
 from worker.flush import Flush, Flusher
 from worker.housekeeping import Housekeeping
 from worker.pulse import Pulse
@@ -32,6 +33,7 @@ class Rounds:
         leases: Leases,
         housekeeping: Housekeeping,
         pulse: Pulse,
+        figures: Figures | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -41,6 +43,7 @@ class Rounds:
         self._leases = leases
         self._housekeeping = housekeeping
         self._pulse = pulse
+        self._figures = figures or Figures()
         self._clock = clock
         self._look_for_others_at = 0.0
         self._shards: list[int] = []
@@ -103,8 +106,10 @@ class Rounds:
             flush.run(shards)
             self.have_worked = True
         finally:
+            seconds = time.monotonic() - began
+            self._figures.flush_took(seconds, flush.counted)
             if flush.counted.batches:
-                events.flushed(flush.counted, time.monotonic() - began)
+                events.flushed(flush.counted, seconds)
         self._tell_letters()
         self._tell_incidents()
 

@@ -1,0 +1,27 @@
+"""What a worker counts of its flushes, for Prometheus."""
+
+from __future__ import annotations
+
+from likes.counted import Counted
+from likes.errors import DatabaseUnavailable, RedisUnavailable
+from likes.metrics.families import OF_A_WORKER
+from likes.metrics.tally import Tally
+
+
+class Figures:
+    """Told of each flush, and of what keeps the worker from flushing. For the thread of the loop."""
+
+    def __init__(self) -> None:
+        self.tally = Tally(OF_A_WORKER)
+
+    def flush_took(self, seconds: float, counted: Counted) -> None:
+        """A flush is over, done or not, and moved so much."""
+        self.tally.timing("likes_flush_duration_seconds").observe(seconds)
+        self.tally.add("likes_flushed_items_total", by=counted.items)
+        self.tally.add("likes_flushed_batches_total", by=counted.batches)
+
+    def failed(self, error: Exception) -> None:
+        """A flush failed."""
+        reasons = {RedisUnavailable: "redis", DatabaseUnavailable: "database"}
+        reason = next((reason for away, reason in reasons.items() if isinstance(error, away)), "other")
+        self.tally.add("likes_flush_failures_total", reason)
