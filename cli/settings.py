@@ -32,6 +32,8 @@ FLAGS: Mapping[str, Flag] = {
     "redis_timeout": Flag("SECONDS", "how long a call to Redis may take; default 5"),
     "database_timeout": Flag("SECONDS", "how long a transaction may take; default 10"),
     "ledger_retention_days": Flag("DAYS", "how long the history is kept; default 30"),
+    "notify_command": Flag("COMMAND", "run by a worker on incidents and dead letters"),
+    "notify_url": Flag("URL", "called by a worker on incidents and dead letters"),
     "log_format": Flag("text|json", "how worker and API log; default text"),
     "access_log": Flag("on|off", "log a line for each request; default off"),
     "metrics_port": Flag("PORT", "serve the worker's metrics there, on HTTP_HOST; default: nowhere"),
@@ -58,7 +60,7 @@ _OF_HTTP = [name for name in FLAGS if name.startswith(("http_", "api_", "public_
 
 # Those that a command's own page shows.
 SHOWN: Mapping[str, list[str]] = {
-    "worker": [*_OF_A_WORKER, "log_format", "metrics_port"],
+    "worker": [*_OF_A_WORKER, "notify_command", "notify_url", "log_format", "metrics_port"],
     "serve": [*_OF_HTTP, "log_format", "access_log"],
 }
 

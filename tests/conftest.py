@@ -45,7 +45,7 @@ hypothesis.settings.load_profile("ci" if IN_CI else "dev")
 # What design 3 lists, and nothing else: {prefix:shard}:… with an epoch of 16 hexadecimal digits, or any name in tests.
 DECLARED_KEYS = re.compile(
     rb"\{[^{}]+:\d+\}:"
-    rb"(epoch|epochs|lease|owner|workers|[^:]+:(state|pending|in_flight|nonces|producers|batch:\d+|delta:[A-Za-z0-9_.-]+:.+))",
+    rb"(epoch|epochs|lease|owner|workers|notice:[a-z0-9:]+|[^:]+:(state|pending|in_flight|nonces|producers|batch:\d+|delta:[A-Za-z0-9_.-]+:.+))",
     re.DOTALL,
 )
 

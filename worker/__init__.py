@@ -41,6 +41,7 @@ is locked and the master asked anew, with a write.
     schedule, trouble, housekeeping                     what these ask
     events, log_lines, pulse                            what they say, to the log and to `likes status`
     figures, metrics                                    … and to Prometheus
+    notices, notice, telling                            … and to whoever is to know of incidents and dead letters
     assembly            all of it put together from settings
     checks              what may be set up wrongly, and what to type
 """

@@ -66,6 +66,17 @@ def incident(incident: Incident) -> None:
     _say(logging.WARNING, "incident", f"incident {incident.kind}{where}: {incident.detail}", **fields)
 
 
+def told(where: str, kind: str, count: int) -> None:
+    """Somebody was told of incidents or dead letters."""
+    _say(logging.INFO, "told", f"told {where} of {kind}, {count:,} of them", where=where, kind=kind, count=count)
+
+
+def not_told(where: str, kind: str, error: Exception) -> None:
+    """Somebody could not be told; it is tried again."""
+    words = f"could not tell {where} of {kind}: {error}; it is tried again after a later flush"
+    _say(logging.WARNING, "not_told", words, where=where, kind=kind, reason=str(error))
+
+
 def trouble(error: Exception) -> None:
     """A flush failed; said once, until it is over."""
     words = f"{_words(error)}; the worker goes on trying"

@@ -25,3 +25,7 @@ class Figures:
         reasons = {RedisUnavailable: "redis", DatabaseUnavailable: "database"}
         reason = next((reason for away, reason in reasons.items() if isinstance(error, away)), "other")
         self.tally.add("likes_flush_failures_total", reason)
+
+    def told(self, result: str) -> None:
+        """Somebody was told of incidents or dead letters, or could not be: "told" or "failed". From any one thread."""
+        self.tally.add("likes_notices_total", result)

@@ -18,6 +18,7 @@ from worker import events
 from worker.figures import Figures
 from worker.flush import Flush, Flusher
 from worker.housekeeping import Housekeeping
+from worker.notices import Notices
 from worker.pulse import Pulse
 
 OTHERS_SECONDS = 600.0  # how often it looks for shards of clients with other settings: it asks for each there may be
@@ -34,6 +35,7 @@ class Rounds:
         housekeeping: Housekeeping,
         pulse: Pulse,
         figures: Figures | None = None,
+        notices: Notices | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -44,6 +46,7 @@ class Rounds:
         self._housekeeping = housekeeping
         self._pulse = pulse
         self._figures = figures or Figures()
+        self._notices = notices
         self._clock = clock
         self._look_for_others_at = 0.0
         self._shards: list[int] = []
@@ -112,6 +115,8 @@ class Rounds:
                 events.flushed(flush.counted, seconds)
         self._tell_letters()
         self._tell_incidents()
+        if self._notices:
+            self._notices.look()
 
     def _on_counted(self, batches: Sequence[Batch], counted: Counted) -> None:
         self.have_worked = True

@@ -20,9 +20,11 @@ from worker.figures import Figures
 from worker.housekeeping import Housekeeping
 from worker.loop import Loop
 from worker.metrics import serving_metrics
+from worker.notices import Notices
 from worker.pulse import Pulse
 from worker.rounds import Rounds
 from worker.schedule import Schedule
+from worker.telling import Command, Listener, Url
 
 if TYPE_CHECKING:
     from likes.config.settings import Settings
@@ -41,7 +43,8 @@ def run(settings: Settings) -> None:
     """
     figures = Figures()
     with open_flusher(settings) as flusher, serving_metrics(settings, figures):
-        loop = _loop(flusher, settings, figures)
+        notices = Notices(flusher.buffer, flusher.ledger, _listeners(settings), figures)
+        loop = _loop(flusher, settings, figures, notices)
         with _ending_by_signal(loop):
             events.started(
                 worker=flusher.ledger.worker,
@@ -52,6 +55,7 @@ def run(settings: Settings) -> None:
             )
             _tell_findings(settings)
             loop.run()
+            notices.finish()
     events.stopped()
 
 
@@ -64,13 +68,13 @@ def _tell_findings(settings: Settings) -> None:
         events.finding(Finding(Level.WARNING, "checks", f"{type(error).__name__}: {error}", "likes check -v"))
 
 
-def _loop(flusher: Flusher, settings: Settings, figures: Figures) -> Loop:
+def _loop(flusher: Flusher, settings: Settings, figures: Figures, notices: Notices) -> Loop:
     lease_seconds = min(settings.lease_seconds, settings.interval)  # a killed worker's shards miss one turn at most
     leases = Leases(flusher.buffer, lease_seconds)
     pulse = Pulse(Heartbeat(flusher.buffer, flusher.ledger.worker, leases.token))
     housekeeping = Housekeeping(flusher.buffer, flusher.ledger, settings.ledger_retention_days)
     return Loop(
-        Rounds(flusher, leases, housekeeping, pulse, figures),
+        Rounds(flusher, leases, housekeeping, pulse, figures, notices),
         Schedule(settings.interval),
         pulse,
         figures,
@@ -78,6 +82,11 @@ def _loop(flusher: Flusher, settings: Settings, figures: Figures) -> Loop:
         again_after=lease_seconds,
         revive=Places.from_settings(settings).redis_url,  # starts the embedded server again
     )
+
+
+def _listeners(settings: Settings) -> list[Listener]:
+    command, url = settings.notify_command, settings.notify_url
+    return [*([Command(command)] if command else []), *([Url(url.get_secret_value())] if url else [])]
 
 
 @contextmanager

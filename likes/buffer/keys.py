@@ -25,6 +25,10 @@ class ShardKeys:
         self.owner = self.tag + b"owner"
         self.workers = self.tag + b"workers"  # of shard 0: those of all shards
 
+    def notice(self, name: str) -> bytes:
+        """Of shard 0: the key that says that something was told."""
+        return self.tag + b"notice:" + name.encode()
+
 
 class EpochKeys(ShardKeys):
     """The keys of one shard under one epoch."""

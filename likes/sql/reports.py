@@ -87,6 +87,13 @@ def last_incident(engine: Engine, namespace: str) -> int:
         return connection.scalar(select(func.max(incidents.c.id)).where(incidents.c.namespace == namespace)) or 0
 
 
+def open_incidents_since(engine: Engine, namespace: str, since: datetime, most: int) -> list[Incident]:
+    """The first `most` of those recorded since then that nobody has seen to, the oldest first."""
+    recent = _INCIDENT.where(*_open(incidents, namespace), incidents.c.at >= since).order_by(incidents.c.id).limit(most)
+    with reading(engine) as connection:
+        return [Incident(*row) for row in connection.execute(recent)]
+
+
 def incidents_after(engine: Engine, namespace: str, last: int) -> list[Incident]:
     """The incidents recorded after the one with the id `last`, the oldest first."""
     later = _INCIDENT.where(incidents.c.namespace == namespace, incidents.c.id > last).order_by(incidents.c.id)
