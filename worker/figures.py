@@ -7,12 +7,17 @@ from likes.errors import DatabaseUnavailable, RedisUnavailable
 from likes.metrics.families import OF_A_WORKER
 from likes.metrics.tally import Tally
 
+REASONS = ("redis", "database", "other")
+
 
 class Figures:
     """Told of each flush, and of what keeps the worker from flushing. For the thread of the loop."""
 
     def __init__(self) -> None:
         self.tally = Tally(OF_A_WORKER)
+        for name, values in {"likes_flush_failures_total": REASONS, "likes_notices_total": ("told", "failed")}.items():
+            for value in values:
+                self.tally.add(name, value, by=0)  # a rise from nothing at all is none to Prometheus
 
     def flush_took(self, seconds: float, counted: Counted) -> None:
         """A flush is over, done or not, and moved so much."""

@@ -59,7 +59,8 @@ class Figures:
             look = asyncio.wrap_future(self._standing.look())
             await asyncio.wait_for(asyncio.shield(look), WAIT_SECONDS)
         counted = [self.tally.snapshot(), *(self._board.others() if self._board else ())]
-        return exposition([added_up(counted), self._standing.figures()], accept)
+        figures = [added_up(counted), self._standing.figures()]
+        return await asyncio.to_thread(exposition, figures, accept)  # a hundred histograms take 10 ms
 
     @asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
