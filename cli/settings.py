@@ -35,8 +35,11 @@ FLAGS: Mapping[str, Flag] = {
     "redis_timeout": Flag("SECONDS", "how long a call to Redis may take; default 5"),
     "database_timeout": Flag("SECONDS", "how long a transaction may take; default 10"),
     "ledger_retention_days": Flag("DAYS", "how long the history is kept; default 30"),
+    "notify_command": Flag("COMMAND", "run by a worker on incidents and dead letters"),
+    "notify_url": Flag("URL", "called by a worker on incidents and dead letters"),
     "log_format": Flag("text|json", "how worker and API log; default text"),
-    "metrics_port": Flag("PORT", "serve the worker's metrics there; default: nowhere"),
+    "access_log": Flag("on|off", "log a line for each request; default off"),
+    "metrics_port": Flag("PORT", "serve the worker's metrics there, on HTTP_HOST; default: nowhere"),
     "cache_ttl": Flag("SECONDS", "how long a cached total is kept that nobody reads; default 3600"),
     "cache_max_age": Flag("SECONDS", "how long one is kept that is read; default 86400"),
     "cache_on_flush": Flag("HOW", "through or drop: what a flush does to cached totals; default through"),
@@ -70,8 +73,8 @@ TYPED: Mapping[str, str] = {name: _SHORT.get(name, "--" + name.replace("_", "-")
 
 # Those that a command's own page shows.
 SHOWN: Mapping[str, list[str]] = {
-    "worker": [*_OF_A_WORKER, "log_format", "metrics_port"],
-    "serve": [*_OF_HTTP, "log_format"],
+    "worker": [*_OF_A_WORKER, "notify_command", "notify_url", "log_format", "metrics_port"],
+    "serve": [*_OF_HTTP, "log_format", "access_log"],
 }
 
 

@@ -25,6 +25,11 @@ def started(*, worker: str, redis: str, database: str, shards: int, interval: fl
     )
 
 
+def metrics(address: str) -> None:
+    """Prometheus may ask there."""
+    _say(logging.INFO, "metrics", f"metrics at {address}", address=address)
+
+
 def finding(finding: Finding) -> None:
     """A check at the start found what is not as it should be."""
     words = f"{finding.name}: {finding.found}; {finding.fix}"
@@ -59,6 +64,17 @@ def incident(incident: Incident) -> None:
     fields = incident._asdict()
     fields["noticed_at"] = fields.pop("at")
     _say(logging.WARNING, "incident", f"incident {incident.kind}{where}: {incident.detail}", **fields)
+
+
+def told(where: str, kind: str, count: int) -> None:
+    """Somebody was told of incidents or dead letters."""
+    _say(logging.INFO, "told", f"told {where} of {kind}, {count:,} of them", where=where, kind=kind, count=count)
+
+
+def not_told(where: str, kind: str, error: Exception) -> None:
+    """Somebody could not be told; it is tried again."""
+    words = f"could not tell {where} of {kind}: {error}; it is tried again after a later flush"
+    _say(logging.WARNING, "not_told", words, where=where, kind=kind, reason=str(error))
 
 
 def trouble(error: Exception) -> None:

@@ -13,14 +13,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from likes.api import problems
 from likes.api.answers import Answers
 from likes.api.described import Described
+from likes.api.figures import Figures
 from likes.api.keys import Door
 from likes.api.limits import Limits, client_by
+from likes.api.measured import Measured, Routed
 from likes.api.methods import HeadAsGet
 from likes.api.opened import opened
 from likes.api.origins import Cors
 from likes.api.paths import RawPaths
 from likes.api.proxies import TrustedProxies
-from likes.api.routes import docs, health, items, sessions, top
+from likes.api.routes import docs, health, items, metrics, sessions, top
 from likes.api.routes import likes as many_likes
 
 if TYPE_CHECKING:
@@ -33,9 +35,11 @@ def make_app(settings: Settings) -> FastAPI:
     app = Described(needs_key=door.needs_key, root=root, lifespan=opened, redirect_slashes=False)
     app.state.settings = settings
     app.state.door = door
+    app.state.figures = Figures(settings)
     problems.install(app)
-    for routes in (items, many_likes, top, sessions, docs, health):
+    for routes in (items, many_likes, top, sessions, docs, health, metrics):
         app.include_router(routes.router)
+    app.add_middleware(Routed)  # the first stays the innermost
     app.add_middleware(Limits, client=client_by(door.caller))
     app.add_middleware(Entrance, door=door)
     app.add_middleware(HeadAsGet)
@@ -43,6 +47,7 @@ def make_app(settings: Settings) -> FastAPI:
         app.add_middleware(Cors, origins=settings.http_origins)
     app.add_middleware(Answers)
     app.add_middleware(RawPaths, root=root)
+    app.add_middleware(Measured, requests=app.state.figures.requests)
     app.add_middleware(TrustedProxies, networks=settings.http_trusted_proxies)
     return app
 

@@ -71,5 +71,23 @@ def not_caught(method: str, path: str, error: Exception) -> None:
     _log.error("%s", words, exc_info=error, extra={"event": "not_caught", "fields": {"path": path}})
 
 
+def answered(*, method: str, route: str, path: str, status: int, seconds: float, size: int, client: str) -> None:
+    """A request was answered. path: what the client asked for; size: of the answer's body, in bytes."""
+    duration_ms = round(seconds * 1000, 3)
+    words = f"{method} {path} {status} {duration_ms:.1f} ms {size} B {client}"
+    _say(
+        logging.INFO,
+        "answered",
+        words,
+        method=method,
+        route=route,
+        path=path,
+        status=status,
+        duration_ms=duration_ms,
+        bytes=size,
+        client=client,
+    )
+
+
 def _say(level: int, event: str, words: str, **fields: object) -> None:
     _log.log(level, "%s", words, extra={"event": event, "fields": fields})

@@ -32,9 +32,10 @@ def key_of(scope: Scope, caller: str = "") -> bytes | None:
 
 async def like_or_once(api: Api, item: str, count: int, counter: str, key: bytes | None) -> int:
     """Count an item, once under a key if there is one; its pending delta after that."""
-    if key is None:
-        return await api.likes.like(item, count, counter=counter)
-    return await api.likes.like_once(item, count, counter=counter, key=key)
+    with api.figures.counting():
+        if key is None:
+            return await api.likes.like(item, count, counter=counter)
+        return await api.likes.like_once(item, count, counter=counter, key=key)
 
 
 async def each_or_once(

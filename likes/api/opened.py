@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, FastAPI, Request
 
+from likes.api.figures import Figures
 from likes.api.ranking import Ranking
 from likes.api.readiness import Readiness
 from likes.async_counter import AsyncLikeCounter
@@ -33,6 +34,7 @@ class Api:
     ranking: Ranking
     sessions: AsyncSessionStore
     readiness: Readiness
+    figures: Figures
     limiter: RateLimiter | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -41,6 +43,7 @@ class Api:
 async def opened(app: FastAPI) -> AsyncIterator[None]:
     """While an app runs, its `state.api` is open."""
     settings: Settings = app.state.settings
+    figures: Figures = app.state.figures
     async with AsyncExitStack() as stack:
         readiness = stack.enter_context(closing(Readiness(settings)))
         likes = await stack.enter_async_context(AsyncLikeCounter.from_settings(settings))
@@ -48,8 +51,9 @@ async def opened(app: FastAPI) -> AsyncIterator[None]:
         limiter = likes.rate_limiter(*settings.rate_limit) if settings.rate_limit else None
         if limiter:
             stack.push_async_callback(limiter.close)
+        await stack.enter_async_context(figures.shown())
         ranking = Ranking(likes, settings.database_timeout)
-        app.state.api = Api(settings, likes, ranking, sessions, readiness, limiter)
+        app.state.api = Api(settings, likes, ranking, sessions, readiness, figures, limiter)
         yield
 
 

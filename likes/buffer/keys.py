@@ -30,6 +30,10 @@ class ShardKeys:
         """The key of what is kept of a client whose rate is limited; `client` is hexadecimal."""
         return b"%srate:%s" % (self.tag, client.encode())
 
+    def notice(self, name: str) -> bytes:
+        """Of shard 0: the key that says that something was told."""
+        return self.tag + b"notice:" + name.encode()
+
 
 class EpochKeys(ShardKeys):
     """The keys of one shard under one epoch."""

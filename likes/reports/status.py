@@ -51,7 +51,8 @@ class Status:
     """All shards, their sums, how many incidents and dead letters are open, and the latest of those incidents.
 
     What only a server knows that is away is None; `…_trouble` says why it is, `…_away_since` since when at least.
-    workers: those alive; None also where Redis does not tell.
+    workers: those alive; None also where Redis does not tell. covered_at: when a whole flush was last done, also one
+    that had nothing to move.
     """
 
     pending_items: int | None
@@ -68,6 +69,7 @@ class Status:
     shards: Sequence[ShardStatus]
     newest_incidents: Sequence[Incident] | None
     problems: Sequence[str] = ()  # of all shards
+    covered_at: datetime | None = None
 
 
 def read_status(buffer: Buffer, ledger: Ledger, shards: int, before: Status | None = None) -> Status:
@@ -96,6 +98,7 @@ def read_status(buffer: Buffer, ledger: Ledger, shards: int, before: Status | No
         shards=of_shards,
         newest_incidents=sql.newest_incidents if sql else None,
         problems=[f"shard {shard.shard}: {problem}" for shard in of_shards for problem in shard.problems],
+        covered_at=max((cursor.covered_by for cursor in cursors.values() if cursor.covered_by), default=None),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -21,7 +22,9 @@ from likes.sessions.token import SESSION_SHARDS
 from likes.sql.identity import make_id
 from likes.sql.urls import url_of
 from tests.docs.everyday import CODES, a_year
+from tests.running_api import RunningApi
 from tests.running_worker import RunningWorker
+from tests.scrapes import scrape
 from tests.shell import Shell
 from tests.snippets import DOCS, block
 
@@ -179,3 +182,20 @@ def test_an_application_moves_nothing(counter: LikeCounter, admin: redis.Redis, 
         for forbidden in (["GETDEL", f"{{likes:0}}:{epoch}:delta:likes:video:42"], ["FLUSHALL"], ["GET", "elsewhere"]):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 app.execute_command(*forbidden)
+
+
+def test_an_api_tells_how_things_stand_with_four_rights_more_than_an_application(
+    admin: redis.Redis, redis_url: str, sqlite_url: str, tmp_path: Path
+) -> None:
+    likes = Shell(tmp_path, redis_url=url_for(redis_url, "likes_app"), database_url=sqlite_url)
+    assert likes("migrate").code == 0
+    more = re.search(r"four rights more:\s+`([^`]+)`", (DOCS / "deploying.md").read_text())
+    assert more
+    set_user(admin, "likes_app", [*rules_of("likes_app"), *more[1].split()])
+    with RunningApi(likes) as api:
+        assert api.client.post("/v1/items/a/likes").status_code == 202
+        seen = scrape(api.address)
+    assert (seen("likes_up", server="redis"), seen("likes_pending_items"), seen("likes_problems")) == (1, 1, 0)
+    assert seen("likes_workers") == 0
+    assert (seen("likes_redis_memory_used_bytes") or 0) > 0
+    assert not denied(admin)

@@ -63,6 +63,11 @@ async def count_each(
         else:
             outcome = next(outcomes)
             told.append((entry, problems.of(outcome) if isinstance(outcome, LikesError) else outcome))
+    for _, what in told:
+        if isinstance(what, Problem):
+            api.figures.refused(what)
+        else:
+            api.figures.accepted()
     return told
 
 
