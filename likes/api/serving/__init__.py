@@ -11,6 +11,7 @@ The first two lines load no web framework: that is for the processes.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from likes.api.serving.listening import listening
 from likes.api.serving.supervisor import Commands, Supervisor
 from likes.connect import Places
 from likes.installation import command_line
+from likes.metrics.board import VARIABLE, Board
 
 if TYPE_CHECKING:
     from likes.config.settings import Settings
@@ -36,4 +38,6 @@ def serve(settings: Settings, flags: Sequence[str], *, with_worker: bool) -> int
             process=command_line(*flags, "serve-process", str(door.fileno())),
             worker=command_line(*flags, "serve-worker") if with_worker else None,
         )
-        return asyncio.run(Supervisor(commands, settings.http_processes, door.fileno(), address).run())
+        board = Board.create()
+        os.environ[VARIABLE] = str(board.file)
+        return asyncio.run(Supervisor(commands, settings.http_processes, [door.fileno(), board.file], address).run())

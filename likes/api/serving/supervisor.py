@@ -38,10 +38,12 @@ class Commands(NamedTuple):
 
 
 class Supervisor:
-    """Started by `run`, ended by signals. listening: the number of the socket. address: where that listens."""
+    """Started by `run`, ended by signals. files: those of ours that serving processes have, too, by number: the socket,
+    and what they show each other their figures in. address: where the socket listens.
+    """
 
-    def __init__(self, commands: Commands, processes: int, listening: int, address: str) -> None:
-        serving = Kind("process", commands.process, [listening], signal.SIGHUP, PROCESS_SECONDS)
+    def __init__(self, commands: Commands, processes: int, files: Sequence[int], address: str) -> None:
+        serving = Kind("process", commands.process, files, signal.SIGHUP, PROCESS_SECONDS)
         self._serving = [Place(serving) for _ in range(processes)]
         self._flushing: list[Place] = []
         if commands.worker:
