@@ -9,7 +9,7 @@ const state = {};
 let source = null;
 let heardAt = 0;
 let clockAhead = 0; // of the server's clock, in milliseconds
-let announced = "";
+let announced = "Redis and the database answer";
 
 // ---- words and numbers
 
@@ -32,7 +32,8 @@ function seconds(s) {
 
 function ago(moment) {
   const passed = (Date.now() + clockAhead - Date.parse(moment)) / 1000;
-  return passed < 1 ? "just now" : `${seconds(Math.floor(passed))} ago`;
+  if (passed < 1) return "just now";
+  return passed < 120 ? `${Math.floor(passed)} s ago` : `${seconds(passed)} ago`;
 }
 
 // ---- elements
@@ -53,9 +54,16 @@ function time(moment) {
   return made;
 }
 
+// Characters that are not seen but turn text around or hide in it; joiners make letters and emoji what they are.
+const UNSEEN = /[\p{Cf}\p{Zl}\p{Zp}\u00a0\u115f\u1160\u3164]/u;
+const JOINERS = "\u200c\u200d";
+
 // An item, kept apart from the text around it whichever way it is written.
 function named(item) {
-  return element("bdi", { dir: "auto", title: item }, item);
+  const parts = [...item].map((character) => UNSEEN.test(character) && !JOINERS.includes(character)
+    ? element("span", { class: "unseen" }, `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`)
+    : character);
+  return element("bdi", { dir: "auto" }, ...parts);
 }
 
 function say(id, words) {
@@ -72,7 +80,7 @@ const draw = {
     say("database-total", number(now.database_total));
     const oldest = now.oldest_pending_seconds == null ? "" : `, the oldest for ${seconds(now.oldest_pending_seconds)}`;
     say("pending-note", now.pending_items == null ? "unknown" : `likes of ${plural(now.pending_items, "item", "items")}${oldest}`);
-    say("in-flight-note", now.in_flight_batches == null ? "unknown" : `likes in ${plural(now.in_flight_batches, "batch", "batches")}`);
+    say("in-flight-note", now.in_flight_batches == null ? "unknown" : now.in_flight_batches ? `likes in ${plural(now.in_flight_batches, "batch", "batches")}` : "nothing is being written");
     say("database-note", now.database_items == null ? "unknown" : `likes of ${plural(now.database_items, "item", "items")}`);
     clockAhead = Date.parse(now.at) - Date.now();
   },
@@ -250,7 +258,7 @@ function connection(name, words = CONNECTION[name][1]) {
 
 // Told to a screen reader: what changed for good, never a number that goes up.
 function announce(words) {
-  if (announced && words !== announced) byId("said").textContent = words;
+  if (words !== announced) byId("said").textContent = words;
   announced = words;
 }
 
@@ -288,7 +296,7 @@ async function comeBack() {
   if (document.hidden || source) return;
   try {
     const page = await fetch("./", { cache: "no-store" });
-    if (page.status === 401) location.reload();
+    if (page.redirected) location.reload(); // to the form
     else open();
   } catch {
     setTimeout(comeBack, FAILED_MS);

@@ -42,10 +42,10 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/")
 async def page(request: Request, api: Opened) -> Response:
-    """The page, or the form that asks for a key."""
-    if await api.signed_in.is_signed_in(cookie_of(request)):
-        return _html(CONTENTS["page.html"].replace(SIGN_OUT, SIGN_OUT_FORM if api.signed_in.is_needed else b""))
-    return _sign_in_form("", HTTPStatus.UNAUTHORIZED)
+    """The page; who has to sign in first is led there."""
+    if not await api.signed_in.is_signed_in(cookie_of(request)):
+        return _to(request, "/sign-in")
+    return _html(CONTENTS["page.html"].replace(SIGN_OUT, SIGN_OUT_FORM if api.signed_in.is_needed else b""))
 
 
 @router.get("/page/{name}")
@@ -60,6 +60,12 @@ async def part(name: str, if_none_match: Annotated[str | None, Header()] = None)
     return Response(CONTENTS[name], headers=headers, media_type=MEDIA_TYPES[name])
 
 
+@router.get("/sign-in")
+async def ask_for_key() -> Response:
+    """The form that asks for a key."""
+    return _sign_in_form("", HTTPStatus.OK)
+
+
 @router.post("/sign-in", dependencies=[Depends(require_own_form)])
 async def sign_in(request: Request, api: Opened) -> Response:
     """Make a key a cookie."""
@@ -71,7 +77,9 @@ async def sign_in(request: Request, api: Opened) -> Response:
         return form
     if cookie is None:
         return _sign_in_form("That is none of the API keys.", HTTPStatus.FORBIDDEN)
-    return _to_page(request, cookie)
+    response = _to(request, "/")
+    set_cookie(response, request, cookie)
+    return response
 
 
 @router.post("/sign-out", dependencies=[Depends(require_own_form)])
@@ -79,7 +87,9 @@ async def sign_out(request: Request, api: Opened) -> Response:
     """End the session."""
     if cookie := cookie_of(request):
         await api.signed_in.sign_out(cookie)
-    return _to_page(request, None)
+    response = _to(request, "/sign-in")
+    set_cookie(response, request, None)
+    return response
 
 
 async def _key_in(request: Request) -> str:
@@ -91,10 +101,8 @@ async def _key_in(request: Request) -> str:
     return parse_qs(body.decode("utf-8", "replace")).get("key", [""])[0].strip()
 
 
-def _to_page(request: Request, cookie: str | None) -> Response:
-    response = RedirectResponse(f"{request.scope.get('root_path', '')}/", HTTPStatus.SEE_OTHER)
-    set_cookie(response, request, cookie)
-    return response
+def _to(request: Request, path: str) -> Response:
+    return RedirectResponse(f"{request.scope.get('root_path', '')}{path}", HTTPStatus.SEE_OTHER)
 
 
 def _sign_in_form(said: str, status: HTTPStatus) -> Response:

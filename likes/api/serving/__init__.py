@@ -23,6 +23,7 @@ def serve(settings: Settings) -> None:
         access_log=False,
     )
     socket = config.bind_socket()
+    socket.listen()  # who connects once it says that it serves, is not refused
     host, port = socket.getsockname()[:2]
     events.serving(f"http://{host}:{port}")
     uvicorn.Server(config).run(sockets=[socket])
