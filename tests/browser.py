@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from tests.servers import MissingServerError
 
@@ -45,18 +45,40 @@ class Seen:
         self.complaints: list[str] = []
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.streams: list[Request] = []
+        self.page.on("request", self._note_stream)
+        self.ended: list[Request] = []
+        self.page.on("requestfailed", self._note_end)
+        self.page.on("requestfinished", self._note_end)
 
     def text(self, selector: str) -> str:
         """What stands there."""
         return self.page.locator(selector).inner_text().strip()
 
     def wait_for(self, selector: str, words: str) -> None:
-        """Wait until the element has just these words."""
-        script = "([selector, words]) => document.querySelector(selector)?.innerText.trim() === words"
-        try:
-            self.page.wait_for_function(script, arg=[selector, words])
-        except Exception as error:
-            raise AssertionError(f"{selector} never said {words!r}, but {self.text(selector)!r}") from error
+        """Wait until the first such element has just these words."""
+        expect(self.page.locator(selector).first).to_have_text(words, timeout=15_000)
+
+    def hide(self, *, hidden: bool = True) -> None:
+        """Tell it what a browser tells a page when its tab is hidden or shown; a headless one never does so itself."""
+        self.page.evaluate(
+            """hidden => {
+                Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+                document.dispatchEvent(new Event("visibilitychange"));
+            }""",
+            hidden,
+        )
+
+    def open_streams(self) -> int:
+        """How many event streams it has open."""
+        return sum(stream not in self.ended for stream in self.streams)
+
+    def _note_end(self, request: Request) -> None:
+        self.ended.append(request)
+
+    def _note_stream(self, request: Request) -> None:
+        if request.resource_type == "eventsource" or request.url.endswith("/events"):
+            self.streams.append(request)
 
     def _note(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

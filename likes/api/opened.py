@@ -42,7 +42,8 @@ async def opened(app: FastAPI) -> AsyncIterator[None]:
     """While an app runs, its `state.api` is open."""
     settings: Settings = app.state.settings
     async with AsyncLikeCounter.from_settings(settings) as likes:
-        api = Api(settings, likes, live_feed(likes), OverviewFeed(settings, likes), SignedIn(settings.api_keys))
+        signed_in = SignedIn(settings.api_keys, is_needed=bool(settings.api_keys or settings.public_keys))
+        api = Api(settings, likes, live_feed(likes), OverviewFeed(settings, likes), signed_in)
         app.state.api = api
         ending = asyncio.create_task(api.end_streams())
         try:

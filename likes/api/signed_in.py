@@ -24,10 +24,12 @@ MOST_ADDRESSES = 1000
 
 
 class SignedIn:
-    """The page's sessions. keys: those that sign in; without any, nobody needs to."""
+    """The page's sessions. keys: those that sign in. is_needed: False where anybody who can connect may look."""
 
-    def __init__(self, keys: Sequence[SecretStr], clock: Callable[[], float] = time.monotonic) -> None:
-        self.is_needed = bool(keys)
+    def __init__(
+        self, keys: Sequence[SecretStr], *, is_needed: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.is_needed = is_needed
         self._keys = [key.get_secret_value().encode() for key in keys]
         self._clock = clock
         self._wrong = WrongKeys(clock)
