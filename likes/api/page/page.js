@@ -90,7 +90,7 @@ const draw = {
     const last = shown.at(-1);
     const most = shown.reduce((high, sample) => Math.max(high, sample.rate), 0);
     say("rate", last ? rateWords(last.rate) : "–");
-    say("rate-note", last ? `at most ${rateWords(most)} in these two minutes` : "counted from the second look on");
+    say("rate-note", last ? `at most ${rateWords(most)} in two minutes` : "counted from the second look on");
     drawLine(shown, most);
   },
 
