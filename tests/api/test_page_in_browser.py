@@ -111,6 +111,8 @@ def test_with_redis_away_it_says_so_and_shows_what_the_database_knows(likes, own
         page.wait_for("#troubles strong", "⚠ Redis is away: likes are not accepted now")
         page.wait_for("#said", "Redis is away: likes are not accepted now")
         page.wait_for("#pending-delta", "–")
+        page.wait_for("#rate", "–")
+        assert page.page.evaluate(CONTRASTS) == []
         page.wait_for("#database-total", "5")
         page.wait_for("#most-liked bdi", "a")
         server.start()

@@ -89,7 +89,7 @@ const draw = {
     const shown = samples || [];
     const last = shown.at(-1);
     const most = shown.reduce((high, sample) => Math.max(high, sample.rate), 0);
-    say("rate", last ? rateWords(last.rate) : "–");
+    say("rate", last && !state.servers?.redis && !state.servers?.failed ? rateWords(last.rate) : "–");
     say("rate-note", last ? `at most ${rateWords(most)} in two minutes` : "counted from the second look on");
     drawLine(shown, most);
   },
@@ -137,14 +137,15 @@ const draw = {
   servers(servers) {
     const told = [];
     if (servers.failed) told.push(["This cannot be read", servers.failed]);
-    if (servers.redis) told.push(["Redis is away: likes are not accepted now", `${servers.redis.trouble}; since ${ago(servers.redis.since)} at least`]);
-    if (servers.database) told.push(["The database is away: likes are accepted and wait in Redis", `${servers.database.trouble}; since ${ago(servers.database.since)} at least`]);
+    if (servers.redis) told.push(["Redis is away: likes are not accepted now", `${servers.redis.trouble}; missed since ${ago(servers.redis.since)}`]);
+    if (servers.database) told.push(["The database is away: likes are accepted and wait in Redis", `${servers.database.trouble}; missed since ${ago(servers.database.since)}`]);
     byId("troubles").hidden = !told.length;
     byId("troubles").replaceChildren(...told.map(([what, why]) =>
       element("p", {}, element("strong", {}, element("span", { "aria-hidden": "true" }, "⚠ "), what), why)));
     for (const [name, trouble] of [["pending", servers.redis], ["in-flight", servers.redis], ["database", servers.database]]) {
       document.querySelector(`.place.${name}`).classList.toggle("is-old", Boolean(trouble || servers.failed));
     }
+    draw.rate(state.rate);
     announce(told.map(([what]) => what).join(". ") || "Redis and the database answer");
   },
 
