@@ -15,10 +15,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 import redis
+from playwright.sync_api import Browser
 from sqlalchemy import Engine
 
 from likes.sql.engine import open_engine
 from likes.sql.schema import migrate
+from tests.browser import chromium
 from tests.databases import Shelf
 from tests.servers import (
     MariaDB,
@@ -63,6 +65,19 @@ def _started(make: Callable[[], Server]) -> Iterator[Server]:
         yield server.start()
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium. While it is open no event loop can be run in the test's own thread."""
+    with ExitStack() as opened:
+        try:
+            browser = opened.enter_context(chromium())
+        except MissingServerError as missing:
+            if IN_CI:
+                pytest.fail(str(missing))
+            pytest.skip(str(missing))
+        yield browser
 
 
 @pytest.fixture(scope="session")

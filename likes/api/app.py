@@ -22,7 +22,7 @@ from likes.api.opened import opened
 from likes.api.origins import Cors
 from likes.api.paths import RawPaths
 from likes.api.proxies import TrustedProxies
-from likes.api.routes import docs, health, items, metrics, sessions, top
+from likes.api.routes import docs, events, health, items, metrics, overview, page, sessions, top
 from likes.api.routes import likes as many_likes
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def make_app(settings: Settings) -> FastAPI:
     app.state.door = door
     app.state.figures = Figures(settings)
     problems.install(app)
-    for routes in (items, many_likes, top, sessions, docs, health, metrics):
+    for routes in (items, many_likes, top, events, sessions, docs, page, overview, health, metrics):
         app.include_router(routes.router)
     app.add_middleware(Routed)  # the first stays the innermost
     app.add_middleware(Limits, client=client_by(door.caller))

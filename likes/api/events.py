@@ -89,5 +89,10 @@ def answered(*, method: str, route: str, path: str, status: int, seconds: float,
     )
 
 
+def streams_failed(error: BaseException) -> None:
+    """Event streams were ended by an error of our own."""
+    _say(logging.ERROR, "streams_failed", f"event streams were ended: {error!r}")
+
+
 def _say(level: int, event: str, words: str, **fields: object) -> None:
     _log.log(level, "%s", words, extra={"event": event, "fields": fields})

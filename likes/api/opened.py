@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, FastAPI, Request
 
 from likes.api.figures import Figures
+from likes.api.live_feed import LiveFeed, live_feed
+from likes.api.overview import OverviewFeed
 from likes.api.ranking import Ranking
 from likes.api.readiness import Readiness
+from likes.api.signed_in import SignedIn
 from likes.async_counter import AsyncLikeCounter
 from likes.limiting.limiter import RateLimiter
 from likes.session_store import AsyncSessionStore
@@ -35,8 +38,17 @@ class Api:
     sessions: AsyncSessionStore
     readiness: Readiness
     figures: Figures
+    live: LiveFeed
+    overview: OverviewFeed
+    signed_in: SignedIn
     limiter: RateLimiter | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def end_streams(self) -> None:
+        """End them as soon as the process is stopping."""
+        await self.stopping.wait()
+        self.live.end()
+        self.overview.end()
 
 
 @asynccontextmanager
@@ -52,9 +64,26 @@ async def opened(app: FastAPI) -> AsyncIterator[None]:
         if limiter:
             stack.push_async_callback(limiter.close)
         await stack.enter_async_context(figures.shown())
-        ranking = Ranking(likes, settings.database_timeout)
-        app.state.api = Api(settings, likes, ranking, sessions, readiness, figures, limiter)
-        yield
+        api = Api(
+            settings,
+            likes,
+            Ranking(likes, settings.database_timeout),
+            sessions,
+            readiness,
+            figures,
+            live_feed(likes),
+            OverviewFeed(settings, likes),
+            SignedIn(settings.api_keys, sessions, is_needed=bool(settings.api_keys or settings.public_keys)),
+            limiter,
+        )
+        app.state.api = api
+        ending = asyncio.create_task(api.end_streams())
+        try:
+            yield
+        finally:
+            api.stopping.set()
+            await ending
+            await asyncio.gather(api.live.close(), api.overview.close())
 
 
 async def _api_of(request: Request) -> Api:  # else it would be asked in a thread
