@@ -53,9 +53,9 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         Returns the item's pending delta after that, which includes what other tasks counted in the same turn.
         Cancelling a task that waits here does not take its likes back.
         """
-        entries = by_shard.one_entry(item, count, counter, self.shards)
-        (sent,) = await self._opened.get().turns.get().add(entries, self._seconds(timeout))
-        return sent.part.pending(sent.position)
+        shard, member = by_shard.place_of(item, counter, self.shards)
+        turns = self._opened.get().turns.get()
+        return await turns.like(shard, member, check_count(count), self._seconds(timeout))
 
     async def unlike(
         self, item: str, count: int = 1, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None
@@ -68,7 +68,9 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
     ) -> None:
         """Count many items at once: item -> count, each as in `like`."""
         entries = by_shard.entries(deltas, counter, self.shards)
-        await self._opened.get().turns.get().add(entries, self._seconds(timeout))
+        answers = await self._opened.get().turns.get().add(entries, self._seconds(timeout))
+        if error := answers.error_of(entry for some in entries.values() for entry in some):
+            raise error
 
     async def total(self, item: str, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None) -> int:
         """The live total of an item: what is in the database, in flight and pending; 0 if nobody ever liked it."""
