@@ -1,4 +1,7 @@
-"""Every setting as a flag: --redis-url is LIKES_REDIS_URL. Which values are allowed, `likes.config` says."""
+"""Every setting as a flag: --redis-url is LIKES_REDIS_URL. Which values are allowed, `likes.config` says.
+
+What only `likes serve` asks for has a shorter one: --port is LIKES_HTTP_PORT.
+"""
 
 from __future__ import annotations
 
@@ -42,9 +45,9 @@ FLAGS: Mapping[str, Flag] = {
     "session_max_seconds": Flag("TIME", "how long a session lives at most; default 604800"),
     "api_keys": Flag("KEYS", "who may use the API off this machine; parted by commas"),
     "public_keys": Flag("KEYS", "keys for browsers: like and read, nothing else"),
-    "http_host": Flag("HOST", "the address to listen on; default 127.0.0.1"),
-    "http_port": Flag("PORT", "the port to listen on; default 8080; 0: any free one"),
-    "http_unix_socket": Flag("FILE", "listen on this socket instead"),
+    "http_host": Flag("HOST", "the address that serve listens on; default 127.0.0.1"),
+    "http_port": Flag("PORT", "the port that serve listens on; default 8080; 0: any free one"),
+    "http_unix_socket": Flag("FILE", "the socket that serve listens on instead"),
     "http_processes": Flag("N", "processes that serve; default 1"),
     "http_origins": Flag("ORIGINS", "sites whose pages may use the API; parted by commas"),
     "http_trusted_proxies": Flag("NETS", "whose X-Forwarded-For is believed; parted by commas"),
@@ -54,6 +57,16 @@ FLAGS: Mapping[str, Flag] = {
 
 _OF_A_WORKER = ["interval", "flush_at_items", "flush_threads", "batch_items", "lease_seconds"]
 _OF_HTTP = [name for name in FLAGS if name.startswith(("http_", "api_", "public_", "rate_"))]
+
+_SHORT = {
+    "http_host": "--host",
+    "http_port": "--port",
+    "http_unix_socket": "--unix-socket",
+    "http_processes": "--processes",
+}
+
+# Setting -> its flag, as it is typed.
+TYPED: Mapping[str, str] = {name: _SHORT.get(name, "--" + name.replace("_", "-")) for name in FLAGS}
 
 # Those that a command's own page shows.
 SHOWN: Mapping[str, list[str]] = {
@@ -65,11 +78,12 @@ SHOWN: Mapping[str, list[str]] = {
 def takes_settings(callback: Callable[..., None]) -> Callable[..., None]:
     """`callback` with an option for each setting in place of its `**flags`."""
     own = [each for each in signature(callback, eval_str=True).parameters.values() if each.name != "flags"]
-    flags = [Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=_option(*FLAGS[name])) for name in FLAGS]
+    flags = [Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=_option(name)) for name in FLAGS]
     callback.__dict__["__signature__"] = signature(callback).replace(parameters=[own[0], *flags, *own[1:]])
     return callback
 
 
-def _option(metavar: str, about: str) -> object:
-    option = typer.Option(metavar=metavar, help=about, show_default=False, rich_help_panel="Settings")
+def _option(name: str) -> object:
+    metavar, about = FLAGS[name]
+    option = typer.Option(TYPED[name], metavar=metavar, help=about, show_default=False, rich_help_panel="Settings")
     return Annotated[str | None, option]

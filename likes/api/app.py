@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from likes.api import problems
 from likes.api.opened import opened
 from likes.api.paths import RawPaths
-from likes.api.routes import items
+from likes.api.routes import health, items
 
 if TYPE_CHECKING:
     from likes.config.settings import Settings
@@ -21,6 +21,6 @@ def make_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     problems.install(app)
     app.add_middleware(RawPaths)
-    for routes in (items,):
+    for routes in (items, health):
         app.include_router(routes.router)
     return app
