@@ -16,7 +16,7 @@ from likes.live.reading import LiveTotal, pending_deltas
 from likes.member import Entry, Member
 from likes.opened import Opened
 from likes.per_loop import PerLoop
-from likes.posting.loop_turn import LoopTurns
+from likes.posting.loop_turn import Caller, LoopTurns
 from likes.posting.part import Part
 from likes.posting.steps import Steps, run_async
 
@@ -56,6 +56,14 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         shard, member = by_shard.place_of(item, counter, self.shards)
         turns = self._opened.get().turns.get()
         return await turns.like(shard, member, check_count(count), self._seconds(timeout))
+
+    def put(self, caller: Caller, item: str, count: int, *, counter: str = DEFAULT_COUNTER) -> None:
+        """As `like`, for a server's own loop: needs no task, as `caller` is told the pending delta or the error.
+
+        Raises InvalidInput.
+        """
+        shard, member = by_shard.place_of(item, counter, self.shards)
+        self._opened.get().turns.get().put(caller, shard, member, check_count(count), self._timeout)
 
     async def unlike(
         self, item: str, count: int = 1, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Protocol
 
 from likes.buffer.links.loop_lender import enter
 from likes.buffer.refusals import NotSent
@@ -15,6 +16,26 @@ from likes.posting.part import Part
 
 TURNS_AT_A_TIME = 32
 LARGEST_SUM = 2**43  # a thousand of them stay exact as a Lua number
+
+
+class Caller(Protocol):
+    """Who put a like in and is told what became of it, as a future is. None of its methods may raise."""
+
+    def done(self) -> bool:
+        """True if it need not be told any more."""
+        ...
+
+    def set_result(self, pending: int, /) -> None:
+        """It was counted."""
+        ...
+
+    def set_exception(self, error: Exception, /) -> None:
+        """It was not, or nobody can tell."""
+        ...
+
+    def cancel(self) -> object:
+        """Nobody will tell."""
+        ...
 
 
 class LoopTurn:
@@ -28,7 +49,7 @@ class LoopTurn:
         self.deltas: dict[int, dict[Member, int]] = {}  # by shard
         self.most = 0  # no sum is larger than this
         # A future for each caller: one that is cancelled does not take the others with it.
-        self.likes: list[tuple[asyncio.Future[int], Member, int]] = []
+        self.likes: list[tuple[Caller, Member, int]] = []
         self.adds: list[asyncio.Future[Answers]] = []
 
     def takes(self, most: int) -> bool:
@@ -75,8 +96,8 @@ class LoopTurn:
         for future in self._callers():
             future.cancel()
 
-    def _callers(self) -> Iterable[asyncio.Future[int] | asyncio.Future[Answers]]:
-        yield from (future for future, _, _ in self.likes)
+    def _callers(self) -> Iterable[Caller | asyncio.Future[Answers]]:
+        yield from (caller for caller, _, _ in self.likes)
         yield from self.adds
 
 
@@ -95,6 +116,12 @@ class LoopTurns:
 
     def like(self, shard: int, member: Member, delta: int, timeout: float) -> asyncio.Future[int]:
         """Put one entry into this turn's round trip: its pending delta once Redis has it, or the error."""
+        future: asyncio.Future[int] = self._loop.create_future()
+        self.put(future, shard, member, delta, timeout)
+        return future
+
+    def put(self, caller: Caller, shard: int, member: Member, delta: int, timeout: float) -> None:
+        """Put one entry into this turn's round trip; `caller` is told its pending delta once Redis has it."""
         turn = self._filling.get(timeout)
         most = delta if delta >= 0 else -delta
         if turn is None or turn.is_late or turn.most + most > LARGEST_SUM:
@@ -104,9 +131,7 @@ class LoopTurns:
         if deltas is None:
             deltas = turn.deltas[shard] = {}
         deltas[member] = deltas.get(member, 0) + delta
-        future: asyncio.Future[int] = self._loop.create_future()
-        turn.likes.append((future, member, delta))
-        return future
+        turn.likes.append((caller, member, delta))
 
     def add(self, entries: Mapping[int, Sequence[Entry]], timeout: float) -> asyncio.Future[Answers]:
         """Put entries into this turn's round trip: the answers to all of it once Redis has them."""

@@ -18,6 +18,7 @@ from likes.api.app import make_app
 from likes.api.opened import Api
 from likes.api.serving import lifeline
 from likes.api.serving.guard import Guard
+from likes.api.serving.hot import HotGuard, HotLikes
 from likes.api.serving.limits import Limits, connections_possible
 from likes.api.serving.requests import State
 
@@ -40,9 +41,10 @@ def run(settings: Settings, listening: int) -> None:
     os.set_inheritable(listening, False)
     lifeline.hold()
     app = make_app(settings)
+    app.state.hot = HotLikes(app)
     config = uvicorn.Config(
         app,
-        http=Guard,
+        http=HotGuard,
         ws="none",
         lifespan="on",
         log_config=None,
