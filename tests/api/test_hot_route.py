@@ -41,7 +41,7 @@ BODIES += [
     '{"count":01}',
     '{"count":1e2}',
     '{"count":9999999999}',
-    '{"count":%d}' % 2**31,
+    '{"count":2147483649}',
     '{"count":1,"count":2}',
     '""',
 ]
@@ -112,10 +112,8 @@ def test_a_plain_like_is_answered_by_the_hot_route(api: RunningApi) -> None:
     """The application puts the length before the type."""
     for body, head in (("", ""), ('{"count":2}', TYPE), ('{"count":2,"counter":"views"}', TYPE)):
         hot, slow = (list(ask(api, post("video:1", body, head + way))[0][1]) for way in ("", SLOWLY))
-        assert (hot.index("content-type") < hot.index("content-length"), hot.index("content-type")) != (
-            slow.index("content-type") < slow.index("content-length"),
-            slow.index("content-type"),
-        )
+        assert hot.index("content-type") < hot.index("content-length")
+        assert slow.index("content-type") > slow.index("content-length")
 
 
 def test_what_is_no_json_is_no_plain_body() -> None:
