@@ -1,6 +1,6 @@
 """One like a request over HTTP: `likes serve` against webdis, in C, and against FastAPI with an INCR a request.
 
-CPU a like of the serving processes is what is compared: throughput says more about who else uses the cores.
+CPU a like of server and Redis together is what is compared: throughput says more about who else uses the cores.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _figures(stand: Stand, folder: Path) -> list[Figure]:
                 webdis.setdefault(connections, []).append(_rate(folder, "webdis", _INCREMENT, pids, port, connections))
             with _fastapi(stand, folder) as (pids, port):
                 fastapi.setdefault(connections, []).append(_rate(folder, "FastAPI", _LIKE, pids, port, connections))
-    note = f"one process, wrk for {SECONDS} s, {ITEMS:,} items, append-only file on; by the CPU time of the server"
+    note = f"one process, wrk for {SECONDS} s, {ITEMS:,} items, append-only file on; CPU of the server and Redis"
     figures = []
     for connections, least in CONNECTIONS.items():
         what, unit = f"HTTP, one like a request, {connections} connections", "likes/CPU s"
@@ -111,7 +111,7 @@ def _serve(stand: Stand, folder: Path) -> Iterator[tuple[list[int], int]]:
     settings = {"LIKES_REDIS_URL": stand.redis.url, "LIKES_DATA_DIR": str(folder), "LIKES_HTTP_PORT": str(port)}
     with _running([sys.executable, "-m", "likes", "serve"], port, folder, settings) as pid:
         wait_until(lambda: bool(_children(pid)), timeout=20)
-        yield [pid, *_children(pid)], port
+        yield [pid, *_children(pid), stand.redis.pid], port
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def _webdis(stand: Stand, folder: Path) -> Iterator[tuple[list[int], int]]:
     of_http = {"http_host": "127.0.0.1", "http_port": port, "threads": 1, "pool_size": 10, "daemonize": False}
     file.write_text(json.dumps({**of_redis, **of_http, "verbosity": 0, "logfile": str(folder / "webdis.log")}))
     with _running([find_program("webdis") or "", str(file)], port, folder) as pid:
-        yield [pid], port
+        yield [pid, stand.redis.pid], port
 
 
 @contextmanager
@@ -133,7 +133,7 @@ def _fastapi(stand: Stand, folder: Path) -> Iterator[tuple[list[int], int]]:
     words = ["--port", str(port), "--no-access-log", "--log-level", "error", "--app-dir", str(folder)]
     environment = {"REDIS": stand.redis.url}
     with _running([sys.executable, "-m", "uvicorn", "plain_app:app", *words], port, folder, environment) as pid:
-        yield [pid], port
+        yield [pid, stand.redis.pid], port
 
 
 @contextmanager
