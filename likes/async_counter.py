@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from likes import by_shard
 from likes.counting import Counting
 from likes.deadline import Deadline
-from likes.errors import LikesError
+from likes.errors import InvalidInput, LikesError
 from likes.handed_in import AsyncClient
 from likes.items import DEFAULT_COUNTER, check_count, check_counter, check_limit
 from likes.limiting.limiter import RateLimiter
@@ -22,7 +22,7 @@ from likes.member import Entry, Member
 from likes.opened import Opened
 from likes.per_loop import PerLoop
 from likes.posting import batch_once
-from likes.posting.loop_turn import LoopTurns
+from likes.posting.loop_turn import Caller, LoopTurns
 from likes.posting.once import OnceAdder, OncePart, Wanted
 from likes.posting.once_turn import OnceTurns
 from likes.posting.outcome import Sent, entries_of, raise_unless_counted
@@ -67,9 +67,17 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         Returns the item's pending delta after that, which includes what other tasks counted in the same turn.
         Cancelling a task that waits here does not take its likes back.
         """
-        entries = by_shard.one_entry(item, count, counter, self.shards)
-        (sent,) = await self._opened.get().turns.get().add(entries, self._seconds(timeout))
-        return sent.part.pending(sent.position)
+        shard, member = by_shard.place_of(item, counter, self.shards)
+        turns = self._opened.get().turns.get()
+        return await turns.like(shard, member, check_count(count), self._seconds(timeout))
+
+    def put(self, caller: Caller, item: str, count: int, *, counter: str = DEFAULT_COUNTER) -> None:
+        """As `like`, for a server's own loop: needs no task, as `caller` is told the pending delta or the error.
+
+        Raises InvalidInput.
+        """
+        shard, member = by_shard.place_of(item, counter, self.shards)
+        self._opened.get().turns.get().put(caller, shard, member, check_count(count), self._timeout)
 
     async def unlike(
         self, item: str, count: int = 1, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None
@@ -82,7 +90,9 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
     ) -> None:
         """Count many items at once: item -> count, each as in `like`."""
         entries = by_shard.entries(deltas, counter, self.shards)
-        await self._opened.get().turns.get().add(entries, self._seconds(timeout))
+        answers = await self._opened.get().turns.get().add(entries, self._seconds(timeout))
+        if error := answers.error_of(entry for some in entries.values() for entry in some):
+            raise error
 
     async def like_once(
         self, item: str, count: int = 1, *, key: bytes, counter: str = DEFAULT_COUNTER, timeout: float | None = None
@@ -129,9 +139,8 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
 
         Returns for each what `like` returns, or the error that it raises: none hides what became of the others.
         """
-        likes = [self.like(item, count, counter=counter, timeout=timeout) for item, count, counter in entries]
-        outcomes = await asyncio.gather(*likes, return_exceptions=True)
-        return [outcome if isinstance(outcome, int) else _expected(outcome) for outcome in outcomes]
+        begun = [self._begin(item, count, counter, self._seconds(timeout)) for item, count, counter in entries]
+        return [each if isinstance(each, InvalidInput) else await _outcome(each) for each in begun]
 
     async def total(self, item: str, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None) -> int:
         """The live total of an item: what is in the database, in flight and pending; 0 if nobody ever liked it."""
@@ -192,6 +201,13 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def _begin(self, item: str, count: int, counter: str, seconds: float) -> asyncio.Future[int] | InvalidInput:
+        try:
+            shard, member = by_shard.place_of(item, counter, self.shards)
+            return self._opened.get().turns.get().like(shard, member, check_count(count), seconds)
+        except InvalidInput as error:
+            return error
+
     @cached_property
     def _once_adder(self) -> OnceAdder:
         return OnceAdder(self.prefix)
@@ -227,7 +243,8 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         return await run_async(steps, link)
 
 
-def _expected(error: BaseException) -> LikesError:
-    if isinstance(error, LikesError):
+async def _outcome(like: asyncio.Future[int]) -> int | LikesError:
+    try:
+        return await like
+    except LikesError as error:
         return error
-    raise error

@@ -128,6 +128,7 @@ class AsyncSessionStore(Store):
         super().__init__(places, namespace, life)
         self._link: EventLoopLink | None = None
         self._threads = ThreadPoolExecutor(2, "likes-sessions")
+        self.created = self.ended = 0  # by this process
 
     async def begin(
         self, user: str | None = None, fields: Mapping[str, Any] | None = None, keep: Collection[str] = ()
@@ -138,7 +139,9 @@ class AsyncSessionStore(Store):
         Raises InvalidInput for what is none, and RedisFull.
         """
         begun = Begun(check_user(user) if user is not None else "", to_json(fields or {}), check_names(keep))
-        return await run_async(self._sessions.begin(begun), await self._open())
+        token, session = await run_async(self._sessions.begin(begun), await self._open())
+        self.created += 1
+        return token, session
 
     async def touch(self, token: str) -> Session | None:
         """A request came with this token: the session, which lives on. While Redis is full the hit does not count."""
@@ -207,12 +210,14 @@ class AsyncSessionStore(Store):
         rotated = await run_async(steps, await self._open())
         if rotated is None:
             return None
+        self.created += 1
         await self._hand_off([rotated.ended])
         return rotated.token, rotated.session
 
     async def _hand_off(self, ended: Sequence[Ended]) -> None:
         if not ended:
             return
+        self.ended += len(ended)
         loop = asyncio.get_running_loop()
         written = loop.run_in_executor(self._threads, self._record, ended)
         try:

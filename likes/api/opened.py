@@ -63,6 +63,7 @@ async def opened(app: FastAPI) -> AsyncIterator[None]:
         limiter = likes.rate_limiter(*settings.rate_limit) if settings.rate_limit else None
         if limiter:
             stack.push_async_callback(limiter.close)
+        _count_what_others_do(figures, likes, sessions)
         await stack.enter_async_context(figures.shown())
         api = Api(
             settings,
@@ -92,3 +93,13 @@ async def _api_of(request: Request) -> Api:  # else it would be asked in a threa
 
 
 Opened = Annotated[Api, Depends(_api_of)]
+
+
+def _count_what_others_do(figures: Figures, likes: AsyncLikeCounter, sessions: AsyncSessionStore) -> None:
+    found = likes.cache_counts
+    figures.tally.count_elsewhere("likes_cache_hits_total", read=lambda: found.hits)
+    figures.tally.count_elsewhere("likes_cache_misses_total", read=lambda: found.misses)
+    figures.tally.count_elsewhere("likes_cache_early_refreshes_total", read=lambda: found.early_refreshes)
+    figures.tally.count_elsewhere("likes_cache_waits_total", read=lambda: found.waits)
+    figures.tally.count_elsewhere("likes_sessions_created_total", read=lambda: sessions.created)
+    figures.tally.count_elsewhere("likes_sessions_ended_total", read=lambda: sessions.ended)

@@ -9,6 +9,7 @@ import pytest
 
 from likes.api import signed_in
 from tests.serving_here import ServingHere
+from tests.shell import Shell
 
 KEY = "a-key-of-the-operator"
 PARTS = ("page/page.css", "page/page.js", "page/icon.svg")
@@ -78,11 +79,16 @@ def test_another_site_cannot_sign_anybody_in_or_out(keyed, headers, status, path
     assert ("set-cookie" in answer.headers) == (status == 303)
 
 
-def test_a_session_ends_by_itself(keyed, monkeypatch):
+def test_a_session_that_was_ended_is_over(keyed, settings, tmp_path):
     keyed.client.post("/sign-in", data={"key": KEY})
     assert keyed.client.get("/").status_code == 200
-    now = keyed.api.signed_in._clock()
-    monkeypatch.setattr(keyed.api.signed_in, "_clock", lambda: now + signed_in.SESSION_SECONDS + 1)
+    assert Shell(tmp_path, **settings)("sessions", "revoke", signed_in.USER).code == 0
+    assert keyed.client.get("/").status_code == 303
+
+
+def test_no_other_session_opens_the_page(keyed):
+    begun = keyed.client.post("/v1/sessions", json={"user": "mary"}, headers={"Authorization": f"Bearer {KEY}"})
+    keyed.client.cookies.set("likes_page", begun.json()["token"])
     assert keyed.client.get("/").status_code == 303
 
 

@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING
 import uvicorn
 from fastapi import FastAPI
 
+from likes.api.answers import HEADERS
 from likes.api.app import make_app
+from likes.api.keys import Door
 from likes.api.opened import Api
+from likes.api.problems import Problem
 from likes.api.serving import lifeline
 from likes.api.serving.guard import Guard
+from likes.api.serving.hot import Headers, HotGuard, HotLikes, MayPass
 from likes.api.serving.limits import Limits, connections_possible
 from likes.api.serving.requests import State
 
@@ -40,9 +44,10 @@ def run(settings: Settings, listening: int) -> None:
     os.set_inheritable(listening, False)
     lifeline.hold()
     app = make_app(settings)
+    app.state.hot = HotLikes(app, may_pass=_may_pass(app, settings), headers=HEADERS)
     config = uvicorn.Config(
         app,
-        http=Guard,
+        http=HotGuard,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -53,6 +58,20 @@ def run(settings: Settings, listening: int) -> None:
     limits = Limits(connections=connections_possible(Limits().connections))
     server = Server(config, limits, started=lifeline.say_ready, stopping=partial(_say_stopping, app))
     server.run(sockets=[socket.socket(fileno=listening)])
+
+
+def _may_pass(app: FastAPI, settings: Settings) -> MayPass:
+    """Whether a plain like may be counted before the application, which decides on rates, has seen it."""
+    door: Door = app.state.door
+
+    def may_pass(headers: Headers, _peer: tuple[str, int] | None) -> bool:
+        try:
+            door.check("POST", headers)
+        except Problem:
+            return False
+        return settings.rate_limit is None and door.known(headers) is not None
+
+    return may_pass
 
 
 def _say_stopping(app: FastAPI) -> None:
