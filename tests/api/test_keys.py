@@ -48,7 +48,7 @@ def test_nothing_is_answered_without_a_key(api: RunningApi, method: str, path: s
     assert answer.headers["www-authenticate"] == 'Bearer realm="likes"'
 
 
-@pytest.mark.parametrize("key", [FULL, OTHER, PUBLIC])
+@pytest.mark.parametrize("key", [FULL, OTHER, PUBLIC], ids=["full", "other", "public"])
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_every_key_may_like_and_read(api: RunningApi, method: str, path: str, key: str) -> None:
     body = {"likes": [{"item": "a"}]} if path == "/v1/likes" else None
