@@ -1,4 +1,4 @@
-"""Whatever is refused to those who fill, read and carry on cached totals, no total that is read from the cache is wrong."""
+"""Whatever is refused to those who fill, read and carry on cached totals, none that is found there is wrong."""
 
 from __future__ import annotations
 
