@@ -28,7 +28,9 @@ class Send(NamedTuple):
 
 
 class Query(NamedTuple):
-    """Wants what another thread reads from SQL once it is `asked`; is sent the result."""
+    """Wants what another thread reads from SQL once it is `asked`; is sent the result, or a LikesError if none came in
+    time.
+    """
 
     ask: Callable[[], Future[Any]]
     deadline: Deadline
@@ -61,7 +63,7 @@ def run(steps: Steps[T], link: Link) -> T:
                     answer = asked.result(deadline.left())
                 except TimeoutError:
                     asked.cancel()
-                    raise _no_answer() from None
+                    answer = _no_answer()
             case Pause(seconds):
                 time.sleep(seconds)
                 answer = None
@@ -84,7 +86,7 @@ async def run_async(steps: Steps[T], link: AsyncLink) -> T:
                     async with asyncio.timeout(deadline.left()):
                         answer = await asyncio.wrap_future(ask())
                 except TimeoutError:
-                    raise _no_answer() from None
+                    answer = _no_answer()
             case Pause(seconds):
                 await asyncio.sleep(seconds)
                 answer = None
