@@ -115,10 +115,11 @@ def naive_cache(redis_url: str, engine: Engine) -> tuple[Ask, Callable[[], Await
         found = {}
         for item in items:
             cached = await client.get(f"naive:{item}")
-            if cached is None:
-                cached = await asyncio.to_thread(total_of, item)
-                await client.set(f"naive:{item}", cached, ex=3600)
-            found[item] = int(cached)
+            if cached is not None:
+                found[item] = int(cached)
+                continue
+            found[item] = await asyncio.to_thread(total_of, item)
+            await client.set(f"naive:{item}", found[item], ex=3600)
         return found
 
     return totals, client.aclose
@@ -144,7 +145,8 @@ async def read(ask: Ask, statements: Statements, items: Sequence[str], seconds: 
 
 async def serve(redis_url: str, database_url: str, lease: float, rules: dict[str, Any]) -> str:
     """Connect there, and read as ordered; returns the next order to connect, or nothing at the end."""
-    caching.LEASE_SECONDS = reading.LEASE_SECONDS = lease
+    for module in (caching, reading):
+        module.__dict__["LEASE_SECONDS"] = lease
     statements = Statements()
     engine = open_engine(database_url, timeout=10)
     naive, close_naive = naive_cache(redis_url, engine)

@@ -145,7 +145,7 @@ class Reader:
         caching: Caching | None,
         fill: Callable[[int, str], Fill | None] = lambda _shard, _epoch: None,
     ) -> Steps[dict[int, Seen]]:
-        """Look, and fetch what is in flight; a shard is left out that has an error, or of which a batch is gone by then."""
+        """Look, and fetch what is in flight; a shard is left out that has an error, or a batch that is gone by then."""
         looks = yield from self._look(members, deadline, caching, fill)
         flying = [batch for now in looks.values() if isinstance(now, Look) for batch in now.in_flight]
         batches = yield from self._batches.fetch(self.namespace, flying, deadline)

@@ -106,7 +106,7 @@ def test_readers_of_the_same_items_share_a_turn_however_many_they_are(
             assert await asyncio.gather(*(likes.totals(many) for _ in range(50))) == [many] * 50
             assert round_trips.calls - before == 1
             more = [*many, "another"]
-            found = await asyncio.gather(likes.totals(many), likes.totals(more), likes.totals(["yet another"]))
+            found = await asyncio.gather(*map(likes.totals, (many, more, ["yet another"])))
             assert found == [many, many | {"another": 0}, {"yet another": 0}]
 
     asyncio.run(main())
