@@ -69,13 +69,15 @@ def _adopt_redis(engine: Engine, prefix: str, name: str, *, yes: bool, json: boo
 
 
 def _adopt_database(buffer: Buffer, engine: Engine, settings: Settings, *, fresh: bool, yes: bool, json: bool) -> None:
+    from likes.sessions.token import SESSION_SHARDS
     from likes.sql.identity import make_fresh_id, make_id
     from likes.sql.takeover import record_new_owner
 
     if fresh and not yes:
         _confirm("Give this database an id of its own, as it is a copy of another?")
     ours = make_fresh_id(engine) if fresh else make_id(engine)
-    shards = {*range(settings.shards), *buffer.shards_in_use()}
+    of_sessions = [shard for shard, owner in buffer.ownership.read(range(SESSION_SHARDS)).items() if owner]
+    shards = {*range(settings.shards), *of_sessions, *buffer.shards_in_use()}
     seen = {shard: view.owner for shard, view in buffer.look(dict.fromkeys(shards)).items() if view.owner != ours}
     others = {shard: owner for shard, owner in seen.items() if owner}
     if others and not yes:

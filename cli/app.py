@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from cli import cache, dead_letters, embedded, incidents, pages
+from cli import cache, dead_letters, embedded, incidents, pages, sessions
 from cli.adopt import adopt
 from cli.arguments import settings_first
 from cli.audit import audit
@@ -21,8 +21,8 @@ from cli.migrate import migrate
 from cli.options import Given, prose
 from cli.output import line
 from cli.post import post, unlike
-from cli.serve import serve
-from cli.settings import FLAGS, SHOWN, takes_settings
+from cli.serve import serve, serve_process, serve_worker
+from cli.settings import SHOWN, TYPED, takes_settings
 from cli.status import status
 from cli.totals import totals
 from cli.worker import worker
@@ -36,7 +36,7 @@ $ likes flush
 $ likes totals
 
 Settings may stand before or after the command. Each is also read from the environment and from the file .env:
---redis-url is LIKES_REDIS_URL. An item that begins with - comes after --:
+--redis-url is LIKES_REDIS_URL, and of serve --port is LIKES_HTTP_PORT. An item that begins with - comes after --:
 
 $ likes post -- -1fzGnFwz9M
 
@@ -91,15 +91,18 @@ for panel, commands in COMMANDS.items():
     for command in commands:
         app.command(help=prose(command.__doc__), rich_help_panel=panel)(command)
 app.command("demo-client", hidden=True)(demo_client)
+app.command("serve-process", hidden=True)(serve_process)
+app.command("serve-worker", hidden=True)(serve_worker)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Looking after it")
 app.add_typer(incidents.app, name="incidents", rich_help_panel="Looking after it")
 app.add_typer(cache.app, name="cache", rich_help_panel="Looking after it")
+app.add_typer(sessions.app, name="sessions", rich_help_panel="Looking after it")
 app.add_typer(embedded.app, name="embedded", rich_help_panel="Looking after it")
 
 
 def likes_with(words: Sequence[str]) -> object:
     """Run `likes` with these arguments; the exit code, if it has one to say. Raises whatever stops it."""
-    arguments = settings_first(words, FLAGS)
+    arguments = settings_first(words, TYPED.values())
     command = typer.main.get_command(app)
     if isinstance(command, TyperGroup) and pages.is_asked_for(arguments):
         pages.make_fit(command, SHOWN)

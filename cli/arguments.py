@@ -17,12 +17,11 @@ def wants_more(words: Sequence[str]) -> bool:
     return not VERBOSE.isdisjoint(takewhile(lambda word: word != "--", words))
 
 
-def settings_first(words: Sequence[str], settings: Collection[str]) -> list[str]:
-    """`words` with -v and the flags of `settings` in front, where the parser wants them; what follows `--` stays.
+def settings_first(words: Sequence[str], flags: Collection[str]) -> list[str]:
+    """`words` with -v and the `flags` of settings in front, where the parser wants them; what follows `--` stays.
 
     Raises InvalidInput for a flag without a value.
     """
-    flags = {"--" + name.replace("_", "-") for name in settings}
     front = ["-v"] if wants_more(words) else []
     others: list[str] = []
     left = iter(words)

@@ -20,8 +20,7 @@ def flush(context: typer.Context, json: Json = False) -> None:
     $ likes flush --json
     """
     from likes.sql.schema import require_head
-    from worker.assembly import open_flusher
-    from worker.housekeeping import Housekeeping
+    from worker.assembly import housekeeping_for, open_flusher
 
     began = time.monotonic()
     settings = settings_of(context)
@@ -29,7 +28,7 @@ def flush(context: typer.Context, json: Json = False) -> None:
         require_head(flusher.ledger.engine)
         shards = flusher.shards_in_use()
         flushed = flusher.flush(shards)
-        Housekeeping(flusher.buffer, flusher.ledger, settings.ledger_retention_days).tidy(shards)
+        housekeeping_for(flusher, settings).tidy(shards)
     seconds = round(time.monotonic() - began, 3)
     if json:
         as_json({**flushed._asdict(), "seconds": seconds})

@@ -45,6 +45,15 @@ def asked_for(context: typer.Context, setting: str) -> str | None:
     return _given(context).flags.get(setting) or os.environ.get(f"LIKES_{setting.upper()}")
 
 
+def flags_of(context: typer.Context) -> list[str]:
+    """The settings given as flags, and -v, as they are typed: for another process of `likes`."""
+    from cli.settings import TYPED
+
+    given = _given(context)
+    flags = [f"{TYPED[name]}={value}" for name, value in given.flags.items() if value is not None]
+    return [*flags, *(["-v"] if given.verbose else [])]
+
+
 def is_verbose(context: typer.Context) -> bool:
     """True if more is to be shown."""
     return _given(context).verbose

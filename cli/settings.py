@@ -1,4 +1,7 @@
-"""Every setting as a flag: --redis-url is LIKES_REDIS_URL. Which values are allowed, `likes.config` says."""
+"""Every setting as a flag: --redis-url is LIKES_REDIS_URL. Which values are allowed, `likes.config` says.
+
+What only `likes serve` asks for has a shorter one: --port is LIKES_HTTP_PORT.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,11 @@ FLAGS: Mapping[str, Flag] = {
     "redis_timeout": Flag("SECONDS", "how long a call to Redis may take; default 5"),
     "database_timeout": Flag("SECONDS", "how long a transaction may take; default 10"),
     "ledger_retention_days": Flag("DAYS", "how long the history is kept; default 30"),
+    "notify_command": Flag("COMMAND", "run by a worker on incidents and dead letters"),
+    "notify_url": Flag("URL", "called by a worker on incidents and dead letters"),
     "log_format": Flag("text|json", "how worker and API log; default text"),
-    "metrics_port": Flag("PORT", "serve the worker's metrics there; default: nowhere"),
+    "access_log": Flag("on|off", "log a line for each request; default off"),
+    "metrics_port": Flag("PORT", "serve the worker's metrics there, on HTTP_HOST; default: nowhere"),
     "cache_ttl": Flag("SECONDS", "how long a cached total is kept that nobody reads; default 3600"),
     "cache_max_age": Flag("SECONDS", "how long one is kept that is read; default 86400"),
     "cache_on_flush": Flag("HOW", "through or drop: what a flush does to cached totals; default through"),
@@ -42,9 +48,9 @@ FLAGS: Mapping[str, Flag] = {
     "session_max_seconds": Flag("TIME", "how long a session lives at most; default 604800"),
     "api_keys": Flag("KEYS", "who may use the API off this machine; parted by commas"),
     "public_keys": Flag("KEYS", "keys for browsers: like and read, nothing else"),
-    "http_host": Flag("HOST", "the address to listen on; default 127.0.0.1"),
-    "http_port": Flag("PORT", "the port to listen on; default 8080; 0: any free one"),
-    "http_unix_socket": Flag("FILE", "listen on this socket instead"),
+    "http_host": Flag("HOST", "the address that serve listens on; default 127.0.0.1"),
+    "http_port": Flag("PORT", "the port that serve listens on; default 8080; 0: any free one"),
+    "http_unix_socket": Flag("FILE", "the socket that serve listens on instead"),
     "http_processes": Flag("N", "processes that serve; default 1"),
     "http_origins": Flag("ORIGINS", "sites whose pages may use the API; parted by commas"),
     "http_trusted_proxies": Flag("NETS", "whose X-Forwarded-For is believed; parted by commas"),
@@ -53,23 +59,34 @@ FLAGS: Mapping[str, Flag] = {
 }
 
 _OF_A_WORKER = ["interval", "flush_at_items", "flush_threads", "batch_items", "lease_seconds"]
-_OF_HTTP = [name for name in FLAGS if name.startswith(("http_", "api_", "public_", "rate_"))]
+_OF_HTTP = [name for name in FLAGS if name.startswith(("http_", "api_", "public_", "rate_", "session_"))]
+
+_SHORT = {
+    "http_host": "--host",
+    "http_port": "--port",
+    "http_unix_socket": "--unix-socket",
+    "http_processes": "--processes",
+}
+
+# Setting -> its flag, as it is typed.
+TYPED: Mapping[str, str] = {name: _SHORT.get(name, "--" + name.replace("_", "-")) for name in FLAGS}
 
 # Those that a command's own page shows.
 SHOWN: Mapping[str, list[str]] = {
-    "worker": [*_OF_A_WORKER, "log_format", "metrics_port"],
-    "serve": [*_OF_HTTP, "log_format"],
+    "worker": [*_OF_A_WORKER, "notify_command", "notify_url", "log_format", "metrics_port"],
+    "serve": [*_OF_HTTP, "log_format", "access_log"],
 }
 
 
 def takes_settings(callback: Callable[..., None]) -> Callable[..., None]:
     """`callback` with an option for each setting in place of its `**flags`."""
     own = [each for each in signature(callback, eval_str=True).parameters.values() if each.name != "flags"]
-    flags = [Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=_option(*FLAGS[name])) for name in FLAGS]
+    flags = [Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=_option(name)) for name in FLAGS]
     callback.__dict__["__signature__"] = signature(callback).replace(parameters=[own[0], *flags, *own[1:]])
     return callback
 
 
-def _option(metavar: str, about: str) -> object:
-    option = typer.Option(metavar=metavar, help=about, show_default=False, rich_help_panel="Settings")
+def _option(name: str) -> object:
+    metavar, about = FLAGS[name]
+    option = typer.Option(TYPED[name], metavar=metavar, help=about, show_default=False, rich_help_panel="Settings")
     return Annotated[str | None, option]

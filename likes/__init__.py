@@ -36,8 +36,10 @@ if TYPE_CHECKING:
         DatabaseUnavailable,
         EntryRefused,
         InvalidInput,
+        KeyReused,
         LikesError,
         OutcomeUnknown,
+        OutcomeUnknownYet,
         RedisClusterNode,
         RedisFull,
         RedisRefused,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         WrongRedis,
     )
     from likes.live.total import LiveTotal
+    from likes.sql.totals import Total
 
 __all__ = [
     "AddFailed",
@@ -58,10 +61,12 @@ __all__ = [
     "DatabaseUnavailable",
     "EntryRefused",
     "InvalidInput",
+    "KeyReused",
     "LikeCounter",
     "LikesError",
     "LiveTotal",
     "OutcomeUnknown",
+    "OutcomeUnknownYet",
     "RedisClusterNode",
     "RedisFull",
     "RedisRefused",
@@ -69,6 +74,7 @@ __all__ = [
     "SchemaOutdated",
     "Settings",
     "SettingsError",
+    "Total",
     "Unavailable",
     "WrongDatabase",
     "WrongRedis",
@@ -79,6 +85,7 @@ _ELSEWHERE = {
     "LikeCounter": "likes.counter",
     "LiveTotal": "likes.live.total",
     "Settings": "likes.config.settings",
+    "Total": "likes.sql.totals",
 }
 
 

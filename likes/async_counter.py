@@ -4,37 +4,45 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from contextlib import ExitStack
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from likes import by_shard
 from likes.counting import Counting
 from likes.deadline import Deadline
-from likes.errors import LikesError
+from likes.errors import InvalidInput, LikesError
 from likes.handed_in import AsyncClient
-from likes.items import DEFAULT_COUNTER, check_count
+from likes.items import DEFAULT_COUNTER, check_count, check_counter, check_limit
+from likes.limiting.limiter import RateLimiter
 from likes.live.loop_reads import LoopReads
 from likes.live.read import Tell
 from likes.live.total import LiveTotal
 from likes.member import Entry, Member
 from likes.opened import Opened
 from likes.per_loop import PerLoop
-from likes.posting.loop_turn import LoopTurns
+from likes.posting import batch_once
+from likes.posting.loop_turn import Caller, LoopTurns
+from likes.posting.once import OnceAdder, OncePart, Wanted
+from likes.posting.once_turn import OnceTurns
+from likes.posting.outcome import Sent, entries_of, raise_unless_counted
 from likes.posting.part import Part
-from likes.posting.steps import Steps, run_async
+from likes.posting.steps import Steps, run_async, wait_for_async
 
 if TYPE_CHECKING:
     from likes.buffer.links.event_loop import EventLoopLink
+    from likes.sql.totals import Total
 
 T = TypeVar("T")
 
 
 class OpenedForLoops(Opened["EventLoopLink"]):
-    """What a counter for asyncio has open in one process. `turns`, `reads`: what each event loop is about to
+    """What a counter for asyncio has open in one process. `turns`, `once`, `reads`: what each event loop is about to
     send, and to read.
     """
 
     turns: PerLoop[LoopTurns]
+    once: PerLoop[OnceTurns]
     reads: PerLoop[LoopReads]
 
 
@@ -59,9 +67,17 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         Returns the item's pending delta after that, which includes what other tasks counted in the same turn.
         Cancelling a task that waits here does not take its likes back.
         """
-        entries = by_shard.one_entry(item, count, counter, self.shards)
-        (sent,) = await self._opened.get().turns.get().add(entries, self._seconds(timeout))
-        return sent.part.pending(sent.position)
+        shard, member = by_shard.place_of(item, counter, self.shards)
+        turns = self._opened.get().turns.get()
+        return await turns.like(shard, member, check_count(count), self._seconds(timeout))
+
+    def put(self, caller: Caller, item: str, count: int, *, counter: str = DEFAULT_COUNTER) -> None:
+        """As `like`, for a server's own loop: needs no task, as `caller` is told the pending delta or the error.
+
+        Raises InvalidInput.
+        """
+        shard, member = by_shard.place_of(item, counter, self.shards)
+        self._opened.get().turns.get().put(caller, shard, member, check_count(count), self._timeout)
 
     async def unlike(
         self, item: str, count: int = 1, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None
@@ -74,7 +90,57 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
     ) -> None:
         """Count many items at once: item -> count, each as in `like`."""
         entries = by_shard.entries(deltas, counter, self.shards)
-        await self._opened.get().turns.get().add(entries, self._seconds(timeout))
+        answers = await self._opened.get().turns.get().add(entries, self._seconds(timeout))
+        if error := answers.error_of(entry for some in entries.values() for entry in some):
+            raise error
+
+    async def like_once(
+        self, item: str, count: int = 1, *, key: bytes, counter: str = DEFAULT_COUNTER, timeout: float | None = None
+    ) -> int:
+        """As `like`, but once for each `key`, which is any bytes: a repeat within 24 hours, by whichever process, adds
+        nothing and returns the pending delta that the first one did.
+
+        Raises KeyReused for a key that was used of this item for another count or counter.
+        """
+        entries = by_shard.one_entry(item, count, counter, self.shards)
+        ((shard, (entry,)),) = entries.items()
+        wanted = Wanted(shard, batch_once.once_key(key, entry), [entry], alone=True)
+        (part,) = await self._opened.get().once.get().add([wanted], self._seconds(timeout))
+        raise_unless_counted([*entries_of([part])])
+        return part.pending(0)
+
+    async def add_once(
+        self, entries: Sequence[tuple[str, int, str]], *, key: bytes, timeout: float | None = None
+    ) -> list[int | LikesError | None]:
+        """Count each entry, (item, count, counter), once for each `key`, as `like_once` does.
+
+        Returns for each its pending delta, which includes the others of its item; or None where an earlier call counted
+        it; or why it was not counted, or may have been: OutcomeUnknown. Raises KeyReused for a key that was used before
+        for other entries.
+        """
+        placed: list[batch_once.Placed] = []
+        for item, count, counter in entries:
+            ((shard, (entry,)),) = by_shard.one_entry(item, count, counter, self.shards).items()
+            placed.append(batch_once.Placed(shard, entry))
+        once = batch_once.once_key(key, [each.entry for each in placed])
+        turns, seconds = self._opened.get().once.get(), self._seconds(timeout)
+        (home,) = await turns.add([batch_once.home(once, self.shards)], seconds)
+        raise_unless_counted([Sent(*entry, home, 0) for _, entry in placed])
+        return batch_once.results(placed, await turns.add(batch_once.parts(once, placed), seconds))
+
+    def rate_limiter(self, requests: int, seconds: float) -> RateLimiter:
+        """Lets each client pass `requests` times in `seconds`, together with those of other processes. Of one loop."""
+        return RateLimiter(requests, seconds, namespace=self.prefix, shards=self.shards, run=self._run)
+
+    async def like_each(
+        self, entries: Iterable[tuple[str, int, str]], *, timeout: float | None = None
+    ) -> list[int | LikesError]:
+        """Count many entries, each (item, count, counter), in as many round trips as one `add`; an item may recur.
+
+        Returns for each what `like` returns, or the error that it raises: none hides what became of the others.
+        """
+        begun = [self._begin(item, count, counter, self._seconds(timeout)) for item, count, counter in entries]
+        return [each if isinstance(each, InvalidInput) else await _outcome(each) for each in begun]
 
     async def total(self, item: str, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None) -> int:
         """The live total of an item: what is in the database, in flight and pending; 0 if nobody ever liked it."""
@@ -105,6 +171,13 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
             found |= await reads.live(members, seconds, or_database=or_database)
         return by_shard.all_found(by_shard.by_item(wanted, counter, found))
 
+    async def top(
+        self, limit: int = 10, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None
+    ) -> list[Total]:
+        """The `limit` items, 1 to 100,000, with the largest totals in the database, largest first."""
+        wanted = check_counter(counter), check_limit(limit)
+        return await wait_for_async(self._opened.get().top(*wanted), Deadline(self._seconds(timeout)))
+
     async def pending(self, item: str, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None) -> int:
         """The pending delta of an item: counted in Redis and not handed off yet; it may be negative."""
         (members,) = by_shard.members([item], counter, self.shards)
@@ -117,6 +190,7 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         """
         opened = self._opened.get()
         await opened.turns.get().finish()
+        await opened.once.get().finish()
         if opened.link is not None:
             await opened.link.close()
         await asyncio.to_thread(opened.close_database)
@@ -127,10 +201,22 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def _begin(self, item: str, count: int, counter: str, seconds: float) -> asyncio.Future[int] | InvalidInput:
+        try:
+            shard, member = by_shard.place_of(item, counter, self.shards)
+            return self._opened.get().turns.get().like(shard, member, check_count(count), seconds)
+        except InvalidInput as error:
+            return error
+
+    @cached_property
+    def _once_adder(self) -> OnceAdder:
+        return OnceAdder(self.prefix)
+
     def _nothing_open(self) -> OpenedForLoops:
         opened = OpenedForLoops(self._redis.open_async_link, self._database, self.prefix, self._rules)
         opened.turns = PerLoop(partial(LoopTurns, self._post))
         opened.reads = PerLoop(partial(LoopReads, self._read))
+        opened.once = PerLoop(partial(OnceTurns, self._post_once))
         return opened
 
     async def _post(self, entries: Mapping[int, list[Entry]], timeout: float) -> list[Part]:
@@ -143,9 +229,22 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         reader = self._opened.get().reader
         await self._run(reader.live(members, deadline, tell, or_database=or_database))
 
+    async def _post_once(self, wanted: Sequence[Wanted], timeout: float) -> list[OncePart]:
+        with ExitStack() as lent:  # one unanswered call of a producer
+            parts = [OncePart(lent.enter_context(self._producers.one()), each) for each in wanted]
+            await self._run(self._once_adder.add_once(parts, timeout))
+            return parts
+
     async def _run(self, steps: Steps[T]) -> T:
         opened = self._opened.get()
         link: EventLoopLink | None = opened.link
         if link is None:
             link = await asyncio.to_thread(opened.open_link)  # which may start the embedded server
         return await run_async(steps, link)
+
+
+async def _outcome(like: asyncio.Future[int]) -> int | LikesError:
+    try:
+        return await like
+    except LikesError as error:
+        return error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TypeVar
 
 from likes.errors import InvalidInput, LikesError
@@ -22,13 +23,30 @@ from likes.member import Entry, Member, member_of, members_of
 T = TypeVar("T")
 
 ITEMS_A_READ = 500
+PLACES_KEPT = 8192  # some megabytes; what is liked most is asked for over and over
+
+
+@lru_cache(maxsize=PLACES_KEPT)
+def _checked_place(item: str, counter: str, shards: int) -> tuple[int, Member]:
+    encoded = encode_item(item)
+    member = member_of(encoded, check_counter(counter).encode())
+    return shard_of(encoded, shards), member
+
+
+def place_of(item: str, counter: str, shards: int) -> tuple[int, Member]:
+    """The shard and the member of an item; raises InvalidInput if anything is wrong. Those asked for often are kept."""
+    try:
+        return _checked_place(item, counter, shards)
+    except TypeError:  # not even hashable
+        encode_item(item)
+        check_counter(counter)
+        raise
 
 
 def one_entry(item: str, count: int, counter: str, shards: int) -> dict[int, list[Entry]]:
     """One entry, under its shard; raises InvalidInput if anything about it is wrong."""
-    encoded = encode_item(item)
-    member = member_of(encoded, check_counter(counter).encode())
-    return {shard_of(encoded, shards): [(member, check_count(count))]}
+    shard, member = place_of(item, counter, shards)
+    return {shard: [(member, check_count(count))]}
 
 
 def entries(deltas: Mapping[str, int], counter: str, shards: int) -> dict[int, list[Entry]]:

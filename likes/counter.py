@@ -10,16 +10,17 @@ from likes.counting import Counting
 from likes.deadline import Deadline
 from likes.errors import LikesError
 from likes.handed_in import Client
-from likes.items import DEFAULT_COUNTER, check_count
+from likes.items import DEFAULT_COUNTER, check_count, check_counter, check_limit
 from likes.live.total import LiveTotal
 from likes.member import Entry, Member
 from likes.opened import Opened
 from likes.posting.outcome import all_counted, entries_of, raise_unless_counted
-from likes.posting.steps import run
+from likes.posting.steps import run, wait_for
 
 if TYPE_CHECKING:
     from likes.buffer.links.blocking import BlockingLink
     from likes.posting.part import Part
+    from likes.sql.totals import Total
 
 
 class LikeCounter(Counting[Client, "Opened[BlockingLink]"]):
@@ -102,6 +103,15 @@ class LikeCounter(Counting[Client, "Opened[BlockingLink]"]):
             reading = opened.reader.live(members, deadline, found.__setitem__, or_database=or_database)
             run(reading, opened.open_link())
         return by_shard.all_found(by_shard.by_item(wanted, counter, found))
+
+    def top(self, limit: int = 10, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None) -> list[Total]:
+        """The `limit` items, 1 to 100,000, with the largest totals in the database, largest first.
+
+        Totals have no index: all of them are looked at. What is pending counts once it is flushed. Raises InvalidInput,
+        DatabaseUnavailable, DatabaseRefused and SchemaOutdated.
+        """
+        wanted = check_counter(counter), check_limit(limit)
+        return wait_for(self._opened.get().top(*wanted), Deadline(self._seconds(timeout)))
 
     def pending(self, item: str, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None) -> int:
         """The pending delta of an item: counted in Redis and not handed off yet; it may be negative.

@@ -19,7 +19,7 @@ from likes.connect import Places
 from likes.errors import InvalidInput
 from likes.handed_in import HandedDatabase, HandedRedis
 from likes.items import shorten
-from likes.live.caching import CacheRules, EarlyRefresh
+from likes.live.caching import CacheCounts, CacheRules, EarlyRefresh
 from likes.opened import Opened
 from likes.per_process import PerProcess
 from likes.posting.adder import Adder
@@ -119,6 +119,11 @@ class Counting(Generic[ClientT, OpenedT]):
             cache_max_age=settings.cache_max_age,
             early_refresh=settings.early_refresh,
         )
+
+    @property
+    def cache_counts(self) -> CacheCounts:
+        """How often this process found in the cache what it read."""
+        return self._opened.get().reader.counts
 
     def _nothing_open(self) -> OpenedT:
         """What a process begins with."""

@@ -61,6 +61,10 @@ class SchemaOutdated(LikesError):
     """The tables are missing or older than this version; `likes migrate` makes or updates them."""
 
 
+class KeyReused(LikesError):
+    """An idempotency key was used before for something else; nothing was counted. Draw another key for this."""
+
+
 class AddFailed(LikesError):
     """Not every item was counted for certain; three mappings say what became of each.
 
@@ -91,3 +95,11 @@ class OutcomeUnknown(AddFailed):
     """Redis was sent these likes and did not answer, or was replaced before it could: nobody can tell whether they were
     counted. Posting them again may count them twice.
     """
+
+    advice = "compare the live total before you post again"
+
+
+class OutcomeUnknownYet(OutcomeUnknown):
+    """The same, of likes under an idempotency key: posting them again under it tells, and counts them once."""
+
+    advice = "send it again under the same idempotency key, and it counts once"

@@ -12,6 +12,7 @@ from likes.errors import InvalidInput
 MAX_ITEM_BYTES = 255
 MAX_COUNT = 2**31
 MAX_SHARDS = 1024
+MAX_LIMIT = 100_000
 DEFAULT_COUNTER = "likes"
 
 COUNTER = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # no colon, which ends it in a member
@@ -71,6 +72,13 @@ def check_count(count: object) -> int:
         shown = count if count.bit_length() <= 64 else "(a very long number)"  # Python refuses to print the longest
         raise InvalidInput(f"count {shown} is not within ±{MAX_COUNT}")
     return count
+
+
+def check_limit(limit: object) -> int:
+    """Return `limit` if so many items may be asked for at once; raise InvalidInput otherwise."""
+    if type(limit) is not int or not 1 <= limit <= MAX_LIMIT:
+        raise InvalidInput(f"limit {shorten(ascii(limit))} is not a whole number, 1 to {MAX_LIMIT}")
+    return limit
 
 
 def check_counts(counts: Collection[int]) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from likes.config.urls import mask
 from likes.moments import iso
+from likes.trace import current
 
 EVENTS = "likes"  # the logger above those of worker and API
 
@@ -42,6 +43,8 @@ class Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line, and the traceback if there is one."""
         line = f"{_moment(record)} {record.levelname.lower()} {' '.join(_message(record).split())}"
+        if trace := current.get():
+            line += f" trace_id={trace.trace_id} span_id={trace.span_id}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return _masked(line)
@@ -54,6 +57,8 @@ class Json(logging.Formatter):
         """One line, of ASCII alone where stderr may be too narrow for more."""
         said: dict[str, Any] = {"at": _moment(record), "level": record.levelname.lower()}
         said |= {"event": getattr(record, "event", record.name), "message": _masked(_message(record))}
+        if trace := current.get():
+            said |= trace._asdict()
         fields: Mapping[str, object] = getattr(record, "fields", {})
         said = {**said, **{name: _plain(value) for name, value in fields.items()}, **said}
         if record.exc_info:

@@ -20,7 +20,7 @@ from likes.member import Member
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from likes.sql.totals import KnownTotals
+    from likes.sql.totals import KnownTotals, Total
 
 LinkT = TypeVar("LinkT")
 T = TypeVar("T")
@@ -73,29 +73,26 @@ class Opened(Generic[LinkT]):
         """Which database it is."""
         with self._identifying:
             if self._asked is None or self._asked.done():
-                self._asked = self.in_thread(lambda: self._open_database().identity())
+                self._asked = self._in_thread(_told(lambda: self._open_database().identity()))
             return _shared(self._asked)
 
     def totals(self, members: Sequence[Member], shards: Sequence[int]) -> Future[Known | LikesError]:
         """Totals and where the shards stand, in one statement."""
-        return self.in_thread(lambda: self._open_database().totals(members, shards))
+        return self._in_thread(_told(lambda: self._open_database().totals(members, shards)))
 
-    def in_thread(self, read: Callable[[], T]) -> Future[T | LikesError]:
-        """What `read` returns, or the error of ours that it raises. No driver ends a connect, a query and the wait for
-        a connection by one deadline, so that is for the caller; the threads bound how much SQL is asked at once.
+    def top(self, counter: str, limit: int) -> Future[list[Total]]:
+        """The largest totals in the database."""
+        return self._in_thread(lambda: self._open_database().top(counter, limit))
+
+    def _in_thread(self, read: Callable[[], T]) -> Future[T]:
+        """Read in a thread: no driver ends a connect, a query and the wait for a connection by one deadline, so that is
+        for the caller. The threads bound how much SQL is asked at once.
         """
-
-        def work() -> T | LikesError:
-            try:
-                return read()
-            except LikesError as error:
-                return error
-
         with self._opening:
             try:
                 if self._threads is None:
                     self._threads = ThreadPoolExecutor(SQL_THREADS, "likes-sql")
-                return self._threads.submit(copy_context().run, work)
+                return self._threads.submit(copy_context().run, read)
             except RuntimeError as error:  # Python is ending, or has no more threads
                 raise DatabaseUnavailable(f"the database cannot be asked: {error}") from error
 
@@ -112,6 +109,18 @@ class Opened(Generic[LinkT]):
             self._engine = self._database.open_database()
             self._totals = KnownTotals(self._engine, self._namespace)
         return self._totals
+
+
+def _told(read: Callable[[], T]) -> Callable[[], T | LikesError]:
+    """The same, but an error of ours is what it returns."""
+
+    def work() -> T | LikesError:
+        try:
+            return read()
+        except LikesError as error:
+            return error
+
+    return work
 
 
 def _shared(asked: Future[T]) -> Future[T]:

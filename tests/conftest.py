@@ -15,10 +15,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 import redis
+from playwright.sync_api import Browser
 from sqlalchemy import Engine
 
 from likes.sql.engine import open_engine
 from likes.sql.schema import migrate
+from tests.browser import chromium
 from tests.databases import Shelf
 from tests.servers import (
     MariaDB,
@@ -45,8 +47,9 @@ hypothesis.settings.load_profile("ci" if IN_CI else "dev")
 # What design 3 lists, and nothing else: {prefix:shard}:… with an epoch of 16 hexadecimal digits, or any name in tests.
 DECLARED_KEYS = re.compile(
     rb"\{[^{}]+:\d+\}:"
-    rb"(epoch|epochs|lease|owner|workers|cache|"
-    rb"[^:]+:(state|pending|in_flight|nonces|producers|batch:\d+|(delta|total|fill):[A-Za-z0-9_.-]+:.+))",
+    rb"(epoch|epochs|lease|owner|workers|cache|rate:[0-9a-f]{32}|notice:[a-z0-9:]+"
+    rb"|session_due|session_sweeps|session:[0-9a-f]{64}|sessions:.+"
+    rb"|[^:]+:(state|pending|in_flight|nonces|producers|once(:\d+:\d+)?|batch:\d+|(delta|total|fill):[A-Za-z0-9_.-]+:.+))",
     re.DOTALL,
 )
 
@@ -62,6 +65,19 @@ def _started(make: Callable[[], Server]) -> Iterator[Server]:
         yield server.start()
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium. While it is open no event loop can be run in the test's own thread."""
+    with ExitStack() as opened:
+        try:
+            browser = opened.enter_context(chromium())
+        except MissingServerError as missing:
+            if IN_CI:
+                pytest.fail(str(missing))
+            pytest.skip(str(missing))
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ class LiveShards:
         """A worker's round, with its leases and its housekeeping."""
         buffer, ledger = self.rig.worker.buffer, self.rig.worker.ledger
         pulse = Pulse(Heartbeat(buffer, "test", self.leases.token))
-        rounds = Rounds(self.rig.worker, self.leases, Housekeeping(buffer, ledger, 30), pulse)
+        rounds = Rounds(self.rig.worker, self.leases, Housekeeping(buffer, ledger, self.rig.sweep(), 30), pulse)
         rounds._shards = [0, 1]
         return said(rounds._housekeeping.tidy, [0, 1]) + said(rounds._flush, self.leases.take([0, 1]))
 

@@ -16,6 +16,8 @@ from likes.buffer.links.link import Link
 from likes.buffer.standing import Standing
 from likes.connect import Places
 from likes.counted import Counted
+from likes.sessions.session import Life
+from likes.sessions.sweeping import Sweeping
 from likes.sql.cursors import Cursor
 from likes.sql.engine import open_engine, reading, writing
 from likes.sql.ledger import Ledger
@@ -23,9 +25,11 @@ from likes.sql.tables import batches, dead_letters, incidents, metadata, retired
 from likes.sql.takeover import take_over
 from likes.sql.urls import url_of
 from worker.flush import Flusher
+from worker.sweep import Sweep
 
 # An exposure window may begin a little before the last complete flush: asking servers for the time takes time.
 SLACK = timedelta(seconds=1)
+LIFE = Life(idle=1800, longest=7 * 86_400)
 
 RedisCopy = dict[bytes, bytes]
 SqlCopy = dict[str, list[dict[str, Any]]]
@@ -86,6 +90,10 @@ class Rig:
     def flush(self) -> Counted:
         """One whole flush, of the shards there are: looking for others takes ten times as long."""
         return self.worker.flush(range(self.shards))
+
+    def sweep(self, life: Life = LIFE) -> Sweep:
+        """What sees to sessions that are over, of a worker of its own."""
+        return Sweep(Sweeping(self.worker.buffer, life), self.worker.ledger)
 
     def owners(self) -> dict[int, str]:
         """The database that each shard belongs to."""

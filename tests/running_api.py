@@ -18,7 +18,9 @@ class RunningApi(Running):
 
     def __enter__(self) -> Self:
         self.address: str = self.wait_for("serving")["address"]
-        self.client = httpx.Client(base_url=self.address, timeout=10)
+        path = self.address.removeprefix("unix:") if self.address.startswith("unix:") else None
+        base = "http://localhost" if path else self.address
+        self.client = httpx.Client(base_url=base, timeout=10, transport=httpx.HTTPTransport(uds=path))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -33,8 +33,11 @@ class Running:
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """The events of this name so far."""
-        said = [json.loads(line) for line in self.lines if line.startswith("{")]
-        return [each for each in said if each["event"] == event]
+        return [each for each in self.said_all() if each["event"] == event]
+
+    def said_all(self) -> list[dict[str, Any]]:
+        """All events so far."""
+        return [json.loads(line) for line in self.lines if line.startswith("{")]
 
     def wait_for(self, event: str, times: int = 1) -> dict[str, Any]:
         """The event, once it was said so many times."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from likes.batch import BatchId, Place
 from likes.buffer import scripts
 from likes.buffer.calls import Script
+from likes.buffer.generations import Generations
+from likes.posting.batch_once import once_key
 from tests.conformance.test_buffer import NONCES, NOW, OURS, Shard, members
 
 
@@ -117,6 +120,27 @@ def nothing(_: Shard) -> None:
     pass
 
 
+ONE_BUCKET = Generations("1:1:0")
+
+
+def one_bucket(shard: Shard) -> None:
+    some_pending(shard)
+    shard.redis.set(shard.keys.once, ONE_BUCKET.text)
+
+
+def once(shard: Shard, entries: dict[str, int], *, sequence: int = 2, **options: Any) -> Any:
+    """An add under an idempotency key; by itself it is called as its items are."""
+    each = [*zip(members(*entries), entries.values(), strict=True)]
+    adding = scripts.add(shard.keys, producer="p", sequence=sequence, entries=each, wants_pending=True)
+    given = {"key": once_key(" ".join(entries).encode(), each), "generations": ONE_BUCKET} | options
+    call = scripts.add_once(shard.keys, given["key"], given["generations"], adding, keeps_pending=len(each) == 1)
+    return shard.call(call)
+
+
+def keep(shard: Shard) -> object:
+    return shard.call(scripts.keep(shard.keys, once_key(b"k", "a"), ONE_BUCKET))
+
+
 SCENES = [
     Scene("first add", scripts.ADD, Shard.begin, lambda shard: shard.add({"a": 1}, sequence=1), makes_room=False),
     Scene("later add", scripts.ADD, some_pending, lambda shard: shard.add({"a": 1}, sequence=2), makes_room=False),
@@ -135,6 +159,37 @@ SCENES = [
         scripts.ADD,
         nearly_full_sums,
         lambda shard: shard.add({"a": 5}, sequence=2),
+        makes_room=False,
+    ),
+    Scene("first add with a key", scripts.ADD_ONCE, one_bucket, lambda shard: once(shard, {"z": 1}), makes_room=False),
+    Scene("later add with a key", scripts.ADD_ONCE, one_bucket, lambda shard: once(shard, {"a": 1}), makes_room=False),
+    Scene(
+        "mixed add with a key",
+        scripts.ADD_ONCE,
+        one_bucket,
+        lambda shard: once(shard, {"c": 1, "list": 3, "a": 5}),
+        makes_room=False,
+    ),
+    Scene("keep a key", scripts.ADD_ONCE, one_bucket, keep, makes_room=False),
+    Scene(
+        "first generation",
+        scripts.TURN_ONCE,
+        some_pending,
+        lambda shard: shard.call(scripts.turn_once(shard.keys, Generations())),
+        makes_room=False,
+    ),
+    Scene(
+        "next generation",
+        scripts.TURN_ONCE,
+        one_bucket,
+        lambda shard: shard.call(scripts.turn_once(shard.keys, ONE_BUCKET)),
+        makes_room=False,
+    ),
+    Scene(
+        "use of a rate",
+        scripts.GCRA,
+        some_pending,
+        lambda shard: shard.call(scripts.use(shard.keys, {"c" * 32: 1.0, "d" * 32: 2.0})),
         makes_room=False,
     ),
     Scene(

@@ -33,7 +33,12 @@ class Ran:
 
 
 class Shell:
-    """Calls `likes`. `settings` become `LIKES_…` variables; the data folder is in `folder` unless they name one."""
+    """Calls `likes`. `settings` become `LIKES_…` variables; the data folder is in `folder` unless they name one.
+
+    module: what `start` starts; a test may have one that adds to `likes`.
+    """
+
+    module = "likes"
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
@@ -58,7 +63,7 @@ class Shell:
     def start(self, *words: str | bytes, **settings: object) -> subprocess.Popen[bytes]:
         """Start it, from scratch as people do."""
         return subprocess.Popen(
-            [sys.executable, "-m", "likes", *words],
+            [sys.executable, "-m", self.module, *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

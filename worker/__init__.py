@@ -40,6 +40,8 @@ is locked and the master asked anew, with a write.
     run, loop, rounds   the process around it: its signals, when it flushes, its leases
     schedule, trouble, housekeeping                     what these ask
     events, log_lines, pulse                            what they say, to the log and to `likes status`
+    figures, metrics                                    … and to Prometheus
+    notices, notice, telling                            … and to whoever is to know of incidents and dead letters
     assembly            all of it put together from settings
     checks              what may be set up wrongly, and what to type
 """

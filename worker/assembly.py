@@ -9,8 +9,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from likes.connect import Places
+from likes.sessions.session import Life
+from likes.sessions.sweeping import Sweeping
 from likes.sql.ledger import Ledger
 from worker.flush import Flusher
+from worker.housekeeping import Housekeeping
+from worker.sweep import Sweep
 
 if TYPE_CHECKING:
     from likes.config.settings import Settings
@@ -37,6 +41,13 @@ def open_flusher(settings: Settings) -> Iterator[Flusher]:
             )
     finally:
         engine.dispose()
+
+
+def housekeeping_for(flusher: Flusher, settings: Settings) -> Housekeeping:
+    """What is to be tidied up after the flushes of `flusher`."""
+    life = Life(settings.session_idle_seconds, settings.session_max_seconds)
+    sweep = Sweep(Sweeping(flusher.buffer, life), flusher.ledger)
+    return Housekeeping(flusher.buffer, flusher.ledger, sweep, settings.ledger_retention_days)
 
 
 def worker_name() -> str:

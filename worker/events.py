@@ -25,6 +25,11 @@ def started(*, worker: str, redis: str, database: str, shards: int, interval: fl
     )
 
 
+def metrics(address: str) -> None:
+    """Prometheus may ask there."""
+    _say(logging.INFO, "metrics", f"metrics at {address}", address=address)
+
+
 def finding(finding: Finding) -> None:
     """A check at the start found what is not as it should be."""
     words = f"{finding.name}: {finding.found}; {finding.fix}"
@@ -61,6 +66,17 @@ def incident(incident: Incident) -> None:
     _say(logging.WARNING, "incident", f"incident {incident.kind}{where}: {incident.detail}", **fields)
 
 
+def told(where: str, kind: str, count: int) -> None:
+    """Somebody was told of incidents or dead letters."""
+    _say(logging.INFO, "told", f"told {where} of {kind}, {count:,} of them", where=where, kind=kind, count=count)
+
+
+def not_told(where: str, kind: str, error: Exception) -> None:
+    """Somebody could not be told; it is tried again."""
+    words = f"could not tell {where} of {kind}: {error}; it is tried again after a later flush"
+    _say(logging.WARNING, "not_told", words, where=where, kind=kind, reason=str(error))
+
+
 def trouble(error: Exception) -> None:
     """A flush failed; said once, until it is over."""
     words = f"{_words(error)}; the worker goes on trying"
@@ -78,10 +94,16 @@ def recovered(seconds: float) -> None:
     _say(logging.INFO, "recovered", f"flushing works again, after {seconds:.1f} s", seconds=round(seconds, 3))
 
 
-def pruned(*, producers: int, batches: int) -> None:
-    """Silent producers and old rows of the ledger were forgotten."""
-    words = f"forgot {producers:,} silent producers and {batches:,} old rows of the ledger"
-    _say(logging.DEBUG, "pruned", words, producers=producers, batches=batches)
+def pruned(*, producers: int, batches: int, sessions: int) -> None:
+    """Silent producers, old rows of the ledger and of sessions were forgotten."""
+    words = f"forgot {producers:,} silent producers, {batches:,} old rows of the ledger and {sessions:,} of sessions"
+    _say(logging.DEBUG, "pruned", words, producers=producers, batches=batches, sessions=sessions)
+
+
+def not_swept(error: LikesError) -> None:
+    """Sessions that are over could not be seen to."""
+    words = f"sessions that are over wait in Redis: {_words(error)}; likes are flushed all the same"
+    _say(logging.WARNING, "not_swept", words, error=type(error).__name__)
 
 
 def stopping(reason: str) -> None:

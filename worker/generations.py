@@ -20,7 +20,8 @@ def agree(buffer: Buffer, ledger: Ledger, cursors: Mapping[int, Cursor], views: 
     if gone_back := {shard for shard, known in redis.items() if known > cursors[shard].generation}:
         ledger.renew_generations(gone_back, above=max(redis[shard] for shard in gone_back))
         cursors = {**cursors, **{shard: cursor for shard, cursor in ledger.cursors().items() if shard in gone_back}}
-    _tell(buffer, cursors, [shard for shard, known in redis.items() if known < cursors[shard].generation])
+    if behind := [shard for shard, known in redis.items() if known < cursors[shard].generation]:
+        _tell(buffer, cursors, behind)
 
 
 def agree_now(buffer: Buffer, ledger: Ledger) -> None:

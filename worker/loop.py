@@ -8,6 +8,7 @@ from queue import Empty, SimpleQueue
 
 from likes.errors import RedisClusterNode, RedisUnavailable, SchemaOutdated, Unavailable, WrongDatabase, WrongRedis
 from worker import events
+from worker.figures import Figures
 from worker.pulse import Pulse
 from worker.rounds import Rounds
 from worker.schedule import Schedule, ticking
@@ -29,6 +30,7 @@ class Loop:
         rounds: Rounds,
         schedule: Schedule,
         pulse: Pulse,
+        figures: Figures | None = None,
         *,
         flush_at_items: int,
         again_after: float,
@@ -37,6 +39,7 @@ class Loop:
         self._rounds = rounds
         self._schedule = schedule
         self._pulse = pulse
+        self._figures = figures or Figures()
         self._flush_at_items = flush_at_items
         self._again_after = again_after
         self._revive = revive
@@ -88,6 +91,7 @@ class Loop:
             if not self._may_pass(error):
                 raise
             self._trouble.note(error)
+            self._figures.failed(error)
             self._schedule.failed()
             self._pulse.failed(error)
 

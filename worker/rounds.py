@@ -15,8 +15,10 @@ from likes.sql.letters import last_letter, letters_after
 from likes.sql.reports import incidents_after, last_incident
 from likes.sql.schema import require_head
 from worker import events
+from worker.figures import Figures
 from worker.flush import Flush, Flusher
 from worker.housekeeping import Housekeeping
+from worker.notices import Notices
 from worker.pulse import Pulse
 
 OTHERS_SECONDS = 600.0  # how often it looks for shards of clients with other settings: it asks for each there may be
@@ -32,6 +34,8 @@ class Rounds:
         leases: Leases,
         housekeeping: Housekeeping,
         pulse: Pulse,
+        figures: Figures | None = None,
+        notices: Notices | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -41,6 +45,8 @@ class Rounds:
         self._leases = leases
         self._housekeeping = housekeeping
         self._pulse = pulse
+        self._figures = figures or Figures()
+        self._notices = notices
         self._clock = clock
         self._look_for_others_at = 0.0
         self._shards: list[int] = []
@@ -103,10 +109,14 @@ class Rounds:
             flush.run(shards)
             self.have_worked = True
         finally:
+            seconds = time.monotonic() - began
+            self._figures.flush_took(seconds, flush.counted)
             if flush.counted.batches:
-                events.flushed(flush.counted, time.monotonic() - began)
+                events.flushed(flush.counted, seconds)
         self._tell_letters()
         self._tell_incidents()
+        if self._notices:
+            self._notices.look()
 
     def _on_counted(self, batches: Sequence[Batch], counted: Counted) -> None:
         self.have_worked = True

@@ -13,14 +13,17 @@ from likes.buffer.heartbeat import Heartbeat
 from likes.buffer.leases import Leases
 from likes.connect import Places
 from worker import events
-from worker.assembly import open_flusher
+from worker.assembly import housekeeping_for, open_flusher
 from worker.checks.everything import find_everything
 from worker.checks.finding import Finding, Level
-from worker.housekeeping import Housekeeping
+from worker.figures import Figures
 from worker.loop import Loop
+from worker.metrics import serving_metrics
+from worker.notices import Notices
 from worker.pulse import Pulse
 from worker.rounds import Rounds
 from worker.schedule import Schedule
+from worker.telling import Command, Listener, Url
 
 if TYPE_CHECKING:
     from likes.config.settings import Settings
@@ -37,8 +40,10 @@ def run(settings: Settings) -> None:
     loses nothing; nor does a last flush for which a server is away. Raises SchemaOutdated,
     WrongRedis and WrongDatabase.
     """
-    with open_flusher(settings) as flusher:
-        loop = _loop(flusher, settings)
+    figures = Figures()
+    with open_flusher(settings) as flusher, serving_metrics(settings, figures):
+        notices = Notices(flusher.buffer, flusher.ledger, _listeners(settings), figures)
+        loop = _loop(flusher, settings, figures, notices)
         with _ending_by_signal(loop):
             events.started(
                 worker=flusher.ledger.worker,
@@ -49,6 +54,7 @@ def run(settings: Settings) -> None:
             )
             _tell_findings(settings)
             loop.run()
+            notices.finish()
     events.stopped()
 
 
@@ -61,19 +67,24 @@ def _tell_findings(settings: Settings) -> None:
         events.finding(Finding(Level.WARNING, "checks", f"{type(error).__name__}: {error}", "likes check -v"))
 
 
-def _loop(flusher: Flusher, settings: Settings) -> Loop:
+def _loop(flusher: Flusher, settings: Settings, figures: Figures, notices: Notices) -> Loop:
     lease_seconds = min(settings.lease_seconds, settings.interval)  # a killed worker's shards miss one turn at most
     leases = Leases(flusher.buffer, lease_seconds)
     pulse = Pulse(Heartbeat(flusher.buffer, flusher.ledger.worker, leases.token))
-    housekeeping = Housekeeping(flusher.buffer, flusher.ledger, settings.ledger_retention_days)
     return Loop(
-        Rounds(flusher, leases, housekeeping, pulse),
+        Rounds(flusher, leases, housekeeping_for(flusher, settings), pulse, figures, notices),
         Schedule(settings.interval),
         pulse,
+        figures,
         flush_at_items=settings.flush_at_items,
         again_after=lease_seconds,
         revive=Places.from_settings(settings).redis_url,  # starts the embedded server again
     )
+
+
+def _listeners(settings: Settings) -> list[Listener]:
+    command, url = settings.notify_command, settings.notify_url
+    return [*([Command(command)] if command else []), *([Url(url.get_secret_value())] if url else [])]
 
 
 @contextmanager

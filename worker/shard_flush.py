@@ -12,6 +12,7 @@ from likes.chain import Chain
 from likes.counted import Counted
 from likes.sql.cursors import Cursor
 from worker.decisions import Do, Step, Verdict, next_step
+from worker.generations import agree
 from worker.recovery import Recovery
 
 STEPS = 1000  # a shard that is not done by then is left for the next flush
@@ -123,6 +124,7 @@ class ShardFlush:
         self._cursor, self._retired = self._ledger.shard(shard)
         self.place = self._cursor.place
         self._view = self._buffer.look({shard: self._cursor.epoch})[shard]
+        agree(self._buffer, self._ledger, {shard: self._cursor}, {shard: self._view})
 
     def _take(self, step: Step) -> None:
         shard, epoch = self._cursor.shard, step.epoch

@@ -41,6 +41,7 @@ def upgrade() -> None:
         "likes_sessions",
         sa.Column("namespace", name(64), primary_key=True),
         sa.Column("hash", name(64), primary_key=True),
+        sa.Column("shard", sa.Integer, nullable=False),
         sa.Column("username", name(255), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("last_seen", MOMENT, nullable=False),

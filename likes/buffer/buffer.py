@@ -13,6 +13,7 @@ from likes.batch import Batch, BatchId, Place, members_in
 from likes.buffer import scripts
 from likes.buffer.calls import Call, command
 from likes.buffer.damage import culprit, is_about_a_type, probes, read_batch
+from likes.buffer.generations import Generations
 from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
 from likes.buffer.lineage import LINEAGE
 from likes.buffer.links.link import Link, ask
@@ -165,10 +166,11 @@ class Buffer:
         return str(current)
 
     def drop_epoch(self, shard: int, epoch: str) -> bool:
-        """Forget an epoch left behind; False if it is current or not empty."""
-        (dropped,) = ask(
-            self.link, [scripts.drop_epoch(epoch_keys(self.namespace, shard, epoch), self.ownership.database)]
-        )
+        """Forget an epoch left behind, which is retired; False if it is current or not empty."""
+        keys = epoch_keys(self.namespace, shard, epoch)
+        (once,) = ask(self.link, [command("GET", keys.once, shard=shard)])
+        ask(self.link, [*scripts.delete_all_buckets(keys, Generations((once or b"").decode("ascii", "replace")))])
+        (dropped,) = ask(self.link, [scripts.drop_epoch(keys, self.ownership.database)])
         return bool(dropped)
 
     def confirm(self, shard: int, epoch: str, *places: Place) -> Confirmed:

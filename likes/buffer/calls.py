@@ -13,15 +13,31 @@ Word = bytes | str | int
 
 
 class Script:
-    """One `.lua` file and its digest. alone: nothing may be sent behind it on its connection before it is answered."""
+    """One `.lua` file and its digest. alone: nothing may be sent behind it on its connection before it is answered.
 
-    def __init__(self, name: str, *, alone: bool = False) -> None:
+    package: whose folder `lua` it is in. prelude: the file there that it begins with.
+    inside: a script that this one runs as a function of its name, which is given KEYS and ARGV.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        alone: bool = False,
+        package: str = "likes.buffer",
+        prelude: str | None = None,
+        inside: Script | None = None,
+    ) -> None:
         self.name = name
         self.alone = alone
-        self.source = files(__package__).joinpath("lua", f"{name}.lua").read_bytes()
+        folder = files(package).joinpath("lua")
+        self.source = b"".join(folder.joinpath(f"{part}.lua").read_bytes() for part in (prelude, name) if part)
+        if inside:
+            function = b"local function %s(KEYS, ARGV)\n%s\nend\n" % (inside.name.encode(), inside.source)
+            self.source = function + self.source
         self.sha = sha1(self.source, usedforsecurity=False).hexdigest()
 
-    def call(self, shard: int, keys: Sequence[bytes], arguments: Sequence[Word], read: Callable[[Any], T]) -> Call[T]:
+    def call(self, shard: int, keys: Sequence[Word], arguments: Sequence[Word], read: Callable[[Any], T]) -> Call[T]:
         """The call of this script with every key it touches declared."""
         return Call(("EVALSHA", self.sha, len(keys), *keys, *arguments), read, shard, self)
 
@@ -40,6 +56,12 @@ class Call(Generic[T]):
         """The key that a plain command touches, if it is just one."""
         word = self.words[1] if self.script is None and self.shard is not None and len(self.words) > 1 else None
         return word if isinstance(word, bytes) else None
+
+    @property
+    def given(self) -> tuple[Sequence[Word], Sequence[Word]]:
+        """The KEYS and ARGV of its script."""
+        end = 3 + int(self.words[2])
+        return self.words[3:end], self.words[end:]
 
     @property
     def alone(self) -> bool:

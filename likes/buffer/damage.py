@@ -23,6 +23,7 @@ _REMEDIES = {
     b"pending": "the next flush finds the deltas again",
     b"in_flight": "the next flush records what was lost with it",
     b"batch": "the next flush records what was lost with it",
+    b"once": "an idempotency key used before may then count once more",
     b"producers": "a like under way meanwhile may then count twice",
 }
 
@@ -66,7 +67,7 @@ def probes(keys: ShardKeys) -> list[Call[Any]]:
     calls: list[tuple[str | bytes, ...]] = [("GET", keys.pointer), ("SMEMBERS", keys.epochs), ("GET", keys.owner)]
     if isinstance(keys, EpochKeys):
         calls += [("HGET", keys.state, "seq"), ("LLEN", keys.pending), ("LLEN", keys.in_flight)]
-        calls += [("HGET", keys.producers, ""), ("LLEN", keys.nonces)]
+        calls += [("HGET", keys.producers, ""), ("LLEN", keys.nonces), ("GET", keys.once)]
     return [command(*words, shard=keys.shard) for words in calls]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from likes.buffer.buffer import Buffer
 from likes.buffer.calls import command
 from likes.buffer.keys import epoch_keys, shard_keys
+from likes.buffer.links.blocking import BlockingLink
 from likes.buffer.links.link import ask
 from likes.buffer.scripts import confirm
 from likes.errors import LikesError, RedisRefused
@@ -42,6 +43,15 @@ def read_clock(buffer: Buffer) -> float | None:
 def try_script(buffer: Buffer) -> None:
     """Run a script that changes nothing but needs the right to write. Raises RedisRefused if that is missing."""
     ask(buffer.link, [confirm(epoch_keys(buffer.namespace, 0, "check"))])
+
+
+def try_writing(link: BlockingLink, namespace: str) -> None:
+    """Send a write that changes nothing, and that is refused where a like would be: by a full Redis, by a replica.
+
+    Raises RedisUnavailable, RedisFull or RedisRefused.
+    """
+    key = epoch_keys(namespace, 0, "check").batch(0)  # where nothing is
+    ask(link, [command("SET", key, b"", "XX", shard=0)])
 
 
 def pending_samples(buffer: Buffer, most: int = 10) -> dict[int, list[bytes]]:

@@ -26,6 +26,14 @@ class ShardKeys:
         self.workers = self.tag + b"workers"  # of shard 0: those of all shards
         self.cache = self.tag + b"cache"  # of shard 0: how the cached totals of all shards do
 
+    def rate(self, client: str) -> bytes:
+        """The key of what is kept of a client whose rate is limited; `client` is hexadecimal."""
+        return b"%srate:%s" % (self.tag, client.encode())
+
+    def notice(self, name: str) -> bytes:
+        """Of shard 0: the key that says that something was told."""
+        return self.tag + b"notice:" + name.encode()
+
 
 class EpochKeys(ShardKeys):
     """The keys of one shard under one epoch."""
@@ -39,6 +47,7 @@ class EpochKeys(ShardKeys):
         self.in_flight = under + b"in_flight"
         self.nonces = under + b"nonces"
         self.producers = under + b"producers"
+        self.once = under + b"once"
         self.deltas = under + b"delta:"
         self.totals = under + b"total:"
         self.fills = under + b"fill:"
@@ -48,6 +57,10 @@ class EpochKeys(ShardKeys):
     def batch(self, seq: int) -> bytes:
         """The key of the sealed batch number `seq`."""
         return b"%sbatch:%d" % (self.under, seq)
+
+    def once_bucket(self, generation: int, bucket: int) -> bytes:
+        """The key of a bucket of idempotency keys."""
+        return b"%s:%d:%d" % (self.once, generation, bucket)
 
     def delta(self, member: Member) -> bytes:
         """The key of a member's pending delta."""

@@ -25,6 +25,8 @@ READING: dict[str, Sequence[bytes]] = {
     "GETDEL": (KEY,),
     "HDEL": (KEY, b""),
     "HGET": (KEY, b""),
+    "HGETALL": (KEY,),
+    "HLEN": (KEY,),
     "HMGET": (KEY, b""),
     "HSCAN": (KEY, b"0"),
     "LLEN": (KEY,),
@@ -33,10 +35,13 @@ READING: dict[str, Sequence[bytes]] = {
     "LREM": (KEY, b"1", b""),
     "LTRIM": (KEY, b"0", b"-1"),
     "MGET": (KEY,),
+    "PERSIST": (KEY,),
     "PTTL": (KEY,),
     "SET": (KEY, b"", b"XX"),
     "SREM": (KEY, b""),
     "TIME": (),
+    "ZRANGE": (KEY, b"0", b"0"),
+    "ZREM": (KEY, b""),
 }
 WRITING: dict[str, Sequence[bytes]] = {
     "HINCRBY": (KEY, b"", b"0"),
@@ -45,6 +50,7 @@ WRITING: dict[str, Sequence[bytes]] = {
     "INCRBY": (KEY, b"0"),
     "RPUSH": (KEY, b""),
     "SADD": (KEY, b""),
+    "ZADD": (KEY, b"0", b""),
 }
 OUTSIDE_SCRIPTS: dict[str, Sequence[bytes]] = {
     "PING": (),

@@ -40,4 +40,5 @@ class HttpSettings(BaseSettings):
     http_trusted_proxies: Annotated[Networks, NoDecode] = ()
     http_root_path: RootPath = ""
     rate_limit: Annotated[OptionalRate, NoDecode] = None
+    access_log: Literal["on", "off"] = Field(default="off", description="on or off")
     metrics_port: int = Field(default=0, ge=0, le=65_535, description="whole numbers, 1 to 65535, or 0 for none")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated, NamedTuple
 from urllib.parse import urlsplit
@@ -75,6 +76,25 @@ def _check_root_path(path: str) -> str:
     return path
 
 
+def _check_command(words: str) -> str:
+    try:
+        if shlex.split(words):
+            return words
+    except ValueError:
+        pass
+    raise ValueError("allowed: a program and its arguments, quoted as in a shell, which does not see them")
+
+
+def _check_hook(url: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0):
+            return url
+    except ValueError:
+        pass
+    raise ValueError("allowed: http:// or https:// URLs")
+
+
 def _check_folder(path: Path) -> Path:
     str(path).encode()  # a socket in it has a URL, which could not be written otherwise
     return absolute(path)
@@ -85,4 +105,6 @@ OptionalRate = Annotated[Rate | None, BeforeValidator(_read_rate)]
 Keys = Annotated[tuple[Annotated[SecretStr, AfterValidator(_check_key)], ...], BeforeValidator(_listed)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], BeforeValidator(_listed)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_check_network)], ...], BeforeValidator(_listed)]
+CommandLine = Annotated[str, AfterValidator(_check_command)]
+HookUrl = Annotated[SecretStr, AfterValidator(_check_hook)]
 RootPath = Annotated[str, AfterValidator(_check_root_path)]

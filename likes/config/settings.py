@@ -14,8 +14,8 @@ from pydantic_settings import SettingsConfigDict
 
 from likes.config.folder import default_folder
 from likes.config.http_settings import HttpSettings
-from likes.config.kinds import Folder, Rate, Seconds
-from likes.config.urls import check_database_url, check_redis_url, mask
+from likes.config.kinds import CommandLine, Folder, HookUrl, Rate, Seconds
+from likes.config.urls import check_database_url, check_redis_url, mask, origin_of
 from likes.errors import SettingsError
 from likes.items import MAX_SHARDS, NAMESPACE, shorten
 
@@ -80,6 +80,8 @@ class Settings(HttpSettings):
     ledger_retention_days: float = Field(
         default=30.0, ge=1, le=36_500, allow_inf_nan=False, description="1 to 36500 days"
     )
+    notify_command: CommandLine | None = None
+    notify_url: HookUrl | None = None
     log_format: Literal["text", "json"] = Field(default="text", description="text or json")
 
     @classmethod
@@ -122,6 +124,8 @@ def _complaint(name: str, report: ErrorDetails) -> str:
     allowed = str(reason) if type(reason) is ValueError else f"allowed: {Settings.model_fields[name].description}"
     if name.endswith("_keys"):
         return f"{variable(name)} has a key that cannot be one; {allowed}"
+    if name == "notify_url":  # what it is called by is what it is called with, at many a service
+        return f"{variable(name)} has a URL that cannot be one; {allowed}"
     return f"{variable(name)} is {shorten(_shown(report['input']), 80)!r}; {allowed}"
 
 
@@ -129,4 +133,7 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple) and not isinstance(value, Rate):
         are_keys = any(isinstance(each, SecretStr) for each in value)
         return f"{len(value)} of them" if are_keys else ", ".join(map(str, value))
-    return mask(value.get_secret_value() if isinstance(value, SecretStr) else str(value))
+    if not isinstance(value, SecretStr):
+        return mask(str(value))
+    url = value.get_secret_value()
+    return origin_of(url) if url.startswith("http") else mask(url)

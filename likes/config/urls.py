@@ -30,6 +30,12 @@ def mask(url: str) -> str:
     return _PASSWORD.sub(r"\1:***@", _SECRET_PARAMETER.sub(r"\1***", url))
 
 
+def origin_of(url: str) -> str:
+    """Where an HTTP URL leads, without what is secret in many: user, password, path and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/…"
+
+
 def name_of(redis_url: str) -> str:
     """The name of the Redis behind a URL: `host:port/db`, or `unix:/real/path?db=0`; never credentials.
 

@@ -15,7 +15,7 @@ from typing import Any
 from likes.buffer.calls import Call
 from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
 from likes.buffer.refusals import NotSent, Unanswered
-from likes.buffer.scripts import Added, add, begin_epoch
+from likes.buffer.scripts import add, begin_epoch
 from likes.deadline import Deadline
 from likes.errors import LikesError, RedisUnavailable
 from likes.member import Entry
@@ -83,7 +83,7 @@ class Adder:
                 for part, reply in zip(ready, replies, strict=True):
                     part.hear(reply, sent_at)
                     if part.added:
-                        producer.hear(part.shard, part.epoch, part.sequence, part.sent_at or sent_at)
+                        self._acknowledged(producer, part, sent_at)
                     self._epochs[part.shard] = part.epoch
             if any(part.settled for part in parts):
                 heard_at = seconds_now()
@@ -95,7 +95,10 @@ class Adder:
                 yield Pause(min(pause, max(timeout - waited, 0)))
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
-    def _call(self, producer: Producer, part: Part, wants_pending: bool, now: float) -> Call[Added]:
+    def _acknowledged(self, producer: Producer, part: Part, sent_at: float) -> None:
+        producer.hear(part.shard, part.epoch, part.sequence, part.sent_at or sent_at)
+
+    def _call(self, producer: Producer, part: Part, wants_pending: bool, now: float) -> Call[Any]:
         return add(
             self._keys(part),
             producer=producer.id,

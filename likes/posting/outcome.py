@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from likes.errors import AddFailed, EntryRefused, OutcomeUnknown
+from likes.errors import AddFailed, EntryRefused, LikesError, OutcomeUnknown
 from likes.items import shorten
 from likes.member import Member, named
 from likes.posting.part import Part
@@ -32,6 +32,12 @@ def entries_of(parts: Iterable[Part]) -> Iterator[Sent]:
 
 def raise_unless_counted(sent: Sequence[Sent]) -> None:
     """Raise the AddFailed that says which were accepted, refused and unknown; or else the error that stopped all."""
+    if error := error_of(sent):
+        raise error
+
+
+def error_of(sent: Sequence[Sent]) -> LikesError | None:
+    """The error that `raise_unless_counted` raises; None if all were counted."""
     accepted: dict[str, int] = {}
     refused: dict[str, str] = {}
     unknown: dict[str, int] = {}
@@ -46,20 +52,25 @@ def raise_unless_counted(sent: Sequence[Sent]) -> None:
         else:
             accepted[item] = delta
     if not refused and not unknown:
-        return
+        return None
     error = next((entry.part.error for entry in sent if not entry.part.added), None)
     if error and not accepted and not unknown and not any(entry.part.added for entry in sent):
-        raise error
-    kind = OutcomeUnknown if unknown else AddFailed if error else EntryRefused
-    raise kind(
-        _summary(accepted, refused, unknown, error), accepted=accepted, refused=refused, unknown=unknown
-    ) from error
+        return error
+    doubts = [entry.part.doubt for entry in sent if entry.part.unknown]
+    doubt = OutcomeUnknown if not doubts or OutcomeUnknown in doubts else doubts[0]
+    kind = doubt if unknown else AddFailed if error else EntryRefused
+    words = _summary(accepted, refused, unknown, error, doubt.advice)
+    failed = kind(words, accepted=accepted, refused=refused, unknown=unknown)
+    failed.__cause__ = error
+    return failed
 
 
-def _summary(accepted: dict[str, int], refused: dict[str, str], unknown: dict[str, int], error: object) -> str:
+def _summary(
+    accepted: dict[str, int], refused: dict[str, str], unknown: dict[str, int], error: object, advice: str
+) -> str:
     if unknown:
         doubt = f"whether {_some(list(unknown))} counted is unknown"
-        return f"{doubt}: {error}; compare the live total before you post again"
+        return f"{doubt}: {error}; {advice}"
     others = f" ({len(accepted)} others were)" if accepted else ""
     return f"{_some(list(refused))} not counted: {next(iter(refused.values()))}{others}"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from likes.buffer.refusals import Unanswered
 from likes.buffer.scripts import Added
-from likes.errors import LikesError, RedisUnavailable
+from likes.errors import LikesError, OutcomeUnknown, RedisUnavailable
 from likes.member import Entry
 from likes.posting.producer import MEMORY_SECONDS
 
@@ -28,6 +28,11 @@ class Part:
     def unknown(self) -> bool:
         """True if it was sent and not answered, so that it may have been counted or not."""
         return self.added is None and self.sent_at is not None
+
+    @property
+    def doubt(self) -> type[OutcomeUnknown]:
+        """The error where that is so."""
+        return OutcomeUnknown
 
     def pending(self, index: int) -> int:
         """The pending delta of an entry after it was added; 0 if it was not."""

@@ -58,12 +58,10 @@ def run(steps: Steps[T], link: Link) -> T:
             case Send(calls, deadline):
                 answer = link.send(calls, deadline)
             case Query(ask, deadline):
-                asked = ask()
                 try:
-                    answer = asked.result(deadline.left())
-                except TimeoutError:
-                    asked.cancel()
-                    answer = _no_answer()
+                    answer = wait_for(ask(), deadline)
+                except DatabaseUnavailable as error:
+                    answer = error
             case Pause(seconds):
                 time.sleep(seconds)
                 answer = None
@@ -83,13 +81,30 @@ async def run_async(steps: Steps[T], link: AsyncLink) -> T:
                 answer = await link.send(calls, deadline)
             case Query(ask, deadline):
                 try:
-                    async with asyncio.timeout(deadline.left()):
-                        answer = await asyncio.wrap_future(ask())
-                except TimeoutError:
-                    answer = _no_answer()
+                    answer = await wait_for_async(ask(), deadline)
+                except DatabaseUnavailable as error:
+                    answer = error
             case Pause(seconds):
                 await asyncio.sleep(seconds)
                 answer = None
+
+
+def wait_for(asked: Future[T], deadline: Deadline) -> T:
+    """What was asked of the database; raises DatabaseUnavailable when it does not come in time."""
+    try:
+        return asked.result(deadline.left())
+    except TimeoutError:
+        asked.cancel()
+        raise _no_answer() from None
+
+
+async def wait_for_async(asked: Future[T], deadline: Deadline) -> T:
+    """As `wait_for`, in an event loop."""
+    try:
+        async with asyncio.timeout(deadline.left()):
+            return await asyncio.wrap_future(asked)
+    except TimeoutError:
+        raise _no_answer() from None
 
 
 def _no_answer() -> DatabaseUnavailable:

@@ -5,8 +5,8 @@ With one server away it is what the other says, and since when the one is away a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -31,6 +31,7 @@ class ShardStatus:
     """One shard: in Redis under `epoch` (None: no likes yet), and in SQL (`cursor_…`; None before a first flush).
 
     Pending items and batches in flight of epochs left behind are counted too; they and `seq` are None with Redis away.
+    The deltas are sums; `accepted` is the running one of `epoch`. They are None, too, where Redis's sums are damaged.
     """
 
     shard: int
@@ -44,6 +45,9 @@ class ShardStatus:
     cursor_epoch: str | None
     cursor_seq: int | None
     problems: Sequence[str] = ()  # keys that hold what nobody of ours put there
+    accepted: int | None = None
+    pending_delta: int | None = None
+    in_flight_delta: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,8 @@ class Status:
     """All shards, their sums, how many incidents and dead letters are open, and the latest of those incidents.
 
     What only a server knows that is away is None; `…_trouble` says why it is, `…_away_since` since when at least.
-    workers: those alive; None also where Redis does not tell.
+    workers: those alive; None also where Redis does not tell. covered_at: when a whole flush was last done, also one
+    that had nothing to move.
     """
 
     pending_items: int | None
@@ -68,6 +73,9 @@ class Status:
     shards: Sequence[ShardStatus]
     newest_incidents: Sequence[Incident] | None
     problems: Sequence[str] = ()  # of all shards
+    covered_at: datetime | None = None
+    pending_delta: int | None = None
+    in_flight_delta: int | None = None
 
 
 def read_status(buffer: Buffer, ledger: Ledger, shards: int, before: Status | None = None) -> Status:
@@ -96,6 +104,9 @@ def read_status(buffer: Buffer, ledger: Ledger, shards: int, before: Status | No
         shards=of_shards,
         newest_incidents=sql.newest_incidents if sql else None,
         problems=[f"shard {shard.shard}: {problem}" for shard in of_shards for problem in shard.problems],
+        covered_at=max((cursor.covered_by for cursor in cursors.values() if cursor.covered_by), default=None),
+        pending_delta=_sum(shard.pending_delta for shard in of_shards),
+        in_flight_delta=_sum(shard.in_flight_delta for shard in of_shards),
     )
 
 
@@ -123,24 +134,33 @@ def _read_shards(
     views = buffer.look({shard: known[shard].epoch if shard in known else None for shard in shards})
     leases = read_leases(buffer, shards)
     damage = find_damage(buffer.link, buffer.namespace, {shard: view.current for shard, view in views.items()})
+    in_flight: dict[int, int] = {}
     for shard, view in views.items():
-        damage[shard] += _unreadable_batches(buffer, view)
+        in_flight[shard], unreadable = _sum_in_flight(buffer, view)
+        damage[shard] += unreadable
         if database is not None and view.owner not in ("", database):
             damage[shard].append(
                 f"it belongs to the database {view.owner[:8]}…, not to this one, so it is not flushed; see likes check"
             )
     now = buffer.now()
     return [
-        _shard_status(view, known.get(shard), leases.get(shard), now, damage[shard]) for shard, view in views.items()
+        replace(
+            _shard_status(view, known.get(shard), leases.get(shard), now, damage[shard]),
+            in_flight_delta=in_flight[shard],
+        )
+        for shard, view in views.items()
     ]
 
 
-def _unreadable_batches(buffer: Buffer, view: ShardView) -> Iterator[str]:
+def _sum_in_flight(buffer: Buffer, view: ShardView) -> tuple[int, list[str]]:
+    """The deltas of all batches in flight, and what is wrong with those that cannot be read."""
+    delta, unreadable = 0, []
     for batch in (batch for epoch in view.epochs.values() for batch in epoch.in_flight):
         try:
-            delta_of(buffer, batch)
+            delta += delta_of(buffer, batch) or 0
         except RedisRefused as error:
-            yield str(error)
+            unreadable.append(str(error))
+    return delta, unreadable
 
 
 def _shard_status(
@@ -160,6 +180,8 @@ def _shard_status(
         cursor_epoch=cursor.epoch if cursor else None,
         cursor_seq=cursor.seq if cursor else None,
         problems=list(dict.fromkeys([*([str(view.error)] if view.error else []), *damage, *odd])),
+        accepted=current.accepted if current and current.has_sums else 0 if not current else None,
+        pending_delta=_sum(epoch.accepted - epoch.sealed if epoch.has_sums else None for epoch in view.epochs.values()),
     )
 
 
@@ -171,6 +193,12 @@ def _shard_in_sql(shard: int, cursor: Cursor | None) -> ShardStatus:
 
 def _age(now: float, since: int | None) -> float | None:
     return None if since is None else round(max(0.0, now - since / 1000), 3)
+
+
+def _sum(numbers: Iterable[int | None]) -> int | None:
+    """None if one of them is."""
+    known = list(numbers)
+    return sum(number for number in known if number is not None) if None not in known else None
 
 
 def _largest(ages: Iterable[float | None]) -> float | None:

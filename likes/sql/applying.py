@@ -60,7 +60,7 @@ class Applying:
     def run(self) -> list[Outcome]:
         """Apply them; what became of each, in the order of the ids."""
         outcomes: dict[int, Outcome] = {}
-        generations.renew_all(self._connection)  # first, as whoever applies a batch locks cursors before totals
+        generations.lock_all(self._connection)
         while waiting := [self._letters[n] for n in self._ids if n in self._letters and n not in outcomes]:
             # One letter an item at a time: a second one may hold the same likes, or be too much for the total.
             ready: dict[tuple[str, str], Letter] = {}
@@ -70,6 +70,8 @@ class Applying:
                 else:
                     ready.setdefault((letter.counter, letter.posted_item), letter)
             outcomes |= {outcome.letter.id: outcome for outcome in self._add(ready)}
+        if any(outcome.changed for outcome in outcomes.values()):
+            generations.renew_all(self._connection)
         return [outcomes[number] for number in self._ids if number in outcomes]
 
     def _objection(self, letter: Letter) -> str:

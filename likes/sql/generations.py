@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
-from sqlalchemy import Connection, case, update
+from sqlalchemy import Connection, case, select, update
 
 from likes.sql.tables import cursors
 
@@ -16,6 +16,11 @@ from likes.sql.tables import cursors
 def renewed(generation: int) -> int:
     """A generation above this one."""
     return max(generation + 1, time.time_ns() // 1_000_000)
+
+
+def lock_all(connection: Connection) -> None:
+    """Lock the cursors of all shards: first, as whoever applies a batch locks cursors before totals."""
+    connection.execute(select(cursors.c.shard).order_by(cursors.c.namespace, cursors.c.shard).with_for_update()).all()
 
 
 def renew_all(connection: Connection) -> None:

@@ -103,6 +103,36 @@ def letters_after(engine: Engine, namespace: str, last: int, most: int) -> tuple
     return first, number - most, newest
 
 
+class LetterBatch(NamedTuple):
+    """A batch of which entries were set aside that are open: how many, and the id of the first."""
+
+    shard: int
+    epoch: str
+    seq: int
+    entries: int
+    first: int
+
+
+def open_batches_since(engine: Engine, namespace: str, since: datetime, most: int) -> list[LetterBatch]:
+    """The first `most` batches of which entries were set aside since then, the oldest first."""
+    column = dead_letters.c
+    batch = (column.shard, column.epoch, column.seq)
+    query = (
+        select(*batch, func.count(), func.min(_IDS))
+        .where(column.namespace == namespace, column.resolved_at.is_(None), column.at >= since)
+        .group_by(*batch)
+        .order_by(func.min(_IDS))
+        .limit(most)
+    )
+    with reading(engine) as connection:
+        return [LetterBatch(*row) for row in connection.execute(query)]
+
+
+def first_letters(engine: Engine, namespace: str, ids: Collection[int]) -> list[Letter]:
+    """Those with these ids, in their order."""
+    return _read(engine, _LETTER.where(dead_letters.c.namespace == namespace, _IDS.in_(ids)))
+
+
 def find(connection: Connection, namespace: str, ids: Collection[int], *, lock: bool = False) -> dict[int, Letter]:
     """Those with these ids, locked in the order of the ids until the transaction ends if that is asked for."""
     query = _LETTER.where(dead_letters.c.namespace == namespace, _IDS.in_(ids))

@@ -63,6 +63,13 @@ def count_open(engine: Engine, namespace: str) -> Open:
         return _count_open(connection, namespace)
 
 
+def count_incidents(engine: Engine, namespace: str) -> dict[str, int]:
+    """Kind -> how many were recorded so far, of those that were."""
+    kinds = select(incidents.c.kind, func.count()).where(incidents.c.namespace == namespace).group_by(incidents.c.kind)
+    with reading(engine) as connection:
+        return dict(connection.execute(kinds).tuples().all())
+
+
 def _count_open(connection: Connection, namespace: str) -> Open:
     counts = (
         select(func.count()).select_from(table).where(*_open(table, namespace)) for table in (incidents, dead_letters)
@@ -78,6 +85,13 @@ def last_incident(engine: Engine, namespace: str) -> int:
     """The id of the incident recorded last, 0 if there was none."""
     with reading(engine) as connection:
         return connection.scalar(select(func.max(incidents.c.id)).where(incidents.c.namespace == namespace)) or 0
+
+
+def open_incidents_since(engine: Engine, namespace: str, since: datetime, most: int) -> list[Incident]:
+    """The first `most` of those recorded since then that nobody has seen to, the oldest first."""
+    recent = _INCIDENT.where(*_open(incidents, namespace), incidents.c.at >= since).order_by(incidents.c.id).limit(most)
+    with reading(engine) as connection:
+        return [Incident(*row) for row in connection.execute(recent)]
 
 
 def incidents_after(engine: Engine, namespace: str, last: int) -> list[Incident]:

@@ -24,6 +24,7 @@ NEEDED: Mapping[str, Sequence[str]] = {
     "likes_dead_letters": ("SELECT", "INSERT"),
     "likes_incidents": ("SELECT", "INSERT"),
     "likes_pruned": ("SELECT", "INSERT", "UPDATE"),
+    "likes_sessions": ("SELECT", "INSERT", "DELETE"),
 }
 _TRIED = {
     "SELECT": "SELECT * FROM {table} WHERE 1 = 0",

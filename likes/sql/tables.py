@@ -115,12 +115,13 @@ pruned = Table(
     **EVERY_TABLE,
 )
 
-# Sessions that ended, under the SHA-256 of their token, with the fields that were to be kept, as JSON.
+# Sessions that ended, under the SHA-256 of their token, with the fields that were to be kept, as JSON; no username: "".
 sessions = Table(
     "likes_sessions",
     metadata,
     Column("namespace", NAMESPACE, primary_key=True),
     Column("hash", Name(64), primary_key=True),
+    Column("shard", Integer, nullable=False),
     Column("username", Name(255), nullable=False),
     Column("created_at", Moment(), nullable=False),
     Column("last_seen", Moment(), nullable=False),

@@ -61,6 +61,14 @@ class KnownTotals:
         with nullcontext() if dialect_of(self._engine).SURVIVES_FORK else whole:
             return self._read_again(members, shards)
 
+    def top(self, counter: str, limit: int) -> list[Total]:
+        """The `limit` items with the largest totals, largest first."""
+        with nullcontext() if dialect_of(self._engine).SURVIVES_FORK else whole:
+            try:
+                return largest_totals(self._engine, counter, limit)
+            except DatabaseUnavailable:  # of a connection from before a restart, most likely
+                return largest_totals(self._engine, counter, limit)
+
     def _read_again(self, members: Sequence[Member], shards: Sequence[int]) -> Known:
         try:
             return self._read(members, shards)

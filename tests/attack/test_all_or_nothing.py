@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
+import redis
 
 from likes.buffer import scripts
 from likes.errors import RedisFull, RedisRefused
 from tests.conformance.test_buffer import Shard
-from tests.scenes import SCENES, Scene, commands_of, some_pending
+from tests.scenes import ONE_BUCKET, SCENES, Scene, commands_of, once, some_pending
 
 USER, PASSWORD = "limited", "any"
 # Whatever a key of a shard may be called; each is taken away in its turn.
-UNDER_AN_EPOCH = ("state", "pending", "in_flight", "nonces", "producers")
+UNDER_AN_EPOCH = ("state", "pending", "in_flight", "nonces", "producers", "once")
 KEYS = ("epoch", "epochs", "lease", "owner", "workers", *(f"e:{name}" for name in UNDER_AN_EPOCH))
-MANY_KEYS = ("e:batch:*", "e:delta:*")
+MANY_KEYS = ("e:batch:*", "e:delta:*", "e:once:*", "rate:*")
 
 
 WITH_EACH_COMMAND = [
@@ -71,9 +73,21 @@ class Stage:
                 held[key] = {name: value for name, value in sums.items() if name != "pending_since"}
             elif ":batch:" in key:
                 held[key] = "sealed"
+            elif ":rate:" in key:
+                held[key] = "kept"
+            elif key.endswith(":once") and client.type(key) == "string":
+                held[key] = re.sub(r"\d{9,}", "now", client.get(key))
+            elif ":once:" in key:
+                held[key] = kept_in(self.shard, key)
             elif not key.endswith((":producers", ":workers")):
                 held[key] = read[client.type(key)](key)
-        return {key: value for key, value in held.items() if value != NO_STATE}
+        return {key: value for key, value in held.items() if value not in (NO_STATE, {})}
+
+
+def kept_in(shard: Shard, key: str) -> dict[bytes, bytes]:
+    """The idempotency keys in a bucket; one with nothing is none."""
+    with redis.Redis.from_url(shard.url) as raw:
+        return {key: record for key, record in raw.hgetall(key).items() if record}
 
 
 NO_STATE = {"seq": "0", "nonce": "", "accepted": "0", "sealed": "0", "acked": "0"}
@@ -191,6 +205,20 @@ def test_sums_that_are_no_numbers_stop_no_script(stage: Stage, scene: Scene) -> 
     held = stage.holdings()
     assert held.pop(state).items() >= {"accepted": "x", "sealed": "x", "acked": "x", "seq": after[state]["seq"]}.items()
     assert held == without(state, after)
+
+
+def test_an_add_that_failed_leaves_its_idempotency_key_unused(stage: Stage) -> None:
+    """Whatever it ran into, and also where its own script had begun to write: the same key counts once it may."""
+    some_pending(stage.shard)
+    stage.shard.redis.set(stage.shard.keys.once, ONE_BUCKET.text)
+    for sequence, command in enumerate(("incrby", "hincrby", "rpush"), start=10):
+        stage.permit(f"-{command}")
+        with pytest.raises(RedisRefused):
+            once(stage.limited, {command: 1}, sequence=sequence)
+        stage.permit()
+        assert once(stage.limited, {command: 1}, sequence=sequence).pending == (1,)
+        repeated = once(stage.limited, {command: 1}, sequence=sequence + 1)
+        assert isinstance(repeated, scripts.Kept) and repeated.pending == (1,)
 
 
 def test_an_add_that_failed_is_not_remembered_as_done(stage: Stage) -> None:

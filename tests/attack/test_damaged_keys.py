@@ -77,7 +77,7 @@ NAMED_BY = {
     "epochs": {"status", "audit", "flush", "work"},
     "lease": {"status", "audit"},
     "state": {"status", "audit", "get", "post", "flush", "work"},
-    "pending": {"status", "audit", "get", "flush", "work"},  # a like of what is pending needs no entry
+    "pending": {"status", "audit", "flush", "work"},  # a like of what is pending needs no entry
     "in_flight": {"status", "audit", "get", "flush", "work"},
     "batch:2": {"status", "audit", "get", "flush", "work"},
     "producers": {"status", "audit", "post", "work"},
@@ -108,8 +108,8 @@ def test_a_batch_that_is_none(live: LiveShards, batch: bytes) -> None:
 
 FIELDS = {
     "seq": {"status", "audit", "get", "flush", "work"},
-    "nonce": {"status", "audit", "get", "flush", "work"},
-    "acked": {"status", "audit", "get"},
+    "nonce": {"status", "audit", "flush", "work"},
+    "acked": {"status", "audit"},
     "accepted": {"status", "audit"},
     "sealed": {"status", "audit"},
     "written_off": {"status", "audit"},

@@ -84,7 +84,7 @@ def test_what_is_filled_together_does_not_end_together(shard: Shard) -> None:
     assert left[0] >= 0.9 * TTL - LATE and left[-1] <= TTL
     assert left[-1] - left[0] > 0.09 * TTL
     gaps = [after - before for before, after in itertools.pairwise(left)]
-    assert max(gaps) < 0.1 * TTL / 100  # evenly: by the golden ratio
+    assert max(gaps) < 0.1 * TTL / 20  # evenly: by the golden ratio
     fill(shard, "another", caching=TAKES_LEASES._replace(jitter=0.9))
     fill(shard, "a third", caching=TAKES_LEASES._replace(jitter=0.1))
     assert kept(shard, "another").ends != kept(shard, "a third").ends  # two readers draw numbers of their own

@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 
 from likes import AsyncLikeCounter
 from likes.deadline import Deadline
+from likes.errors import EntryRefused
 from likes.posting.loop_turn import LoopTurn
 from tests.rig import Rig
 from tests.waiting import wait_until
@@ -231,9 +232,30 @@ def test_a_call_that_is_late_for_a_turn_is_not_cut_short() -> None:
 
     async def main() -> None:
         turn = LoopTurn(10)
-        assert turn.takes({})
+        turn.is_late = True
+        assert turn.takes(1)
         turn.deadline = Deadline(4)
-        assert not turn.takes({})
+        assert not turn.takes(1)
+
+    asyncio.run(main())
+
+
+def test_callers_of_a_turn_are_answered_each_for_itself(rig: Rig, likes: AsyncLikeCounter) -> None:
+    """One is cancelled, one likes an item whose key is damaged: neither takes the others with it."""
+
+    async def main() -> None:
+        await likes.like("damaged")
+        rig.redis.set(rig.redis.keys("*delta:likes:damaged")[0], "no number")
+        wanted = ("cancelled", "video:1", "damaged", "video:1", "video:2")
+        cancelled, *others = (asyncio.create_task(likes.like(item)) for item in wanted)
+        await asyncio.sleep(0)  # each has joined the turn
+        cancelled.cancel()
+        first, refused, second, third = await asyncio.gather(*others, return_exceptions=True)
+        assert (first, second, third) == (2, 2, 1)
+        assert isinstance(refused, EntryRefused) and [*refused.refused] == ["damaged"]
+        assert cancelled.cancelled()
+        assert await likes.pending("cancelled") == 1
+        await likes.close()
 
     asyncio.run(main())
 

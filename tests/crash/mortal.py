@@ -23,11 +23,14 @@ SURVIVED, DIED, FAILED = 0, 42, 43
 
 
 class Mortals:
-    """Runs flushes in processes of their own that die before or after their n-th external call."""
+    """Runs flushes in processes of their own that die before or after their n-th external call.
 
-    def __init__(self) -> None:
+    program: the module that forks them.
+    """
+
+    def __init__(self, program: str = "tests.crash.mortal") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.mortal"],
+            [sys.executable, "-m", program],
             cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -43,7 +46,10 @@ class Mortals:
 
     def dies(self, rig: Rig, moment: str, call: int) -> bool:
         """Flush until the death: `before` or `after` external call number `call`; False if the flush ended earlier."""
-        order = [rig.places.redis, rig.places.database, rig.shards, rig.batch_items, moment, call]
+        return self.obeys([rig.places.redis, rig.places.database, rig.shards, rig.batch_items, moment, call])
+
+    def obeys(self, order: list[Any]) -> bool:
+        """True if one that was given this order died; False if it was done before."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
@@ -52,33 +58,52 @@ class Mortals:
         return ended == DIED
 
 
-def flush_and_die(redis_url: str, database_url: str, shards: int, batch_items: int, moment: str, last: int) -> None:
-    """Flush, and die at the external call number `last`: every round trip, statement and commit is one."""
-    calls = 0
+class Fate:
+    """Death at the external call number `last`: every round trip, statement and commit is one."""
 
-    def around(name: str, make: Callable[[], Any]) -> Any:
-        nonlocal calls
-        calls += 1
-        if (calls, moment) == (last, "before"):
-            os._exit(DIED)
+    def __init__(self, moment: str, last: int) -> None:
+        self._calls = 0
+        self._moment = moment
+        self._last = last
+
+    def around(self, _name: str, make: Callable[[], Any]) -> Any:
+        """Make a call."""
+        self.before()
         result = make()
-        if (calls, moment) == (last, "after"):
-            os._exit(DIED)
+        self.after()
         return result
 
+    def before(self) -> None:
+        """A call is about to be made."""
+        self._calls += 1
+        self._die("before")
+
+    def after(self) -> None:
+        """A call was made."""
+        self._die("after")
+
+    def _die(self, moment: str) -> None:
+        if (self._calls, self._moment) == (self._last, moment):
+            os._exit(DIED)
+
+
+def flush_and_die(redis_url: str, database_url: str, shards: int, batch_items: int, moment: str, last: int) -> None:
+    """Flush until its fate."""
+    around = Fate(moment, last).around
     rig = Rig(redis_url, open_engine(database_url, timeout=10), shards=shards, batch_items=batch_items)
     with rig.new_worker(lambda link: TappedLink(link, around), lambda engine: tap_statements(engine, around)) as worker:
         worker.flush(range(shards))
 
 
-def main() -> None:
+def main(act: Callable[..., None]) -> None:
+    """Fork one for each order read, which acts upon it."""
     for driver in ("psycopg", "pymysql", "sqlite3"):
         import_module(driver)
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
             try:
-                flush_and_die(*json.loads(line))
+                act(*json.loads(line))
             except BaseException:
                 sys.excepthook(*sys.exc_info())
                 os._exit(FAILED)
@@ -88,4 +113,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(flush_and_die)

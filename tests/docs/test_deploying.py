@@ -22,20 +22,23 @@ UNITS = Path("/usr/lib/systemd/system")
 # systemd.
 
 
-def test_the_unit_is_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["likes-worker.service", "likes-serve.service"])
+def test_the_unit_is_one(tmp_path: Path, name: str) -> None:
     analyze = find_program("systemd-analyze")
     if not analyze or not UNITS.is_dir():
         pytest.skip("systemd is not installed")
-    unit = block(PAGE, "ini", "[Unit]")
+    unit = block(PAGE, "ini", f"/{name}")
     etc, program = tmp_path / "etc/systemd/system", tmp_path / "opt/likes/bin/likes"
     shutil.copytree(UNITS, tmp_path / "usr/lib/systemd/system", symlinks=True)
     (tmp_path / "lib").symlink_to("usr/lib")
     etc.mkdir(parents=True)
-    (etc / "likes-worker.service").write_text(unit)
-    program.parent.mkdir(parents=True)
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    verify = [analyze, "verify", "--man=no", "--recursive-errors=no", f"--root={tmp_path}", "likes-worker.service"]
+    (etc / name).write_text(unit)
+    kill = tmp_path / "bin/kill"
+    for each in (program, kill):
+        each.parent.mkdir(parents=True, exist_ok=True)
+        each.write_text("#!/bin/sh\n")
+        each.chmod(0o755)
+    verify = [analyze, "verify", "--man=no", "--recursive-errors=no", f"--root={tmp_path}", name]
     verified = subprocess.run(verify, capture_output=True, text=True, check=False)
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 

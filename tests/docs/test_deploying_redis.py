@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +15,20 @@ import redis
 from sqlalchemy import Engine
 
 from likes import LikeCounter, LikesError
+from likes.connect import Places
+from likes.session_store import AsyncSessionStore
+from likes.sessions.session import Life, Session
+from likes.sessions.token import SESSION_SHARDS
+from likes.sql.identity import make_id
 from likes.sql.urls import url_of
 from tests.docs.everyday import CODES, a_year
+from tests.running_api import RunningApi
 from tests.running_worker import RunningWorker
+from tests.scrapes import scrape
 from tests.shell import Shell
 from tests.snippets import DOCS, block
 
-NAMES = ("likes_app", "likes_worker")
+NAMES = ("likes_app", "likes_api", "likes_worker")
 
 
 def rules_of(name: str) -> list[str]:
@@ -119,6 +130,51 @@ def test_an_application_needs_every_right(counter: LikeCounter, admin: redis.Red
         assert denied(admin), right  # gone without
 
 
+def _has_slid(session: Session) -> bool:
+    return session.expires_at > session.created_at + timedelta(seconds=2.1)
+
+
+async def use_sessions(places: Places) -> None:
+    async with AsyncSessionStore(places, "likes", Life(2, 60)) as store:
+        token, _ = await store.begin("mary", {"cart": 1}, ["cart"])
+        while (session := await store.touch(token)) and not _has_slid(session):
+            pass
+        await store.change(token, {"cart": None, "page": 1})
+        await store.change(token, {"cart": 2})
+        token, _ = await store.rotate(token) or ("", None)
+        token, _ = await store.log_in(token, "bob") or ("", None)
+        assert len(await store.of_user("bob")) == 1
+        assert await store.end(token)
+        assert store.trouble is None
+        await store.begin("mary", {"cart": 1}, ["cart"])
+        assert await store.revoke("mary") == 1
+
+
+@pytest.fixture
+def places(redis_url: str, admin: redis.Redis, sqlite_engine: Engine) -> Places:
+    database = make_id(sqlite_engine)
+    for shard in range(SESSION_SHARDS):
+        admin.set(f"{{likes:{shard}}}:owner", database)
+    return Places(url_for(redis_url, "likes_api"), url_of(sqlite_engine), None, redis_timeout=5, database_timeout=5)
+
+
+def test_an_api_may_do_all_that_it_does(places: Places, admin: redis.Redis) -> None:
+    asyncio.run(use_sessions(places))
+    assert denied(admin) == []
+    likes = LikeCounter(redis_url=places.redis, database_url=places.database, shards=1)
+    with likes:
+        use_as_an_application_does(likes)
+    assert denied(admin) == []
+
+
+def test_an_api_needs_every_right_for_its_sessions(places: Places, admin: redis.Redis) -> None:
+    for right in [right for right in rights("likes_api") if right not in rights("likes_app")]:
+        set_user(admin, "likes_api", [rule for rule in rules_of("likes_api") if rule != right])
+        with suppress(LikesError, AssertionError, ValueError):
+            asyncio.run(use_sessions(places))
+        assert denied(admin), right
+
+
 def test_an_application_moves_nothing(counter: LikeCounter, admin: redis.Redis, redis_url: str) -> None:
     counter.like("video:42")
     epoch = admin.get("{likes:0}:epoch").decode()
@@ -126,3 +182,20 @@ def test_an_application_moves_nothing(counter: LikeCounter, admin: redis.Redis, 
         for forbidden in (["GETDEL", f"{{likes:0}}:{epoch}:delta:likes:video:42"], ["FLUSHALL"], ["GET", "elsewhere"]):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 app.execute_command(*forbidden)
+
+
+def test_an_api_tells_how_things_stand_with_four_rights_more_than_an_application(
+    admin: redis.Redis, redis_url: str, sqlite_url: str, tmp_path: Path
+) -> None:
+    likes = Shell(tmp_path, redis_url=url_for(redis_url, "likes_app"), database_url=sqlite_url)
+    assert likes("migrate").code == 0
+    more = re.search(r"four rights more:\s+`([^`]+)`", (DOCS / "deploying.md").read_text())
+    assert more
+    set_user(admin, "likes_app", [*rules_of("likes_app"), *more[1].split()])
+    with RunningApi(likes) as api:
+        assert api.client.post("/v1/items/a/likes").status_code == 202
+        seen = scrape(api.address)
+    assert (seen("likes_up", server="redis"), seen("likes_pending_items"), seen("likes_problems")) == (1, 1, 0)
+    assert seen("likes_workers") == 0
+    assert (seen("likes_redis_memory_used_bytes") or 0) > 0
+    assert not denied(admin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ import redis
 from sqlalchemy import Engine, NullPool, create_engine, delete, text
 
 from likes import LikeCounter
+from likes.connect import Places
+from likes.session_store import AsyncSessionStore
+from likes.sessions.session import Life
 from likes.sql.engine import open_engine, writing
 from likes.sql.tables import metadata
 from likes.sql.urls import parse_url
@@ -21,7 +25,7 @@ from tests.shell import Ran, Shell
 from tests.snippets import DOCS, block
 
 PAGE = DOCS / "deploying.md"
-ROLES = ("likes_owner", "likes_worker", "likes_app")
+ROLES = ("likes_owner", "likes_worker", "likes_app", "likes_api")
 GRANT = re.compile(r"GRANT (?P<rights>[A-Z, ]+) ON (?P<kind>SEQUENCE |SCHEMA )?(?P<objects>\S.*) TO (?P<roles>.+)")
 
 
@@ -143,6 +147,23 @@ def test_an_application_reads_and_changes_nothing(likes: Shell, kind: Kind, valk
     for statement in ("UPDATE likes_totals SET total = 0", "DELETE FROM likes_cursors", "SELECT 1 FROM likes_batches"):
         with pytest.raises(Exception, match="denied"):
             kind.run(statement, "likes_app")
+
+
+def test_an_api_writes_the_sessions_that_end(likes: Shell, kind: Kind, valkey_url: str) -> None:
+    assert likes("flush").code == 0
+    places = Places(valkey_url, kind.url("likes_api"), None, redis_timeout=5, database_timeout=5)
+
+    async def main() -> None:
+        async with AsyncSessionStore(places, "likes", Life(60, 60)) as store:
+            token, _ = await store.begin("mary", {"cart": 1}, ["cart"])
+            assert await store.end(token)
+            assert store.trouble is None
+
+    asyncio.run(main())
+    kind.run("SELECT 1 FROM likes_sessions", "likes_api")
+    for statement in ("DELETE FROM likes_sessions", "UPDATE likes_sessions SET hits = 0", "DELETE FROM likes_totals"):
+        with pytest.raises(Exception, match="denied"):
+            kind.run(statement, "likes_api")
 
 
 def test_the_worker_changes_no_table(likes: Shell, kind: Kind) -> None:

@@ -13,6 +13,7 @@ import redis
 from likes.buffer.calls import Script
 from likes.buffer.rights import OUTSIDE_SCRIPTS, READING, WRITING
 from likes.connect import Places
+from likes.sessions import scripts as sessions
 from tests.proxy import Proxy
 from tests.scenes import commands_of
 from tests.servers import RedisServer
@@ -23,7 +24,8 @@ from worker.checks.finding import Level
 from worker.checks.redis import check_redis
 
 NAMES = [path.stem for path in (CHECKOUT / "likes/buffer/lua").glob("*.lua")]
-CALLED = {command for name in NAMES for command in commands_of(Script(name))}
+OF_A_WORKER = [*map(Script, NAMES), sessions.END, sessions.SWEEP, sessions.DROP]
+CALLED = {command for script in OF_A_WORKER for command in commands_of(script)}
 DISPENSABLE = {"TIME"}
 
 

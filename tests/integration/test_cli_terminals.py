@@ -142,12 +142,12 @@ def test_at_forty_columns_every_word_is_there(likes: Shell, words: list[str], te
 
 
 def test_help_at_forty_columns_cuts_no_name(tmp_path: Path) -> None:
-    from cli.settings import FLAGS
+    from cli.settings import TYPED
 
     narrow = Page(40, tmp_path)
     page = narrow("--help").out
     assert max(map(len, page.splitlines())) <= 42, "the least that click takes for a name and its words"
-    assert all(f"--{name.replace('_', '-')} " in page for name in FLAGS)
+    assert all(f"{flag} " in page for flag in TYPED.values())
     assert "  $ likes post video:42\n  $ likes get video:42\n" in page
     assert "  $ likes post video:42\n  $ likes post" in narrow("post", "--help").out
     assert narrow() == Ran(2, page, "")

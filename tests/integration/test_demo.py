@@ -9,15 +9,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from rich.console import Console
 
 from cli.demo import play
 from cli.demo.gauge import Figures
+from cli.demo.page import Page
 from cli.demo.picture import Picture
 from cli.demo.reckoning import Difference, Reckoning
 from cli.demo.source import changes_between, last_counts, read_counts
+from cli.demo.stage import open_stage
 from cli.demo.view import View
+from tests.event_reader import events
 
 
 @pytest.fixture
@@ -69,6 +73,37 @@ def test_nothing_is_left_when_it_is_interrupted(folder, number, code):
     assert demo.returncode == code
     assert "Traceback" not in errors
     assert left_behind(folder) == []
+
+
+def address_in(lines):
+    return next(line.split()[-1] for line in lines if line.startswith("watch it in a browser: "))
+
+
+def test_its_page_can_be_watched_and_stays_up_if_asked_to(folder):
+    demo = start("--seconds", "5", "--serve")
+    said = []
+    for line in demo.stdout:
+        said.append(line)
+        if "Ctrl-C ends it" in line:
+            break
+    address = address_in(said)
+    page = httpx.get(address)
+    assert (page.status_code, "<title>likes</title>" in page.text) == (200, True)
+    with httpx.Client(base_url=address) as client, events(client, "/v1/overview/events") as stream:
+        assert stream.event("overview").data["now"]["database_total"] == 75_096_866
+    demo.send_signal(signal.SIGINT)
+    last, errors = demo.communicate()
+    assert (demo.returncode, errors) == (0, "")
+    assert "Posted 75,096,866 = in the database 75,096,866." in last
+    assert left_behind(folder) == []
+
+
+def test_without_the_extra_it_goes_on_and_says_how_to_get_the_page(folder, monkeypatch):
+    monkeypatch.setattr("cli.demo.page.find_spec", lambda name: None)
+    with open_stage() as stage:
+        page = Page(stage)
+        assert page.words == "no page in the browser: pip install 'likes[http]'"
+        page.stay()
 
 
 def test_nothing_is_left_when_nobody_reads_on(folder):

@@ -239,7 +239,7 @@ def test_before_any_client_there_is_nothing_to_forget(rig: Rig) -> None:
 
 def test_it_tidies_up_every_ten_minutes(rig: Rig) -> None:
     now = 0.0
-    tidying = Housekeeping(rig.worker.buffer, rig.worker.ledger, retention_days=30, clock=lambda: now)
+    tidying = Housekeeping(rig.worker.buffer, rig.worker.ledger, rig.sweep(), retention_days=30, clock=lambda: now)
     flush_seven_times(rig)
     make_old(rig, up_to_seq=1)
     tidying.tidy([0, 1])

@@ -88,6 +88,12 @@ def place(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def test_the_wheel_carries_the_page(wheel: Path) -> None:
+    page = {f"likes/api/page/{path.name}" for path in (CHECKOUT / "likes" / "api" / "page").iterdir()}
+    assert len(page) == 5
+    assert page <= {*ZipFile(wheel).namelist()}
+
+
 @pytest.fixture(scope="module")
 def application(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stranger]:
     folder = tmp_path_factory.mktemp("stranger") / "app"

@@ -7,10 +7,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.servers import free_port
 from tests.snippets import README, block, blocks
 
 # What differs from run to run.
@@ -79,17 +81,53 @@ def run(command: str, environment: dict[str, str], folder: Path) -> tuple[int, l
     return process.returncode, [*(started + err).splitlines(), *out.splitlines()]
 
 
+@contextmanager
+def served(environment: dict[str, str], folder: Path) -> Iterator[list[str]]:
+    """What `likes serve` says until it takes requests; it goes on until the end of the block."""
+    with subprocess.Popen(
+        ["bash", "-c", "exec likes serve"], env=environment, cwd=folder, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr
+        said: list[str] = []
+        while "serving on" not in "".join(said):
+            said.append(process.stderr.readline())
+            assert said[-1], said
+        yield "".join(said).splitlines()
+        process.terminate()
+        process.communicate()
+
+
 def test_the_commands_print_what_the_readme_says(
     environment: dict[str, str], tmp_path: Path, valkey_url: str, postgres_url: str
 ) -> None:
-    for command, expected in commands("console"):
-        if command.startswith("export "):
-            name, _, _ = command.removeprefix("export ").partition("=")
-            environment[name] = {"LIKES_REDIS_URL": valkey_url, "LIKES_DATABASE_URL": postgres_url}[name]
-            continue
-        code, printed = run(command, environment, tmp_path)
-        assert code in (0, 3), f"{command}: {printed}"
-        assert alike(printed, expected), f"$ {command}\nprinted:\n" + "\n".join(printed)
+    environment["LIKES_HTTP_PORT"] = str(free_port())
+    with ExitStack() as running:
+        for command, expected in commands("console"):
+            as_it_stands(command, expected, environment, tmp_path, running, {
+                "LIKES_REDIS_URL": valkey_url, "LIKES_DATABASE_URL": postgres_url,
+            })  # fmt: skip
+
+
+def as_it_stands(
+    command: str,
+    expected: list[str],
+    environment: dict[str, str],
+    folder: Path,
+    running: ExitStack,
+    servers: dict[str, str],
+) -> None:
+    """Run a command of the README and compare what it prints. The API answers on another port than there."""
+    if command.startswith("export "):
+        name, _, _ = command.removeprefix("export ").partition("=")
+        environment[name] = servers[name]
+        return
+    if command == "likes serve":
+        code, printed = 0, running.enter_context(served(environment, folder))
+    else:
+        code, printed = run(command.replace(":8080", f":{environment['LIKES_HTTP_PORT']}"), environment, folder)
+    printed = [line.replace(f":{environment['LIKES_HTTP_PORT']}", ":8080") for line in printed]
+    assert code in (0, 3), f"{command}: {printed}"
+    assert alike(printed, expected), f"$ {command}\nprinted:\n" + "\n".join(printed)
 
 
 def test_the_python_runs(environment: dict[str, str], tmp_path: Path) -> None:

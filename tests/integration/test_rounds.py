@@ -36,7 +36,7 @@ def asked(rig: Rig) -> int:
 def rounds_of(rig: Rig, clock: Callable[[], float]) -> Rounds:
     leases = Leases(rig.worker.buffer, 30)
     pulse = Pulse(Heartbeat(rig.worker.buffer, "test", leases.token))
-    tidy = Housekeeping(rig.worker.buffer, rig.worker.ledger, retention_days=30)
+    tidy = Housekeeping(rig.worker.buffer, rig.worker.ledger, rig.sweep(), retention_days=30)
     return Rounds(rig.worker, leases, tidy, pulse, clock=clock)
 
 

@@ -104,7 +104,9 @@ def test_a_worker_keeps_its_leases_while_it_counts(rig: Rig) -> None:
     now = 0.0
     leases = Leases(rig.worker.buffer, 30, clock=lambda: now)
     pulse = Pulse(Heartbeat(rig.worker.buffer, "test", leases.token))
-    Rounds(rig.worker, leases, Housekeeping(rig.worker.buffer, rig.worker.ledger, retention_days=30), pulse)
+    Rounds(
+        rig.worker, leases, Housekeeping(rig.worker.buffer, rig.worker.ledger, rig.sweep(), retention_days=30), pulse
+    )
     leases.take([0])
     rig.redis.pexpire("{likes:0}:lease", 1000)
     rig.likes.add(dict.fromkeys(["a", "b", "c", "d"], 1))

@@ -89,6 +89,7 @@ TARGETS: Sequence[Target] = (
     Target("likes/posting/adder.py", (ADDER, COUNTING, RESENDS)),
     Target("likes/posting/part.py", (ADDER, COUNTING, RESENDS)),
     Target("likes/posting/producer.py", (ADDER, COUNTING, RESENDS, FORKS)),
+    Target("likes/posting/answers.py", (LOOPS, TIME, RESENDS)),
     Target("likes/posting/loop_turn.py", (LOOPS, TIME, RESENDS)),
     Target("likes/live/reading.py", (READING, COUNTING, LIVE_TOTALS, CACHE, OUTAGE)),
     Target("likes/live/read.py", (READING, TOGETHER_READ, OUTAGE)),

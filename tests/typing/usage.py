@@ -7,7 +7,7 @@ from pathlib import Path
 import redis.asyncio
 from sqlalchemy import create_engine
 
-from likes import AsyncLikeCounter, LikeCounter, LiveTotal, OutcomeUnknown, Settings
+from likes import AsyncLikeCounter, LikeCounter, LikesError, LiveTotal, OutcomeUnknown, Settings, Total
 
 
 def synchronous() -> None:
@@ -17,10 +17,11 @@ def synchronous() -> None:
     total: int = likes.total("video:42")
     totals: dict[str, int] = likes.totals(["video:42"])
     live: dict[str, LiveTotal] = likes.live(["video:42"], timeout=1)
+    top: list[Total] = likes.top(10, counter="views")
     likes.like("video:42", timeout=0.2)
     with LikeCounter.from_settings(Settings.load(prefix="other")) as other:
         other.unlike("video:42")
-    print(total, totals, live)
+    print(total, totals, live, top)
 
 
 def with_servers_of_its_own() -> None:
@@ -41,4 +42,6 @@ async def asynchronous() -> None:
             unknown: dict[str, int] = error.unknown
             print(unknown)
         total: int = await likes.total("video:42", timeout=0.2)
-        print(total)
+        outcomes: list[int | LikesError] = await likes.like_each([("video:42", 1, "likes")])
+        top: list[Total] = await likes.top()
+        print(total, outcomes, top)

@@ -10,7 +10,7 @@ from cli.lines import BadLine, Line
 from likes.errors import InvalidInput
 from likes.items import MAX_COUNT
 
-SETTINGS = ["redis_url", "shards"]
+SETTINGS = ["--redis-url", "--shards"]
 
 
 @pytest.mark.parametrize(

@@ -1,56 +1,102 @@
-"""One item: like it, unlike it, read its live total."""
+"""One item or several: like one, unlike it, read live totals."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
-from pydantic import BaseModel, ConfigDict
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
 
+from likes.api.inputs import fields, json_body, query, whole
+from likes.api.keys import Anyone, Caller
+from likes.api.once import key_of, like_or_once
 from likes.api.opened import Opened
-from likes.api.paths import item_in
-from likes.items import DEFAULT_COUNTER
+from likes.api.paths import Item
+from likes.api.problems import invalid
+from likes.api.schemas import COUNTER_PARAMETER, ITEM, MOST_ITEMS, body, gives, parameter
+from likes.items import DEFAULT_COUNTER, check_count
+from likes.live.total import LiveTotal
 
-router = APIRouter(prefix="/v1/items")
+router = APIRouter(prefix="/v1/items", tags=["likes"], dependencies=[Anyone])
 
-
-class Like(BaseModel):
-    """How much of which counter."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    count: int = 1
-    counter: str = DEFAULT_COUNTER
-
-
-class Counted(BaseModel):
-    """What was counted, and the item's pending delta after it."""
-
-    item: str
-    counter: str
-    delta: int
-    pending: int
+PATH_ITEM = {"name": "item", "in": "path", "required": True, "schema": ITEM}
+SEVERAL = parameter(
+    "item",
+    {"type": "array", "minItems": 1, "maxItems": MOST_ITEMS, "items": ITEM},
+    required=True,
+    style="form",
+    explode=True,
+)
+WANTS_LIKE = {"parameters": [PATH_ITEM], "requestBody": body("Like", required=False)}
 
 
-@router.post("/{item}/likes", status_code=202)
-async def like(item: str, api: Opened, body: Annotated[Like | None, Body()] = None) -> Counted:
-    """Count likes of an item."""
-    named, wanted = item_in(item), body or Like()
-    pending = await api.likes.like(named, wanted.count, counter=wanted.counter)
-    return Counted(item=named, counter=wanted.counter, delta=wanted.count, pending=pending)
+@router.post(
+    "/{item}/likes",
+    status_code=202,
+    responses=gives(202, "Counted", "Redis has it, and it will be in the database once"),
+    openapi_extra=WANTS_LIKE,
+)
+async def like(item: Item, api: Opened, request: Request, caller: Annotated[Caller, Anyone]) -> Response:
+    """Count likes of an item: one of the counter `likes`, or as the body says."""
+    query(request)
+    wanted = fields(await json_body(request), ("count", "counter"), "the body")
+    count, counter = check_count(whole(wanted.get("count", 1))), wanted.get("counter", DEFAULT_COUNTER)
+    pending = await like_or_once(api, item, count, counter, key_of(request.scope, caller.name))
+    return counted(item, counter, count, pending)
 
 
-@router.delete("/{item}/likes", status_code=202)
-async def unlike(item: str, api: Opened, counter: str = DEFAULT_COUNTER) -> Counted:
+@router.delete(
+    "/{item}/likes",
+    status_code=202,
+    responses=gives(202, "Counted", "Redis has it, and it will be in the database once"),
+    openapi_extra={"parameters": [PATH_ITEM, COUNTER_PARAMETER]},
+)
+async def unlike(item: Item, api: Opened, request: Request, caller: Annotated[Caller, Anyone]) -> Response:
     """Take one like of an item back."""
-    named = item_in(item)
-    pending = await api.likes.unlike(named, counter=counter)
-    return Counted(item=named, counter=counter, delta=-1, pending=pending)
+    counter = counter_in(query(request, "counter"))
+    if await request.body():
+        raise invalid("DELETE takes no body, which not every proxy passes on; name a counter in the query")
+    pending = await like_or_once(api, item, -1, counter, key_of(request.scope, caller.name))
+    return counted(item, counter, -1, pending)
 
 
-@router.get("/{item}")
-async def total(item: str, api: Opened, counter: str = DEFAULT_COUNTER) -> dict[str, Any]:
-    """The live total of an item, with its parts."""
-    named = item_in(item)
-    live = (await api.likes.live([named], counter=counter))[named]
-    return {"item": named, "counter": counter, **live._asdict()}
+@router.get(
+    "/{item}",
+    responses=gives(200, "LiveTotal", "True at some moment while it was read"),
+    openapi_extra={"parameters": [PATH_ITEM, COUNTER_PARAMETER]},
+)
+async def total(item: Item, api: Opened, request: Request) -> Response:
+    """The live total of an item, with its parts; 0 if nobody ever liked it."""
+    counter = counter_in(query(request, "counter"))
+    live = (await api.likes.live([item], counter=counter))[item]
+    return JSONResponse(shown(item, counter, live))
+
+
+@router.get(
+    "",
+    responses=gives(200, "LiveTotals", "Each true at some moment while they were read"),
+    openapi_extra={"parameters": [SEVERAL, COUNTER_PARAMETER]},
+)
+async def totals(api: Opened, request: Request) -> Response:
+    """The live totals of several items, read together."""
+    given = query(request, "item", "counter", several="item")
+    items, counter = given.get("item", []), counter_in(given)
+    if not 1 <= len(items) <= MOST_ITEMS:
+        raise invalid(f"{len(items)} items are asked for; allowed: 1 to {MOST_ITEMS}, as ?item=a&item=b")
+    live = await api.likes.live(items, counter=counter)
+    return JSONResponse({"items": [shown(item, counter, live[item]) for item in items]})
+
+
+def counter_in(given: dict[str, list[str]]) -> str:
+    """The counter that a query names."""
+    return given.get("counter", [DEFAULT_COUNTER])[0]
+
+
+def counted(item: str, counter: str, delta: int, pending: int) -> Response:
+    """The answer to a like that counted."""
+    return JSONResponse({"item": item, "counter": counter, "delta": delta, "pending": pending}, 202)
+
+
+def shown(item: str, counter: str, live: LiveTotal) -> dict[str, Any]:
+    """A live total in an answer."""
+    return {"item": item, "counter": counter, **live._asdict()}

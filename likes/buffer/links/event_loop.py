@@ -15,6 +15,8 @@ from likes.buffer.refusals import ANSWERS, BROKEN
 from likes.deadline import Deadline
 from likes.per_loop import PerLoop
 
+WORTH_RENEWING_SECONDS = 0.001  # answers that come together need not each begin the time anew
+
 
 class EventLoopLink:
     """Sends calls over connections that never send again by themselves. Each event loop has connections of its own.
@@ -52,6 +54,7 @@ class EventLoopLink:
 
 async def _carry_out(exchange: Exchange, connection: Any, deadline: Deadline) -> None:
     now = asyncio.get_running_loop().time
+    renewed_at = now()
     async with asyncio.timeout(deadline.left()) as time_out:
         while True:
             if requests := [*exchange.requests()]:  # together, as every write costs a turn of the loop
@@ -59,8 +62,9 @@ async def _carry_out(exchange: Exchange, connection: Any, deadline: Deadline) ->
             if not exchange.awaits_reply:
                 return
             exchange.hear(await _read(connection))
-            if deadline.has_answer():
-                time_out.reschedule(now() + deadline.left())
+            if deadline.has_answer() and now() > renewed_at + WORTH_RENEWING_SECONDS:
+                renewed_at = now()
+                time_out.reschedule(renewed_at + deadline.left())
 
 
 async def _read(connection: Any) -> Any:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from redis import exceptions as redis_errors
@@ -163,9 +164,19 @@ def packed(words: Sequence[Word]) -> bytes:
     """A command as Redis reads it. Faster than redis-py's packer, which matters for a call with a thousand keys."""
     parts = [b"*%d\r\n" % len(words)]
     for word in words:
-        raw = word if type(word) is bytes else str(word).encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(raw), raw))
+        if isinstance(word, str):
+            parts.append(_packed_text(word))
+        else:
+            raw = word if isinstance(word, bytes) else str(word).encode()
+            parts.append(b"$%d\r\n%b\r\n" % (len(raw), raw))
     return b"".join(parts)
+
+
+@lru_cache(maxsize=1024)
+def _packed_text(word: str) -> bytes:
+    """A text as Redis reads it. Most of them are the same from call to call: digests, epochs, producers."""
+    raw = word.encode()
+    return b"$%d\r\n%b\r\n" % (len(raw), raw)
 
 
 def _loads(calls: Iterable[Call[Any]]) -> list[Call[Any]]:

@@ -6,19 +6,22 @@
 --       was sent before
 -- reply {current epoch or ""} when that is another one, or was sent before to a Redis that has forgotten what it had
 --       acknowledged, so that nobody can tell whether it had counted: nothing was added
---       {epoch, {index, reason, …} refused, {pending delta, …} if wanted}
+--       if all were added just now: the pending deltas, a number or a msgpack array of them, "" if they are not wanted
+--       {epoch, {index, reason, …} refused, {pending delta, …} if wanted} otherwise
 -- Atomic, because the sequence and the deltas it stands for are remembered together or not at all.
 local before = redis.call('MGET', KEYS[1], unpack(KEYS, 5))
 local current = before[1] or ''
 if current ~= ARGV[1] then return {current} end
 
 -- A producer's record is its last sequence, and behind a colon what was refused under it.
-local known, refused = redis.call('HGET', KEYS[4], ARGV[2]), {}
-local last = known and tonumber(string.match(known, '^(%d+):') or string.match(known, '^%d+$'))
+local known = redis.call('HGET', KEYS[4], ARGV[2])
+local last = known == ARGV[6] and known or known and (string.match(known, '^%d+$') or string.match(known, '^(%d+):'))
+last = last and tonumber(last)
 if known and not last then
   return redis.error_reply('ERR the key ' .. KEYS[4] .. ' holds a producer that is none of ours; delete it')
 end
 if last and tonumber(ARGV[3]) <= last then
+  local refused = {}
   if string.find(known, ':', 1, true) then
     local whole
     whole, refused = pcall(cmsgpack.unpack, string.match(known, ':(.*)$'))
@@ -41,8 +44,9 @@ if forgot and ARGV[8] == '1' then
   return {current}
 end
 
-local deltas, sum, begins = #KEYS == 5 and {ARGV[4]} or cmsgpack.unpack(ARGV[4]), 0, false
-for i = 1, #deltas do
+local count = #KEYS - 4
+local deltas, sum, begins = count == 1 and {ARGV[4]} or cmsgpack.unpack(ARGV[4]), 0, false
+for i = 1, count do
   sum = sum + tonumber(deltas[i])
   begins = begins or not before[1 + i]
 end
@@ -67,7 +71,8 @@ if begins and not redis.acl_check_cmd then  -- Redis 6.2: whoever may do it is t
     return reply
   end
 end
-local added, saturated_from = redis.pcall('HINCRBY', KEYS[2], 'accepted', string.format('%.0f', sum)), nil
+local added = redis.pcall('HINCRBY', KEYS[2], 'accepted', count == 1 and ARGV[4] or string.format('%.0f', sum))
+local saturated_from
 if type(added) == 'table' then
   if not is_of_its_value(added.err) then
     redis.call('HSET', KEYS[4], ARGV[2], known or '0')
@@ -78,9 +83,9 @@ if type(added) == 'table' then
   end
 end
 
-local begun, pending, left_out = {}, {}, 0
+local begun, refused, pending, left_out = begins and {}, nil, {}, 0
 local first = #KEYS[3]  -- "…delta:" is one byte shorter than "…pending": where the member begins in a delta key
-for i = 1, #deltas do
+for i = 1, count do
   local key = KEYS[4 + i]
   local reply = redis.pcall('INCRBY', key, deltas[i])
   pending[i] = reply
@@ -91,6 +96,7 @@ for i = 1, #deltas do
       redis.call('HSET', KEYS[4], ARGV[2], known or '0')
       return reply
     end
+    refused = refused or {}
     refused[#refused + 1] = i
     refused[#refused + 1] = reply.err
     left_out = left_out + tonumber(deltas[i])
@@ -104,15 +110,16 @@ if begins and #begun > 0 and redis.call('RPUSH', KEYS[3], unpack(begun)) == #beg
   if now > 0 then redis.pcall('HSET', KEYS[2], 'pending_since', string.format('%.0f', now)) end
 end
 if forgot then redis.pcall('HSET', KEYS[2], 'forgot', string.format('%.0f', milliseconds() - ARGV[7])) end
-if #refused > 0 then
+if refused then
   redis.call('HSET', KEYS[4], ARGV[2], ARGV[3] .. ':' .. cmsgpack.pack(refused))
   if not saturated_from then redis.pcall('HINCRBY', KEYS[2], 'accepted', string.format('%.0f', -left_out)) end
 end
 
-if ARGV[5] ~= '1' then return {current, refused} end
-for i = 1, #deltas do
+if ARGV[5] ~= '1' then return refused and {current, refused} or '' end
+for i = 1, count do
   if type(pending[i]) == 'number' and math.abs(pending[i]) >= 2 ^ 53 then  -- Lua's numbers lose larger integers
     pending[i] = redis.call('MGET', KEYS[4 + i])[1]
   end
 end
-return {current, refused, pending}
+if refused then return {current, refused, pending} end
+return count == 1 and type(pending[1]) == 'number' and pending[1] or cmsgpack.pack(pending)

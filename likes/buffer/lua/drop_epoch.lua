@@ -1,5 +1,5 @@
 -- Forget an epoch that was left behind, once nothing is pending or in flight under it.
--- KEYS  1 epoch pointer, 2 epochs, 3 owner, 4 pending, 5 in_flight, 6 state, 7 nonces, 8 producers
+-- KEYS  1 epoch pointer, 2 epochs, 3 owner, 4 pending, 5 in_flight, 6 state, 7 nonces, 8 producers, 9 once
 -- ARGV  1 epoch, 2 database
 -- reply 1 if it was dropped, else 0
 -- Atomic, because the pointer may have come back to it.

@@ -16,7 +16,8 @@
 local current = redis.call('GET', KEYS[1]) or ''
 if current ~= ARGV[1] then return {current} end
 
-local count, owner = tonumber(ARGV[2]), redis.call('GET', KEYS[2]) or ''
+local count, owner = tonumber(ARGV[2]), redis.pcall('GET', KEYS[2]) or ''
+if type(owner) == 'table' then owner = '?' end  -- not to be read, so it is not known to be ours
 local state = redis.call('HMGET', KEYS[3], 'seq', 'acked', 'through', 'generation', 'cached_until')
 local flying = redis.call('LRANGE', KEYS[4], 0, -1)
 local pending = redis.call('MGET', unpack(KEYS, 5, 4 + count))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from likes.buffer.keys import EpochKeys
 from likes.member import Entry
 
 ADD = Script("add")
+NONE_REFUSED: Mapping[int, str] = {}
 
 
 class Added(NamedTuple):
@@ -24,7 +25,7 @@ class Added(NamedTuple):
 
     epoch: str
     done: bool
-    refused: dict[int, str]
+    refused: Mapping[int, str]
     pending: tuple[int, ...]
 
 
@@ -57,10 +58,16 @@ def add(
     known: tuple[Word, Word] = acknowledged or ("", "")
     wanted, resent = "1" if wants_pending else "", "1" if sent_before else ""
     arguments = (keys.epoch, producer, sequence, deltas, wanted, *known, resent)
-    return ADD.call(keys.shard, names, arguments, partial(_read_added, keys))
+    return ADD.call(keys.shard, names, arguments, partial(read_added, keys))
 
 
-def _read_added(keys: EpochKeys, reply: list[Any]) -> Added:
+def read_added(keys: EpochKeys, reply: Any) -> Added:
+    """What became of an add, by its reply."""
+    if isinstance(reply, int):
+        return Added(keys.epoch, True, NONE_REFUSED, (reply,))
+    if isinstance(reply, bytes):
+        pending = msgpack.unpackb(reply) if reply else ()
+        return Added(keys.epoch, True, NONE_REFUSED, tuple(map(int, pending)))
     if len(reply) == 1:
         return Added(read_word(keys.pointer, reply[0]), False, {}, ())
     refused = {int(i) - 1: reason.decode() for i, reason in zip(reply[1][::2], reply[1][1::2], strict=True)}

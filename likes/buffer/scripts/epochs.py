@@ -34,8 +34,9 @@ def begin_epoch(keys: ShardKeys, *, old: str, fresh: str, owner: str = "") -> Ca
 
 def drop_epoch(keys: EpochKeys, owner: str) -> Call[bool]:
     """Forget an epoch left behind; False if it is current, not yet empty, or its shard is not the `owner`'s."""
-    names = (keys.pointer, keys.epochs, keys.owner, keys.pending, keys.in_flight)
-    return DROP_EPOCH.call(keys.shard, (*names, keys.state, keys.nonces, keys.producers), (keys.epoch, owner), bool)
+    names: tuple[bytes, ...] = (keys.pointer, keys.epochs, keys.owner, keys.pending, keys.in_flight)
+    names += (keys.state, keys.nonces, keys.producers, keys.once)
+    return DROP_EPOCH.call(keys.shard, names, (keys.epoch, owner), bool)
 
 
 class Confirmed(NamedTuple):

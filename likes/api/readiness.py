@@ -1,0 +1,104 @@
+"""Whether the two servers can be used now: asked at most once a second, however many ask."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from likes.buffer.health import try_writing
+from likes.connect import Places
+from likes.errors import LikesError, RedisFull, Unavailable
+
+if TYPE_CHECKING:
+    from likes.config.settings import Settings
+
+ANSWER_SECONDS = 0.8  # a server that takes longer counts as unavailable
+KEPT_SECONDS = 1.0
+
+
+class Seen(NamedTuple):
+    """Each "ok", "full", "refused" (a right or a table is missing) or "unavailable"."""
+
+    redis: str
+    database: str
+
+
+class Readiness:
+    """Asks over connections of its own: what likes and reads wait for must not make it wait."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._places = replace(
+            Places.from_settings(settings), redis_timeout=ANSWER_SECONDS, database_timeout=ANSWER_SECONDS
+        )
+        self._threads = ThreadPoolExecutor(2, "likes-readiness")
+        self._closing: list[Callable[[], None]] = []
+        self._redis = _Probe(self._threads, self._ask_redis(settings.prefix))
+        self._database = _Probe(self._threads, self._ask_database())
+
+    async def seen(self) -> Seen:
+        """What they are like now; within a second."""
+        return Seen(*await asyncio.gather(self._redis.seen(), self._database.seen()))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for close in self._closing:
+            close()
+
+    def _ask_redis(self, prefix: str) -> Callable[[], None]:
+        link = None
+
+        def ask() -> None:
+            nonlocal link
+            if link is None:
+                link = self._places.open_link()
+                self._closing.append(link.close)
+            try_writing(link, prefix)
+
+        return ask
+
+    def _ask_database(self) -> Callable[[], None]:
+        engine = None
+
+        def ask() -> None:
+            nonlocal engine
+            from likes.sql.health import database_id
+
+            if engine is None:
+                engine = self._places.open_database(pool_size=1)
+                self._closing.append(engine.dispose)
+            database_id(engine)
+
+        return ask
+
+
+class _Probe:
+    def __init__(self, threads: ThreadPoolExecutor, ask: Callable[[], None]) -> None:
+        self._threads = threads
+        self._ask = ask
+        self._asked: Future[str] | None = None
+        self._at = float("-inf")
+
+    async def seen(self) -> str:
+        loop = asyncio.get_running_loop()
+        if self._asked is None or (self._asked.done() and loop.time() - self._at >= KEPT_SECONDS):
+            self._asked = self._threads.submit(self._look)
+            self._at = loop.time()
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._asked)), ANSWER_SECONDS)
+        return "unavailable"
+
+    def _look(self) -> str:
+        try:
+            self._ask()
+        except RedisFull:
+            return "full"
+        except Unavailable:
+            return "unavailable"
+        except LikesError:
+            return "refused"
+        return "ok"

@@ -1,0 +1,147 @@
+"""What requests and answers look like, as JSON Schema: what the routes read and write by hand, for the document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from likes.api.problems import KINDS
+from likes.items import COUNTER, DEFAULT_COUNTER, MAX_COUNT, MAX_ITEM_BYTES
+
+MOST_ENTRIES = 1_000
+MOST_ITEMS = 100
+MOST_RANKED, RANKED = 1_000, 10
+
+Schema = dict[str, Any]
+
+# Of problems; what stands for an error of the library comes from there.
+TYPES = (
+    *dict.fromkeys(kind.type for kind in KINDS.values()),
+    "unauthorized",
+    "forbidden",
+    "not-found",
+    "method-not-allowed",
+    "content-too-large",
+    "unsupported-media-type",
+    "session-over",
+    "no-session",
+)
+
+# `format`: that of 255 bytes and no control characters, which a pattern cannot say.
+ITEM: Schema = {
+    "type": "string",
+    "format": "item",
+    "minLength": 1,
+    "maxLength": MAX_ITEM_BYTES,
+    "description": f"1 to {MAX_ITEM_BYTES} bytes of UTF-8 without control characters, compared byte by byte",
+    "examples": ["video:42"],
+}
+COUNTER_NAME: Schema = {
+    "type": "string",
+    "pattern": f"^{COUNTER.pattern}$",
+    "default": DEFAULT_COUNTER,
+    "description": "which count of the item",
+}
+COUNT: Schema = {
+    "type": "integer",
+    "minimum": -MAX_COUNT,
+    "maximum": MAX_COUNT,
+    "default": 1,
+    "description": "how many more; negative ones count down",
+}
+BIG: Schema = {"type": "integer", "format": "int64"}
+
+
+def closed(*required: str, **properties: Schema) -> Schema:
+    """An object with these properties and no others."""
+    needed = {"required": list(required)} if required else {}
+    return {"type": "object", "properties": properties, **needed, "additionalProperties": False}
+
+
+def answer(**properties: Schema) -> Schema:
+    """An object that has all of these properties, and may have more in a later version."""
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def listed(name: str, of: str, most: int, **more: Schema) -> Schema:
+    """An object with a list of others."""
+    return answer(**{name: {"type": "array", "maxItems": most, "items": reference(of)}, **more})
+
+
+def reference(name: str) -> Schema:
+    """The schema of this name in COMPONENTS."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+PROBLEM: Schema = answer(
+    type={"type": "string", "description": f"for programs, one of {', '.join(TYPES)}"},
+    title={"type": "string"},
+    status={"type": "integer", "minimum": 400, "maximum": 599},
+    detail={"type": "string", "description": "what is wrong and what to do, for people"},
+)
+COUNTED: Schema = answer(
+    item=ITEM,
+    counter=COUNTER_NAME,
+    delta={**COUNT, "description": "what was counted"},
+    pending={**BIG, "description": "what Redis has counted of it and no worker has handed off"},
+)
+NOT_COUNTED: Schema = {
+    **PROBLEM,
+    "description": "the problem of one entry, with its item and counter where they are allowed ones",
+}
+
+COMPONENTS: dict[str, Schema] = {
+    "Problem": PROBLEM,
+    "Like": {**closed(count=COUNT, counter=COUNTER_NAME), "examples": [{"count": 1, "counter": "likes"}]},
+    "Entry": closed("item", item=ITEM, count=COUNT, counter=COUNTER_NAME),
+    "Likes": {
+        **closed(
+            "likes",
+            likes={"type": "array", "minItems": 1, "maxItems": MOST_ENTRIES, "items": reference("Entry")},
+        ),
+        "description": "An entry that is not allowed is refused alone, and the others count.",
+        "examples": [{"likes": [{"item": "video:42"}, {"item": "video:7", "count": 3, "counter": "views"}]}],
+    },
+    "Counted": COUNTED,
+    "NotCounted": NOT_COUNTED,
+    "Results": {
+        **answer(
+            results={
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MOST_ENTRIES,
+                "items": {"anyOf": [reference("Counted"), reference("NotCounted")]},
+            }
+        ),
+        "description": "One for each entry, in their order; those with a `pending` were counted.",
+    },
+    "LiveTotal": answer(
+        item=ITEM,
+        counter=COUNTER_NAME,
+        total={**BIG, "description": "database + in_flight + pending"},
+        database=BIG,
+        in_flight={**BIG, "description": "handed off by a worker, not yet in the database"},
+        pending=BIG,
+        exact={"type": "boolean", "description": "false where Redis was lost or away and the total may be short"},
+    ),
+    "LiveTotals": listed("items", "LiveTotal", MOST_ITEMS),
+    "Total": answer(item=ITEM, counter=COUNTER_NAME, total=BIG, updated_at={"type": "string", "format": "date-time"}),
+    "Totals": listed("items", "Total", MOST_RANKED),
+}
+
+
+def parameter(name: str, schema: Schema, **more: Any) -> Schema:
+    """A parameter of the query."""
+    return {"name": name, "in": "query", "schema": schema, **more}
+
+
+def body(name: str, *, required: bool) -> Schema:
+    """The body of a request."""
+    return {"required": required, "content": {"application/json": {"schema": reference(name)}}}
+
+
+def gives(status: int, name: str, description: str) -> dict[int | str, Schema]:
+    """The answer of a request that succeeds, for `responses=` of its route."""
+    return {status: {"description": description, "content": {"application/json": {"schema": reference(name)}}}}
+
+
+COUNTER_PARAMETER = parameter("counter", COUNTER_NAME)

@@ -1,0 +1,1 @@
+"""Rate limits that several processes share, decided in each without asking first."""
