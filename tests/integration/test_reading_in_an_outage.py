@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ from likes.sql.schema import migrate
 from likes.sql.totals import KnownTotals
 from tests.conformance.test_reading_together import Count
 from tests.rig import Rig
+from tests.running_api import RunningApi
 from tests.servers import PostgreSQL, RedisServer
+from tests.shell import Shell
 
 HOT, COLD = "video:hot", "video:cold"
 AT_ONCE_SECONDS = 2.0  # and a call that waits for a server takes five
@@ -75,6 +78,17 @@ def test_without_redis_the_database_is_not_stormed(without_redis: Rig, queries: 
     asyncio.run(main())
     assert 1 <= queries.most <= SQL_THREADS
     assert queries.calls <= 500
+
+
+def test_without_redis_the_api_answers_what_the_database_holds(without_redis: Rig, tmp_path: Path) -> None:
+    places = without_redis.places
+    shell = Shell(tmp_path, redis_url=places.redis, database_url=places.database, shards=1, redis_timeout=1)
+    with RunningApi(shell) as api:
+        hot = api.client.get(f"/v1/items/{HOT}")
+        both = api.client.get("/v1/items", params={"item": [HOT, COLD]})
+    assert (hot.status_code, both.status_code) == (200, 200)
+    assert hot.json().items() >= {"item": HOT, "total": 7, "database": 7, "pending": 0, "exact": False}.items()
+    assert [(each["total"], each["exact"]) for each in both.json()["items"]] == [(7, False), (0, False)]
 
 
 def test_a_redis_that_is_mute_leaves_time_for_the_database(redis_server: RedisServer, sqlite_engine: Engine) -> None:
