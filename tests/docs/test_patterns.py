@@ -1,4 +1,4 @@
-"""docs/patterns-sessions.md: what commands do to a TTL, and how keys expire, on a real server."""
+"""docs/patterns.md: what commands do to a TTL, and how keys expire, on a real server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.servers import RedisServer
 from tests.snippets import DOCS, block
 from tests.waiting import wait_until
 
-PAGE = DOCS / "patterns-sessions.md"
+PAGE = DOCS / "patterns.md"
 
 
 @pytest.mark.parametrize("begins", ["SET visit 1 EX 100", "DEBUG SET-ACTIVE-EXPIRE 0"])
