@@ -38,7 +38,7 @@ def clear(buffer: Buffer) -> int:
     """Drop all cached totals; returns how many there were. Harmless at any time: they are read anew."""
     dropped = 0
     for keys in _all_totals(buffer):
-        dropped += sum(ask(buffer.link, [command("UNLINK", key) for key in keys]))
+        dropped += sum(ask(buffer.link, [command("DEL", key) for key in keys]))
     return dropped
 
 

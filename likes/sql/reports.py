@@ -67,7 +67,7 @@ def count_incidents(engine: Engine, namespace: str) -> dict[str, int]:
     """Kind -> how many were recorded so far, of those that were."""
     kinds = select(incidents.c.kind, func.count()).where(incidents.c.namespace == namespace).group_by(incidents.c.kind)
     with reading(engine) as connection:
-        return dict(connection.execute(kinds).tuples().all())
+        return dict(connection.execute(kinds).all())
 
 
 def _count_open(connection: Connection, namespace: str) -> Open:

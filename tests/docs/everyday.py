@@ -17,7 +17,7 @@ from likes.sql.tables import batches, sessions
 from tests.shell import Ran, Shell
 
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
-CODES = [*[0] * 7, 1, 3, *[0] * 7]  # an audit finds the entry that is no number, a flush sets it aside
+CODES = [*[0] * 7, 1, 3, *[0] * 10]  # an audit finds the entry that is no number, a flush sets it aside
 
 
 def a_year(likes: Shell, admin: redis.Redis, engine: Engine) -> Iterator[Ran]:
@@ -41,6 +41,9 @@ def a_year(likes: Shell, admin: redis.Redis, engine: Engine) -> Iterator[Ran]:
         ["flush"],
         ["history"],
         ["totals"],
+        ["cache", "warm"],
+        ["cache", "stats"],
+        ["cache", "clear"],
         ["adopt"],
         ["adopt", "--database", "--fresh", "--yes"],
     ):

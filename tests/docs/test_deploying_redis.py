@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,10 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
-from likes import LikeCounter, LikesError
+from likes import AsyncLikeCounter, LikeCounter, LikesError
 from likes.connect import Places
+from likes.metrics.looking import Look
+from likes.metrics.tally import Snapshot
 from likes.session_store import AsyncSessionStore
 from likes.sessions.session import Life, Session
 from likes.sessions.token import SESSION_SHARDS
@@ -98,33 +99,42 @@ def test_the_worker_needs_every_right(likes: Shell, admin: redis.Redis, sqlite_e
         assert any(denied(admin) or ran.code != code for ran, code in year), right
 
 
-def use_as_an_application_does(counter: LikeCounter) -> None:
-    for _ in range(2):  # the first one begins the shard
-        assert counter.like("video:42") > 0
-    counter.add({"video:42": -1, "video:7": 3})
-    assert counter.total("video:42") == 1
-    assert counter.pending("video:7") == 3
+def use_as_an_application_does(places: Places) -> None:
+    with LikeCounter(redis_url=places.redis, database_url=places.database, shards=1) as counter:
+        for _ in range(2):  # the first one begins the shard
+            assert counter.like("video:42") > 0
+        counter.add({"video:42": -1, "video:7": 3})
+        assert counter.total("video:42") == 1
+        assert counter.total("video:42") == 1  # the first one cached it
+        assert counter.pending("video:7") == 3
+    asyncio.run(use_a_key(places))
 
 
-@pytest.fixture
-def counter(redis_url: str, sqlite_engine: Engine) -> Iterator[LikeCounter]:
-    app = url_for(redis_url, "likes_app")
-    with LikeCounter(redis_url=app, database_url=url_of(sqlite_engine), shards=1) as counter:
-        yield counter
+async def use_a_key(places: Places) -> None:
+    async with AsyncLikeCounter(redis_url=places.redis, database_url=places.database, shards=1) as counter:
+        for _ in range(2):
+            assert await counter.like_once("video:9", key=b"a key") == 1
 
 
-def test_an_application_may_do_all_that_it_does(counter: LikeCounter, admin: redis.Redis) -> None:
-    use_as_an_application_does(counter)
+def places_of(name: str, redis_url: str, admin: redis.Redis, engine: Engine) -> Places:
+    """Both servers as a user sees them once there was a flush: the shards belong to the database."""
+    database = make_id(engine)
+    for shard in range(SESSION_SHARDS):
+        admin.set(f"{{likes:{shard}}}:owner", database)
+    return Places(url_for(redis_url, name), url_of(engine), None, redis_timeout=5, database_timeout=5)
+
+
+def test_an_application_may_do_all_that_it_does(admin: redis.Redis, redis_url: str, sqlite_engine: Engine) -> None:
+    use_as_an_application_does(places_of("likes_app", redis_url, admin, sqlite_engine))
     assert denied(admin) == []
 
 
-def test_an_application_needs_every_right(counter: LikeCounter, admin: redis.Redis) -> None:
+def test_an_application_needs_every_right(admin: redis.Redis, redis_url: str, sqlite_engine: Engine) -> None:
     for right in rights("likes_app"):
-        counter.close()
         forget_everything(admin)
         set_user(admin, "likes_app", [rule for rule in rules_of("likes_app") if rule != right])
         try:
-            use_as_an_application_does(counter)
+            use_as_an_application_does(places_of("likes_app", redis_url, admin, sqlite_engine))
         except LikesError:
             continue
         assert denied(admin), right  # gone without
@@ -152,31 +162,34 @@ async def use_sessions(places: Places) -> None:
 
 @pytest.fixture
 def places(redis_url: str, admin: redis.Redis, sqlite_engine: Engine) -> Places:
-    database = make_id(sqlite_engine)
-    for shard in range(SESSION_SHARDS):
-        admin.set(f"{{likes:{shard}}}:owner", database)
-    return Places(url_for(redis_url, "likes_api"), url_of(sqlite_engine), None, redis_timeout=5, database_timeout=5)
+    return places_of("likes_api", redis_url, admin, sqlite_engine)
 
 
 def test_an_api_may_do_all_that_it_does(places: Places, admin: redis.Redis) -> None:
     asyncio.run(use_sessions(places))
-    assert denied(admin) == []
-    likes = LikeCounter(redis_url=places.redis, database_url=places.database, shards=1)
-    with likes:
-        use_as_an_application_does(likes)
+    use_as_an_application_does(places)
     assert denied(admin) == []
 
 
-def test_an_api_needs_every_right_for_its_sessions(places: Places, admin: redis.Redis) -> None:
+def test_an_api_needs_every_right(places: Places, admin: redis.Redis) -> None:
     for right in [right for right in rights("likes_api") if right not in rights("likes_app")]:
         set_user(admin, "likes_api", [rule for rule in rules_of("likes_api") if rule != right])
         with suppress(LikesError, AssertionError, ValueError):
             asyncio.run(use_sessions(places))
+        if not denied(admin):
+            scraped(places)
         assert denied(admin), right
 
 
-def test_an_application_moves_nothing(counter: LikeCounter, admin: redis.Redis, redis_url: str) -> None:
-    counter.like("video:42")
+def scraped(places: Places) -> Snapshot:
+    """What `/metrics` tells of both servers."""
+    with closing(Look(places, "likes", 1, 300)) as look:
+        return look()
+
+
+def test_an_application_moves_nothing(admin: redis.Redis, redis_url: str) -> None:
+    with LikeCounter(redis_url=url_for(redis_url, "likes_app"), shards=1) as counter:
+        counter.like("video:42")
     epoch = admin.get("{likes:0}:epoch").decode()
     with redis.Redis.from_url(url_for(redis_url, "likes_app"), protocol=2) as app:
         for forbidden in (["GETDEL", f"{{likes:0}}:{epoch}:delta:likes:video:42"], ["FLUSHALL"], ["GET", "elsewhere"]):
@@ -184,14 +197,9 @@ def test_an_application_moves_nothing(counter: LikeCounter, admin: redis.Redis, 
                 app.execute_command(*forbidden)
 
 
-def test_an_api_tells_how_things_stand_with_four_rights_more_than_an_application(
-    admin: redis.Redis, redis_url: str, sqlite_url: str, tmp_path: Path
-) -> None:
-    likes = Shell(tmp_path, redis_url=url_for(redis_url, "likes_app"), database_url=sqlite_url)
+def test_an_api_tells_how_things_stand(admin: redis.Redis, redis_url: str, sqlite_url: str, tmp_path: Path) -> None:
+    likes = Shell(tmp_path, redis_url=url_for(redis_url, "likes_api"), database_url=sqlite_url)
     assert likes("migrate").code == 0
-    more = re.search(r"four rights more:\s+`([^`]+)`", (DOCS / "deploying.md").read_text())
-    assert more
-    set_user(admin, "likes_app", [*rules_of("likes_app"), *more[1].split()])
     with RunningApi(likes) as api:
         assert api.client.post("/v1/items/a/likes").status_code == 202
         seen = scrape(api.address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +13,14 @@ import pytest
 import redis
 from sqlalchemy import Engine, NullPool, create_engine, delete, text
 
-from likes import LikeCounter
+from likes import LikeCounter, LikesError
 from likes.connect import Places
+from likes.metrics.looking import Look
+from likes.reports.overview import OverviewReader
 from likes.session_store import AsyncSessionStore
 from likes.sessions.session import Life
 from likes.sql.engine import open_engine, writing
+from likes.sql.ledger import Ledger
 from likes.sql.tables import metadata
 from likes.sql.urls import parse_url
 from tests.docs.everyday import CODES, a_year
@@ -149,9 +153,8 @@ def test_an_application_reads_and_changes_nothing(likes: Shell, kind: Kind, valk
             kind.run(statement, "likes_app")
 
 
-def test_an_api_writes_the_sessions_that_end(likes: Shell, kind: Kind, valkey_url: str) -> None:
-    assert likes("flush").code == 0
-    places = Places(valkey_url, kind.url("likes_api"), None, redis_timeout=5, database_timeout=5)
+def does_what_an_api_does(places: Places) -> bool:
+    """Begin and end a session, and read what the page and `/metrics` show; False where the database does not let it."""
 
     async def main() -> None:
         async with AsyncSessionStore(places, "likes", Life(60, 60)) as store:
@@ -159,8 +162,28 @@ def test_an_api_writes_the_sessions_that_end(likes: Shell, kind: Kind, valkey_ur
             assert await store.end(token)
             assert store.trouble is None
 
-    asyncio.run(main())
-    kind.run("SELECT 1 FROM likes_sessions", "likes_api")
+    engine = places.open_database(pool_size=1)
+    try:
+        asyncio.run(main())
+        with places.open_buffer("likes") as buffer:
+            overview = OverviewReader(buffer, Ledger(engine, "likes", worker=""), 1).read()
+        with closing(Look(places, "likes", 1, 300)) as look:
+            return overview.failed is None and "likes_incidents_total" in look()
+    except (AssertionError, LikesError):
+        return False
+    finally:
+        places.close_database(engine)
+
+
+def test_an_api_may_do_all_that_it_does_and_needs_every_right(likes: Shell, kind: Kind, valkey_url: str) -> None:
+    likes("post", "video:42")
+    assert likes("flush").code == 0
+    places = Places(valkey_url, kind.url("likes_api"), None, redis_timeout=5, database_timeout=5)
+    assert does_what_an_api_does(places)
+    for right, objects in each_right(kind.granting, "likes_api"):
+        kind.run(f"REVOKE {right} ON {objects} FROM likes_api", kind.grants_as)
+        assert not does_what_an_api_does(places), (right, objects)
+        kind.run(f"GRANT {right} ON {objects} TO likes_api", kind.grants_as)
     for statement in ("DELETE FROM likes_sessions", "UPDATE likes_sessions SET hits = 0", "DELETE FROM likes_totals"):
         with pytest.raises(Exception, match="denied"):
             kind.run(statement, "likes_api")
