@@ -68,7 +68,7 @@ async def unlike(item: Item, api: Opened, request: Request, caller: Annotated[Ca
 async def total(item: Item, api: Opened, request: Request) -> Response:
     """The live total of an item, with its parts; 0 if nobody ever liked it."""
     counter = counter_in(query(request, "counter"))
-    live = (await api.likes.live([item], counter=counter))[item]
+    live = (await api.likes.live([item], counter=counter, or_database=True))[item]
     return JSONResponse(shown(item, counter, live))
 
 
@@ -83,7 +83,7 @@ async def totals(api: Opened, request: Request) -> Response:
     items, counter = given.get("item", []), counter_in(given)
     if not 1 <= len(items) <= MOST_ITEMS:
         raise invalid(f"{len(items)} items are asked for; allowed: 1 to {MOST_ITEMS}, as ?item=a&item=b")
-    live = await api.likes.live(items, counter=counter)
+    live = await api.likes.live(items, counter=counter, or_database=True)
     return JSONResponse({"items": [shown(item, counter, live[item]) for item in items]})
 
 
