@@ -62,7 +62,7 @@ def _operation(title: str, operation: Schema, document: Schema) -> Iterator[str]
         (
             status,
             answer["description"],
-            " ".join(_said(each.get("schema", {})) for each in answer.get("content", {}).values()),
+            " ".join(_said(each.get("schema", each.get("itemSchema"))) for each in answer.get("content", {}).values()),
         )
         for status, answer in sorted(operation["responses"].items())
     )
@@ -74,14 +74,16 @@ def _schema(name: str, schema: Schema) -> Iterator[str]:
     yield f'<section id="{_anchor(name)}"><h3>{escape(name)}</h3>'
     if about := str(schema.get("description", "")):
         yield f"<p>{_text(about)}</p>"
-    if schema.get("type") == "array" or "oneOf" in schema:
+    if schema.get("type") == "array":
         yield f"<p>{_said({**schema, 'description': ''})}</p>"
-    required = schema.get("required", ())
-    rows = (
-        (field, "always" if field in required else "optional", _said(each))
-        for field, each in schema.get("properties", {}).items()
-    )
-    yield from _table("Fields", rows)
+    for way in schema.get("oneOf", [schema]):
+        required = way.get("required", ())
+        rows = [
+            (field, "always" if field in required else "optional", _said(each))
+            for field, each in way.get("properties", {}).items()
+        ]
+        if rows:
+            yield from _table("Fields", rows)
     for example in schema.get("examples", ()):
         yield f"<pre>{escape(json.dumps(example))}</pre>"
     yield "</section>"
@@ -99,7 +101,9 @@ def _said(schema: Schema) -> str:
     if reference := schema.get("$ref"):
         name = reference.rpartition("/")[2]
         return f'<a href="#{_anchor(name)}">{escape(name)}</a>'
-    if several := schema.get("anyOf") or schema.get("oneOf"):
+    if content := schema.get("contentSchema"):
+        return f"JSON, {_said(content)}"
+    if several := schema.get("anyOf"):
         return " or ".join(map(_said, several))
     if "const" in schema:
         return f"<code>{escape(json.dumps(schema['const']))}</code>"
