@@ -150,6 +150,7 @@ class AsyncSessionStore(Store):
 
     async def change(self, token: str, fields: Mapping[str, Any]) -> Session | None:
         """Set fields, each by itself; a value of None removes one. Raises InvalidInput, RedisFull."""
+        check_names(fields)
         removed = check_names([name for name, value in fields.items() if value is None])
         written = to_json({name: value for name, value in fields.items() if value is not None})
         place = Place.of(token)

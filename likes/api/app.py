@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 def make_app(settings: Settings) -> FastAPI:
     """The API as `settings` describe it; raises SettingsError if they would have it serve anybody."""
     door, root = Door(settings), settings.http_root_path
-    app = Described(needs_key=door.needs_key, root=root, lifespan=opened, redirect_slashes=False)
+    app = Described(
+        needs_key=door.needs_key,
+        has_limit=settings.rate_limit is not None,
+        root=root,
+        lifespan=opened,
+        redirect_slashes=False,
+    )
     app.state.settings = settings
     app.state.door = door
     app.state.figures = Figures(settings)

@@ -30,7 +30,7 @@ def page(document: dict[str, Any]) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f'<title>{escape(info["title"])}: the HTTP API</title><link rel="stylesheet" href="docs.css"></head><body>',
             f"<header><h1>{escape(info['title'])} <small>{escape(info['version'])}</small></h1>",
-            *(f"<p>{_text(part)}</p>" for part in info["description"].strip().split("\n\n")),
+            *_paragraphs(info["description"]),
             '<p>For programs: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1)</p></header>',
             "<nav><h2>Requests</h2><ul>",
             *(f'<li><a href="#{_anchor(title)}">{_title(title)}</a></li>' for title, _ in operations),
@@ -45,10 +45,9 @@ def page(document: dict[str, Any]) -> str:
 
 def _operation(title: str, operation: Schema, document: Schema) -> Iterator[str]:
     yield f'<section id="{_anchor(title)}"><h3>{_title(title)}</h3>'
-    yield f"<p>{_text(str(operation.get('description', operation.get('summary', ''))))}</p>"
-    if names := [name for each in operation.get("security", ()) for name in each]:
-        schemes = document["components"]["securitySchemes"]
-        yield f"<p><strong>Key:</strong> {' '.join(_text(schemes[name]['description']) for name in names)}</p>"
+    yield from _paragraphs(str(operation.get("description", operation.get("summary", ""))))
+    if ways := [" and ".join(_scheme(name, document) for name in each) for each in operation.get("security", ())]:
+        yield f"<p><strong>Needs:</strong> {', or '.join(ways)}</p>"
     if parameters := operation.get("parameters"):
         rows = (
             (each["name"], "in the path" if each["in"] == "path" else f"in the {each['in']}", _said(each["schema"]))
@@ -63,7 +62,7 @@ def _operation(title: str, operation: Schema, document: Schema) -> Iterator[str]
         (
             status,
             answer["description"],
-            " ".join(_said(each.get("schema", {})) for each in answer.get("content", {}).values()),
+            " ".join(_said(each.get("schema", each.get("itemSchema"))) for each in answer.get("content", {}).values()),
         )
         for status, answer in sorted(operation["responses"].items())
     )
@@ -75,12 +74,16 @@ def _schema(name: str, schema: Schema) -> Iterator[str]:
     yield f'<section id="{_anchor(name)}"><h3>{escape(name)}</h3>'
     if about := str(schema.get("description", "")):
         yield f"<p>{_text(about)}</p>"
-    required = schema.get("required", ())
-    rows = (
-        (field, "always" if field in required else "optional", _said(each))
-        for field, each in schema.get("properties", {}).items()
-    )
-    yield from _table("Fields", rows)
+    if schema.get("type") == "array":
+        yield f"<p>{_said({**schema, 'description': ''})}</p>"
+    for way in schema.get("oneOf", [schema]):
+        required = way.get("required", ())
+        rows = [
+            (field, "always" if field in required else "optional", _said(each))
+            for field, each in way.get("properties", {}).items()
+        ]
+        if rows:
+            yield from _table("Fields", rows)
     for example in schema.get("examples", ()):
         yield f"<pre>{escape(json.dumps(example))}</pre>"
     yield "</section>"
@@ -98,17 +101,36 @@ def _said(schema: Schema) -> str:
     if reference := schema.get("$ref"):
         name = reference.rpartition("/")[2]
         return f'<a href="#{_anchor(name)}">{escape(name)}</a>'
+    if content := schema.get("contentSchema"):
+        return f"JSON, {_said(content)}"
     if several := schema.get("anyOf"):
         return " or ".join(map(_said, several))
-    words = [escape(str(schema.get("type", "anything")))]
+    if "const" in schema:
+        return f"<code>{escape(json.dumps(schema['const']))}</code>"
+    words = [escape(_type(schema.get("type", "anything")))]
     if "items" in schema:
         words = [f"list of {_said(schema['items'])}"]
     words += [f"{word} {schema[name]}" for name, word in _LIMITS.items() if name in schema]
     if "default" in schema:
         words.append(f"<code>{escape(json.dumps(schema['default']))}</code> if left out")
+    if choices := schema.get("enum"):
+        words.append("one of " + " ".join(f"<code>{escape(json.dumps(each))}</code>" for each in choices))
     if about := schema.get("description"):
         words.append(_text(about))
     return ", ".join(words)
+
+
+def _type(of: str | list[str]) -> str:
+    return of if isinstance(of, str) else " or ".join(of)
+
+
+def _scheme(name: str, document: Schema) -> str:
+    said = document["components"]["securitySchemes"][name]["description"]
+    return _text(said[0].lower() + said[1:].rstrip("."))
+
+
+def _paragraphs(words: str) -> Iterator[str]:
+    return (f"<p>{_text(part)}</p>" for part in words.strip().split("\n\n"))
 
 
 _LIMITS = {"minimum": "from", "maximum": "to", "minItems": "at least", "maxItems": "at most", "pattern": "matches"}

@@ -58,6 +58,13 @@ async def json_body(request: Request) -> Any:
     return _parse(body) if body else {}
 
 
+async def no_body(request: Request) -> None:
+    """Raise Problem if the request brings one, which would be passed over."""
+    async for piece in request.stream():
+        if piece:
+            raise invalid(f"{request.method} takes no body, which not every proxy passes on; use the query")
+
+
 def whole(number: object) -> object:
     """`number`, as a whole one where it is: JSON knows one kind of number, in which 1.0 and 1e0 are 1."""
     return int(number) if isinstance(number, float) and number.is_integer() else number

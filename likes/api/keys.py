@@ -33,6 +33,10 @@ class Caller(NamedTuple):
     is_full: bool
 
 
+KEY_BESIDE = "fullKeyBeside"
+FULL_SCHEMES = ("fullKey", KEY_BESIDE)  # as the document names what is a key
+SCHEMES = ("key", *FULL_SCHEMES)
+
 WITHOUT_KEY = Caller("", is_full=True)
 
 
@@ -117,3 +121,4 @@ class _Key(SecurityBase):
 Anyone = Depends(_Key("key", "A key of LIKES_PUBLIC_KEYS or LIKES_API_KEYS.", full=False))
 full_key = _Key("fullKey", "A key of LIKES_API_KEYS.", full=True)
 Full = Depends(full_key)
+BESIDE = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key of LIKES_API_KEYS in X-API-Key."}

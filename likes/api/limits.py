@@ -45,7 +45,7 @@ class Limits:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or say when it may come again."""
         limiter = _api(scope).limiter if scope["type"] == "http" else None
-        if limiter is None or scope["method"] == "OPTIONS" or not _is_limited(scope):
+        if limiter is None or scope["method"] == "OPTIONS" or not is_limited(_path(scope)):
             await self._app(scope, receive, send)
             return
         verdict = await limiter.verdict(self._client(scope))
@@ -60,6 +60,11 @@ class Limits:
             await send(message)
 
         await self._app(scope, receive, send_more)
+
+
+def is_limited(path: str) -> bool:
+    """Whether requests to a path count, and may be refused."""
+    return path.startswith("/v1/")
 
 
 def client_of(peer: str, asking: Asking | None = None) -> str:
@@ -113,9 +118,9 @@ def _api(scope: Scope) -> Api:
     return api
 
 
-def _is_limited(scope: Scope) -> bool:
+def _path(scope: Scope) -> str:
     path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "")).startswith("/v1/")
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _whole(seconds: float) -> int:

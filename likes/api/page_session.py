@@ -44,4 +44,4 @@ def require_own_form(request: Request) -> None:
     origin = request.headers.get("origin")
     own = site in ("same-origin", "none") if site else origin is None or urlsplit(origin).netloc == request.url.netloc
     if not own:
-        raise Problem(HTTPStatus.FORBIDDEN, "cross-site", "this form was sent from another site")
+        raise Problem(HTTPStatus.FORBIDDEN, "forbidden", "this form was sent from another site")

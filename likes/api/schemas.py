@@ -1,9 +1,13 @@
-"""What requests and answers look like, as JSON Schema: what the routes read and write by hand, for the document."""
+"""What requests and answers look like, as JSON Schema: what the routes read and write by hand, for the document.
+
+Here what all of them use, and what counting routes do; sessions, events and health have schemas of their own.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from likes.api.once import LONGEST as LONGEST_KEY
 from likes.api.problems import KINDS
 from likes.items import COUNTER, DEFAULT_COUNTER, MAX_COUNT, MAX_ITEM_BYTES
 
@@ -16,14 +20,23 @@ Schema = dict[str, Any]
 # Of problems; what stands for an error of the library comes from there.
 TYPES = (
     *dict.fromkeys(kind.type for kind in KINDS.values()),
+    "malformed-request",
+    "header-too-large",
+    "request-timeout",
+    "http-version",
     "unauthorized",
     "forbidden",
     "not-found",
     "method-not-allowed",
     "content-too-large",
     "unsupported-media-type",
-    "session-over",
+    "quota-exceeded",
     "no-session",
+    "session-over",
+    "too-many-streams",
+    "too-many-connections",
+    "redis-refused",
+    "stopping",
 )
 
 # `format`: that of 255 bytes and no control characters, which a pattern cannot say.
@@ -48,7 +61,15 @@ COUNT: Schema = {
     "default": 1,
     "description": "how many more; negative ones count down",
 }
+IDEMPOTENCY_KEY: Schema = {
+    "type": "string",
+    "pattern": rf'^("([ !#-\[\]-~]|\\["\\]){{1,{LONGEST_KEY}}}"|[!#-~][!-~]{{0,{LONGEST_KEY - 1}}})$',
+    "description": f"1 to {LONGEST_KEY} printable characters of ASCII, in quotes or without spaces. Sent again with it "
+    "within 24 hours, the request is answered as the first was, and counts once",
+    "examples": ["8e03978e-40d5-43e8-bc93-6894a57f9324"],
+}
 BIG: Schema = {"type": "integer", "format": "int64"}
+MOMENT: Schema = {"type": "string", "format": "date-time"}
 
 
 def closed(*required: str, **properties: Schema) -> Schema:
@@ -88,6 +109,13 @@ NOT_COUNTED: Schema = {
     **PROBLEM,
     "description": "the problem of one entry, with its item and counter where they are allowed ones",
 }
+LIVE: dict[str, Schema] = {
+    "total": {**BIG, "description": "database + in_flight + pending"},
+    "database": BIG,
+    "in_flight": {**BIG, "description": "handed off by a worker, not yet in the database"},
+    "pending": BIG,
+    "exact": {"type": "boolean", "description": "false where Redis was lost or away and the total may be short"},
+}
 
 COMPONENTS: dict[str, Schema] = {
     "Problem": PROBLEM,
@@ -102,6 +130,11 @@ COMPONENTS: dict[str, Schema] = {
         "examples": [{"likes": [{"item": "video:42"}, {"item": "video:7", "count": 3, "counter": "views"}]}],
     },
     "Counted": COUNTED,
+    "CountedEntry": {
+        **COUNTED,
+        "required": ["item", "counter", "delta"],
+        "description": "A repeated request is told without `pending` of what it counted the first time.",
+    },
     "NotCounted": NOT_COUNTED,
     "Results": {
         **answer(
@@ -109,22 +142,14 @@ COMPONENTS: dict[str, Schema] = {
                 "type": "array",
                 "minItems": 1,
                 "maxItems": MOST_ENTRIES,
-                "items": {"anyOf": [reference("Counted"), reference("NotCounted")]},
+                "items": {"anyOf": [reference("CountedEntry"), reference("NotCounted")]},
             }
         ),
-        "description": "One for each entry, in their order; those with a `pending` were counted.",
+        "description": "One for each entry, in their order; those with a `delta` were counted.",
     },
-    "LiveTotal": answer(
-        item=ITEM,
-        counter=COUNTER_NAME,
-        total={**BIG, "description": "database + in_flight + pending"},
-        database=BIG,
-        in_flight={**BIG, "description": "handed off by a worker, not yet in the database"},
-        pending=BIG,
-        exact={"type": "boolean", "description": "false where Redis was lost or away and the total may be short"},
-    ),
+    "LiveTotal": answer(item=ITEM, counter=COUNTER_NAME, **LIVE),
     "LiveTotals": listed("items", "LiveTotal", MOST_ITEMS),
-    "Total": answer(item=ITEM, counter=COUNTER_NAME, total=BIG, updated_at={"type": "string", "format": "date-time"}),
+    "Total": answer(item=ITEM, counter=COUNTER_NAME, total=BIG, updated_at=MOMENT),
     "Totals": listed("items", "Total", MOST_RANKED),
 }
 
@@ -145,3 +170,11 @@ def gives(status: int, name: str, description: str) -> dict[int | str, Schema]:
 
 
 COUNTER_PARAMETER = parameter("counter", COUNTER_NAME)
+ITEMS_PARAMETER = parameter(
+    "item",
+    {"type": "array", "minItems": 1, "maxItems": MOST_ITEMS, "items": ITEM},
+    required=True,
+    style="form",
+    explode=True,
+)
+IDEMPOTENCY_PARAMETER: Schema = {"name": "Idempotency-Key", "in": "header", "schema": IDEMPOTENCY_KEY}

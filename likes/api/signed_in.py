@@ -94,7 +94,7 @@ class WrongKeys:
             seconds = f"{wait:.0f}" if wait > 1 else "1"
             raise Problem(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                "rate-limited",
+                "quota-exceeded",
                 f"too many wrong keys; try again in {seconds} s",
                 headers={"Retry-After": seconds},
             )

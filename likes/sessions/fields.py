@@ -18,7 +18,7 @@ from likes.items import shorten
 MOST_FIELDS = 64
 MOST_BYTES = 16_384  # names and values of one session together; escaped it fits the smallest TEXT of a database
 MAX_USER_BYTES = 255
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # no space, which parts the names of those to be kept
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # no space, which parts the names of those to be kept
 
 Fields = Mapping[str, str]  # name -> its value as JSON
 
@@ -39,7 +39,7 @@ def check_user(user: object) -> str:
 def check_names(names: Collection[str]) -> tuple[str, ...]:
     """The names of fields, each once; raises InvalidInput for one that is none, and for too many."""
     for name in names:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not isinstance(name, str) or not NAME.fullmatch(name):
             raise InvalidInput(f"field {shorten(ascii(name))} is not 1 to 64 of A-Z a-z 0-9 _ . -")
     if len(names) > MOST_FIELDS:
         raise too_many_fields()

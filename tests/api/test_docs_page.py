@@ -19,6 +19,7 @@ def test_every_request_is_on_the_page(shared_api: RunningApi) -> None:
             assert operation["description"].split("\n")[0].replace("`", "") in shown
     for name in document["components"]["schemas"]:
         assert name in shown
+    assert "anything" not in shown
 
 
 def test_it_works_offline_and_without_scripts(shared_api: RunningApi) -> None:

@@ -87,7 +87,9 @@ def test_other_counters_and_items_of_all_kinds(likes):
         ({"item": ["a\nb"]}, "control character"),
         ({"item": ["x" * 256]}, "256 bytes"),
         ({"item": "a", "counter": "a:b"}, "counter"),
-        ({"item": [str(n) for n in range(101)]}, "at most 100"),
+        ({"item": [str(n) for n in range(101)]}, "allowed: 1 to 100"),
+        ({"item": "a", "counter": ["likes", "views"]}, "counter is in the query 2 times"),
+        ({"item": "a", "items": "b"}, "'items' is no parameter"),
     ],
 )
 def test_bad_input_is_a_problem_before_anything_is_streamed(here, params, said):

@@ -119,7 +119,21 @@ def test_with_keys_any_host_will_do(api: RunningApi) -> None:
 def test_the_document_says_which_key_is_needed(api: RunningApi) -> None:
     document = api.client.get("/openapi.json").json()
     assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
-    assert {str(each["security"]) for path in document["paths"].values() for each in path.values()} == {"[{'key': []}]"}
+    needed = {
+        f"{method.upper()} {path}": [" and ".join(way) for way in operation.get("security", ())]
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    full = {"POST /v1/sessions", "GET /v1/sessions", "DELETE /v1/sessions"}
+    token = {"GET /v1/session", "PATCH /v1/session", "DELETE /v1/session"}
+    none = {"GET /livez", "GET /readyz"}
+    assert needed == {
+        **{name: ["key"] for name in needed},
+        **{name: ["fullKey"] for name in full},
+        **{name: ["session"] for name in token},
+        **{name: [] for name in none},
+        "POST /v1/session/rotate": ["session", "session and fullKeyBeside"],
+    }
 
 
 def own_routes() -> FastAPI:

@@ -143,25 +143,65 @@ def test_a_users_sessions_are_listed_and_ended(api: RunningApi, likes: Shell) ->
     [
         {"user": ""}, {"user": "x" * 256}, {"user": "a\x00b"}, {"user": 1}, {"fields": []}, {"fields": {"a b": 1}},
         {"fields": {"": 1}}, {"fields": {f"f{n}": n for n in range(65)}}, {"fields": {"a": "x" * 17_000}},
-        {"keep": ["a b"]}, {"keep": "cart"}, {"keep": [1]}, {"other": 1}, [], "x",
+        {"keep": ["a b"]}, {"keep": "cart"}, {"keep": [1]}, {"keep": None}, {"fields": None}, {"other": 1}, [], "x",
     ],
 )  # fmt: skip
-def test_what_no_session_can_hold_is_refused(api: RunningApi, body: Any) -> None:
-    refused = api.client.post("/v1/sessions", json=body)
+def test_what_no_session_can_hold_is_refused(shared_api: RunningApi, body: Any) -> None:
+    refused = shared_api.client.post("/v1/sessions", json=body)
     assert (refused.status_code, refused.json()["type"]) == (400, "invalid-input"), refused.text
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "said"),
+    [
+        ("POST", "/v1/sessions", {"json": {"usr": "mary"}}, "'usr' is no field of the body; allowed: user, fields"),
+        ("POST", "/v1/sessions?user=mary", {}, "'user' is no parameter"),
+        ("GET", "/v1/sessions", {}, "name the user"),
+        ("GET", "/v1/sessions?user=mary&user=bob", {}, "user is in the query 2 times"),
+        ("GET", "/v1/sessions?user=mary&limit=1", {}, "'limit' is no parameter"),
+        ("DELETE", "/v1/sessions?user=mary", {"json": {"user": "bob"}}, "DELETE takes no body"),
+        ("GET", "/v1/session?x=1", {}, "'x' is no parameter"),
+        ("PATCH", "/v1/session", {"json": {}}, "null removes a field"),
+        ("PATCH", "/v1/session", {"json": {"fields": {}, "keep": []}}, "'keep' is no field"),
+        ("PATCH", "/v1/session", {"json": {"fields": {f"f{n}": None for n in range(65)}}}, "64 fields"),
+        ("PATCH", "/v1/session", {"content": b'{"fields":{"a":1,"a":2}}'}, "'a' twice"),
+        ("POST", "/v1/session/rotate", {"json": {"user": 1}}, "user 1 is not"),
+        ("POST", "/v1/session/rotate", {"json": {"usr": "mary"}}, "'usr' is no field"),
+        ("DELETE", "/v1/session", {"json": {}}, "DELETE takes no body"),
+    ],
+)
+def test_what_is_sent_beside_the_point_is_named(
+    shared_api: RunningApi, method: str, path: str, sent: Any, said: str
+) -> None:
+    token = begin(shared_api, user="mary", fields={"cart": 1})
+    headers = bearer(token) | ({"Content-Type": "application/json"} if "content" in sent else {})
+    refused = shared_api.client.request(method, path, headers=headers, **sent)
+    assert (refused.status_code, refused.json()["type"]) == (400, "invalid-input"), refused.text
+    assert said in refused.json()["detail"]
+    assert read(shared_api, token).json()["fields"] == {"cart": 1}
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/sessions"), ("PATCH", "/v1/session")])
+def test_a_form_is_no_session(shared_api: RunningApi, method: str, path: str) -> None:
+    headers = bearer(begin(shared_api))
+    for refused in (
+        shared_api.client.request(method, path, headers=headers, data={"user": "mary"}),
+        shared_api.client.request(method, path, headers={**headers, "Content-Type": "text/plain"}, content=b"{}"),
+    ):
+        assert (refused.status_code, refused.json()["type"]) == (415, "unsupported-media-type")
+
+
 @pytest.mark.parametrize("written", ['{"fields":{"a":1e999}}', '{"fields":{"a":NaN}}', '{"fields":{"a":"\\ud800"}}'])
-def test_values_that_are_no_json_in_utf_8_are_refused(api: RunningApi, written: str) -> None:
-    token = begin(api)
+def test_values_that_are_no_json_in_utf_8_are_refused(shared_api: RunningApi, written: str) -> None:
+    token = begin(shared_api)
     headers = {**bearer(token), "Content-Type": "application/json"}
-    assert api.client.patch("/v1/session", headers=headers, content=written).status_code == 400
-    assert read(api, token).json()["fields"] == {}
+    assert shared_api.client.patch("/v1/session", headers=headers, content=written).status_code == 400
+    assert read(shared_api, token).json()["fields"] == {}
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Basic abc", "Bearer a b", "Bearer é", "Bearer 3.x"])
-def test_without_a_token_there_is_no_session(api: RunningApi, header: str) -> None:
-    answer = api.client.get("/v1/session", headers={"Authorization": header.encode()} if header else {})
+def test_without_a_token_there_is_no_session(shared_api: RunningApi, header: str) -> None:
+    answer = shared_api.client.get("/v1/session", headers={"Authorization": header.encode()} if header else {})
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert answer.json()["type"] in ("no-session", "session-over")

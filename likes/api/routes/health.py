@@ -3,47 +3,34 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel
+from starlette.responses import JSONResponse, Response
 
 from likes.api.opened import Api, Opened
 from likes.api.problems import RETRY_SECONDS, Problem
+from likes.api.schemas import gives
 
-router = APIRouter()
-
-
-class Alive(BaseModel):
-    """The process answers."""
-
-    status: Literal["alive"] = "alive"
+router = APIRouter(tags=["health"])
 
 
-class Ready(BaseModel):
-    """Likes are counted. degraded: the database does not answer, so reads may not; what is liked waits in Redis."""
-
-    status: Literal["ready", "degraded"]
-    redis: str
-    database: str
-
-
-@router.get("/livez")
-async def alive(api: Opened) -> Alive:
+@router.get("/livez", responses=gives(200, "Alive", "The process answers"))
+async def alive(api: Opened) -> Response:
     """Whether the process lives, whatever its servers do; 503 once it takes no more requests."""
     _check_it_goes_on(api)
-    return Alive()
+    return JSONResponse({"status": "alive"})
 
 
-@router.get("/readyz")
-async def ready(api: Opened) -> Ready:
+@router.get("/readyz", responses=gives(200, "Ready", "Likes are counted"))
+async def ready(api: Opened) -> Response:
     """Whether likes can be counted: Redis takes writes. Answers within a second, of the last second."""
     _check_it_goes_on(api)
     redis, database = await api.readiness.seen()
     if redis != "ok":
         detail = f"Redis is {redis}: likes are not accepted now"
         raise _unavailable(f"redis-{redis}", detail, redis=redis, database=database)
-    return Ready(status="ready" if database == "ok" else "degraded", redis=redis, database=database)
+    status = "ready" if database == "ok" else "degraded"
+    return JSONResponse({"status": status, "redis": redis, "database": database})
 
 
 def _check_it_goes_on(api: Api) -> None:

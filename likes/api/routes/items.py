@@ -7,27 +7,28 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from likes.api.inputs import fields, json_body, query, whole
+from likes.api.inputs import fields, json_body, no_body, query, whole
 from likes.api.keys import Anyone, Caller
 from likes.api.once import key_of, like_or_once
 from likes.api.opened import Opened
 from likes.api.paths import Item
 from likes.api.problems import invalid
-from likes.api.schemas import COUNTER_PARAMETER, ITEM, MOST_ITEMS, body, gives, parameter
+from likes.api.schemas import (
+    COUNTER_PARAMETER,
+    IDEMPOTENCY_PARAMETER,
+    ITEM,
+    ITEMS_PARAMETER,
+    MOST_ITEMS,
+    body,
+    gives,
+)
 from likes.items import DEFAULT_COUNTER, check_count
 from likes.live.total import LiveTotal
 
 router = APIRouter(prefix="/v1/items", tags=["likes"], dependencies=[Anyone])
 
 PATH_ITEM = {"name": "item", "in": "path", "required": True, "schema": ITEM}
-SEVERAL = parameter(
-    "item",
-    {"type": "array", "minItems": 1, "maxItems": MOST_ITEMS, "items": ITEM},
-    required=True,
-    style="form",
-    explode=True,
-)
-WANTS_LIKE = {"parameters": [PATH_ITEM], "requestBody": body("Like", required=False)}
+WANTS_LIKE = {"parameters": [PATH_ITEM, IDEMPOTENCY_PARAMETER], "requestBody": body("Like", required=False)}
 
 
 @router.post(
@@ -49,13 +50,12 @@ async def like(item: Item, api: Opened, request: Request, caller: Annotated[Call
     "/{item}/likes",
     status_code=202,
     responses=gives(202, "Counted", "Redis has it, and it will be in the database once"),
-    openapi_extra={"parameters": [PATH_ITEM, COUNTER_PARAMETER]},
+    openapi_extra={"parameters": [PATH_ITEM, COUNTER_PARAMETER, IDEMPOTENCY_PARAMETER]},
 )
 async def unlike(item: Item, api: Opened, request: Request, caller: Annotated[Caller, Anyone]) -> Response:
     """Take one like of an item back."""
     counter = counter_in(query(request, "counter"))
-    if await request.body():
-        raise invalid("DELETE takes no body, which not every proxy passes on; name a counter in the query")
+    await no_body(request)
     pending = await like_or_once(api, item, -1, counter, key_of(request.scope, caller.name))
     return counted(item, counter, -1, pending)
 
@@ -75,16 +75,22 @@ async def total(item: Item, api: Opened, request: Request) -> Response:
 @router.get(
     "",
     responses=gives(200, "LiveTotals", "Each true at some moment while they were read"),
-    openapi_extra={"parameters": [SEVERAL, COUNTER_PARAMETER]},
+    openapi_extra={"parameters": [ITEMS_PARAMETER, COUNTER_PARAMETER]},
 )
 async def totals(api: Opened, request: Request) -> Response:
     """The live totals of several items, read together."""
-    given = query(request, "item", "counter", several="item")
-    items, counter = given.get("item", []), counter_in(given)
-    if not 1 <= len(items) <= MOST_ITEMS:
-        raise invalid(f"{len(items)} items are asked for; allowed: 1 to {MOST_ITEMS}, as ?item=a&item=b")
+    items, counter = items_in(request)
     live = await api.likes.live(items, counter=counter, or_database=True)
     return JSONResponse({"items": [shown(item, counter, live[item]) for item in items]})
+
+
+def items_in(request: Request) -> tuple[list[str], str]:
+    """The items that a query asks for, and their counter."""
+    given = query(request, "item", "counter", several="item")
+    items = given.get("item", [])
+    if not 1 <= len(items) <= MOST_ITEMS:
+        raise invalid(f"{len(items)} items are asked for; allowed: 1 to {MOST_ITEMS}, as ?item=a&item=b")
+    return items, counter_in(given)
 
 
 def counter_in(given: dict[str, list[str]]) -> str:

@@ -15,7 +15,7 @@ from likes.api.keys import Anyone, Caller
 from likes.api.once import each_or_once, key_of
 from likes.api.opened import Api, Opened
 from likes.api.problems import Problem, invalid
-from likes.api.schemas import MOST_ENTRIES, body, gives
+from likes.api.schemas import IDEMPOTENCY_PARAMETER, MOST_ENTRIES, body, gives
 from likes.errors import InvalidInput, LikesError
 from likes.items import DEFAULT_COUNTER, check_count, check_counter, check_item
 
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
     "",
     status_code=202,
     responses=gives(202, "Results", "At least one was counted; the results say which"),
-    openapi_extra={"requestBody": body("Likes", required=True)},
+    openapi_extra={"parameters": [IDEMPOTENCY_PARAMETER], "requestBody": body("Likes", required=True)},
 )
 async def like_many(api: Opened, request: Request, caller: Annotated[Caller, Anyone]) -> Response:
     """Count many likes, up to 1,000 entries. A refused entry says why, and the others count.

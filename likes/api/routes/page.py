@@ -97,7 +97,7 @@ async def _key_in(request: Request) -> str:
     async for chunk in request.stream():
         body += chunk
         if len(body) > LONGEST_FORM:
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "That is longer than any key.")
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content-too-large", "That is longer than any key.")
     return parse_qs(body.decode("utf-8", "replace")).get("key", [""])[0].strip()
 
 

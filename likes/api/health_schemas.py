@@ -1,0 +1,17 @@
+"""What load balancers are told, as JSON Schema, for the document."""
+
+from __future__ import annotations
+
+from likes.api.schemas import Schema, answer
+
+HEALTH: dict[str, Schema] = {
+    "Alive": answer(status={"const": "alive"}),
+    "Ready": {
+        **answer(
+            status={"enum": ["ready", "degraded"], "type": "string"},
+            redis={"const": "ok"},
+            database={"enum": ["ok", "full", "refused", "unavailable"], "type": "string"},
+        ),
+        "description": "degraded: the database does not answer, so reads may not; what is liked waits in Redis",
+    },
+}
