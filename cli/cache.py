@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
+from cli.exits import Code, say
 from cli.options import COUNTER, LONGEST, Counter, Json, settings_of
 from cli.output import as_json, as_pairs, line, number_of
 
 app = typer.Typer(no_args_is_help=True, help="The totals that Redis keeps for readers.")
-
-AT_ONCE = 500
 
 
 @app.command()
@@ -23,21 +22,31 @@ def warm(
 ) -> None:
     """Cache the largest totals ahead of traffic.
 
+    Exit code 3: some could not be cached, as Redis is full or the database has other namespaces, too.
+
     $ likes cache warm --top 10000
     """
     from likes import LikeCounter
+    from likes.buffer.cache import count_cached
+    from likes.by_shard import ITEMS_A_READ, members
     from likes.connect import Places
     from likes.sql.totals import largest_totals
 
     settings = settings_of(context)
-    items = [each.item for each in largest_totals(Places.from_settings(settings).open_database(), counter, top)]
-    with LikeCounter.from_settings(settings) as likes:
-        for first in range(0, len(items), AT_ONCE):
-            likes.live(items[first : first + AT_ONCE], counter=counter)
+    places = Places.from_settings(settings)
+    items = [each.item for each in largest_totals(places.open_database(), counter, top)]
+    with LikeCounter.from_settings(settings) as likes, places.open_buffer(settings.prefix) as buffer:
+        for first in range(0, len(items), ITEMS_A_READ):  # each with a time-out of its own
+            likes.live(items[first : first + ITEMS_A_READ], counter=counter)
+        cached = sum(count_cached(buffer, some) for some in members(items, counter, settings.shards))
     if json:
-        as_json({"items": len(items)})
+        as_json({"items": cached})
     else:
-        line(f"{number_of(len(items), 'total')} cached")
+        line(f"{number_of(cached, 'total')} cached")
+    if cached < len(items):
+        missed = number_of(len(items) - cached, "total")
+        say(f"{missed} could not be cached: Redis is full, or the database has another namespace; see likes check")
+        raise typer.Exit(Code.PARTLY)
 
 
 @app.command()

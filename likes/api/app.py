@@ -1,6 +1,6 @@
 """The application: routes, what they share, and what every request goes through.
 
-proxies ─▶ paths ─▶ answers ─▶ origins ─▶ methods ─▶ door (no keys: this machine only) ─▶ routes
+proxies ─▶ measured ─▶ paths ─▶ answers ─▶ origins ─▶ methods ─▶ door (no keys: this machine only) ─▶ limits ─▶ routes
 """
 
 from __future__ import annotations

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.calls import command
-from likes.buffer.keys import shard_keys
+from likes.buffer.damage import read_word
+from likes.buffer.keys import epoch_keys, shard_keys
 from likes.buffer.links.link import ask
 from likes.buffer.scripts.reading import STATS
+from likes.member import Member
 
 SCAN_CHUNK = 5000
 
@@ -38,6 +40,17 @@ def clear(buffer: Buffer) -> int:
     for keys in _all_totals(buffer):
         dropped += sum(ask(buffer.link, [command("UNLINK", key) for key in keys]))
     return dropped
+
+
+def count_cached(buffer: Buffer, members: Mapping[int, Sequence[Member]]) -> int:
+    """How many of these members, given by shard, have a cached total."""
+    pointers = [command("GET", shard_keys(buffer.namespace, shard).pointer, shard=shard) for shard in members]
+    epochs = [
+        read_word(call.key or b"", epoch) for call, epoch in zip(pointers, ask(buffer.link, pointers), strict=True)
+    ]
+    keys = [epoch_keys(buffer.namespace, shard, epoch) for shard, epoch in zip(members, epochs, strict=True)]
+    exist = [command("EXISTS", *each.totals_of(members[each.shard]), shard=each.shard) for each in keys]
+    return sum(ask(buffer.link, exist))
 
 
 def _all_totals(buffer: Buffer) -> Iterator[list[bytes]]:

@@ -75,5 +75,7 @@ class CacheCounts:
             return ()
         counts = (self.hits, self.misses, self.early_refreshes, self.waits)
         since = tuple(map(sub, counts, self._told))
+        if not any(since):
+            return ()
         self._told, self._told_at = counts, now
         return since

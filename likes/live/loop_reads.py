@@ -39,10 +39,10 @@ class ReadTurn:
         self.members: dict[int, list[Member]] = {}
         self._waiting: dict[Member, list[Waiting]] = {}
 
-    @property
-    def is_full(self) -> bool:
-        """True if no more may join."""
-        return len(self._waiting) >= MOST_MEMBERS
+    def has_room_for(self, members: Mapping[int, Sequence[Member]]) -> bool:
+        """True if they may join; those that it reads already take no room."""
+        fresh = sum(member not in self._waiting for some in members.values() for member in some)
+        return not fresh or len(self._waiting) + fresh <= MOST_MEMBERS
 
     def join(self, members: Mapping[int, Sequence[Member]]) -> asyncio.Future[Found]:
         """What was found of `members`, each once, given by shard; in any order."""
@@ -84,7 +84,7 @@ class LoopReads:
         """The live total of each member, or the error in its place, read together with those of this turn."""
         kind = timeout, or_database
         turn = self._filling.get(kind)
-        if turn is None or turn.is_full:
+        if turn is None or not turn.has_room_for(members):
             turn = self._filling[kind] = ReadTurn()
             self._tasks.add(task := asyncio.create_task(self._read_turn(turn, kind)))
             task.add_done_callback(self._tasks.discard)

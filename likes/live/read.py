@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from likes.errors import LikesError, RedisUnavailable
@@ -21,7 +22,13 @@ class Read:
         self.todo = {shard: dict.fromkeys(some) for shard, some in members.items()}
         self.away: dict[int, tuple[list[Member], RedisUnavailable]] = {}
         self.tries = 0
+        self._in_vain: Counter[int] = Counter()
         self._tell = tell
+
+    def looks_in_vain(self, shard: int) -> int:
+        """How often a shard was looked at while a batch in flight was gone, with this time."""
+        self._in_vain[shard] += 1
+        return self._in_vain[shard]
 
     def found(self, shard: int, member: Member, total: LiveTotal) -> None:
         """Tell a total; one told before was only read anew for the cache."""

@@ -27,7 +27,7 @@ from likes.live.total import add_up, of_database
 from likes.member import Member
 from likes.posting.steps import Pause, Query, Steps
 
-TRIES = 5  # with what SQL said; then it is told as it is, not exact
+TRIES = 5  # where what SQL said does not fit, or a batch in flight is gone; then it is told as it is, not exact
 EPOCHS_LEARNED = 5  # of a shard in one look; they change when Redis is emptied or replaced
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.002, 0.032
 
@@ -35,10 +35,11 @@ Members = Mapping[int, Collection[Member]]
 
 
 class Seen(NamedTuple):
-    """What one look saw of a shard, and what is in the batches in flight, by their number."""
+    """What one look saw of a shard, and what is in the batches in flight, by their number. is_whole: none was gone."""
 
     now: Look
     in_flight: Mapping[int, Mapping[Member, int]]
+    is_whole: bool
 
 
 class Reader:
@@ -99,12 +100,12 @@ class Reader:
         if caching is None:
             return {shard: [*members] for shard, members in read.todo.items()}
         asked: dict[int, list[Member]] = {}
-        for shard, (now, in_flight) in (yield from self._see(read, read.todo, deadline, caching)).items():
+        for shard, (now, in_flight, is_whole) in (yield from self._see(read, read.todo, deadline, caching)).items():
             for member, pending, cached in zip([*read.todo[shard]], now.deltas, now.cached, strict=True):
                 if cached != "awaited" or not waited:
                     self.counts.note(cached)
                 if isinstance(cached, Cached):
-                    total = add_up(member, cached.total, cached.cursor, in_flight, pending, exact=True)
+                    total = add_up(member, cached.total, cached.cursor, in_flight, pending, exact=is_whole)
                     read.found(shard, member, total)
                 if cached == "missing" or (isinstance(cached, Cached) and cached.refresh):
                     asked.setdefault(shard, []).append(member)
@@ -113,6 +114,8 @@ class Reader:
     def _ask_sql(self, read: Read, asked: Mapping[int, list[Member]], deadline: Deadline) -> Steps[None]:
         """Ask SQL for these members, keep in the cache what it says, and tell it if it holds."""
         began = time.monotonic()
+        if not any(member in read.todo.get(shard, ()) for shard, members in asked.items() for member in members):
+            deadline = Deadline(min(deadline.left(), LEASE_SECONDS))  # all were told: nobody should wait for the cache
         known = yield from self._query(asked, deadline)
         if isinstance(known, LikesError):
             read.sql_failed(asked, known)
@@ -120,7 +123,7 @@ class Reader:
         self._identity = known.identity
         fill = partial(_fill, asked, known, round((time.monotonic() - began) * 1000))
         seen = yield from self._see(read, asked, deadline, self._caching(takes_leases=False), fill)
-        for shard, (now, in_flight) in seen.items():
+        for shard, (now, in_flight, is_whole) in seen.items():
             position = known.positions.get(shard, Position())
             is_mine, cursor = position.epoch in (None, now.epoch), _cursor(position, now.epoch)
             holds = is_mine and now.has_all_after(cursor) and position.generation >= now.generation
@@ -130,7 +133,7 @@ class Reader:
             went_back = is_mine and cursor > now.seq
             for member, pending in zip(asked[shard], now.deltas, strict=True):
                 total = known.totals.get(member, 0)
-                summed = add_up(member, total, cursor, in_flight, pending, exact=holds and is_ours)
+                summed = add_up(member, total, cursor, in_flight, pending, exact=holds and is_ours and is_whole)
                 read.found(shard, member, of_database(total) if went_back else summed)
         read.tries += 1
 
@@ -142,7 +145,7 @@ class Reader:
         caching: Caching | None,
         fill: Callable[[int, str], Fill | None] = lambda _shard, _epoch: None,
     ) -> Steps[dict[int, Seen]]:
-        """Look, and fetch what is in flight; a shard is left out that has an error, or lost a batch meanwhile."""
+        """Look, and fetch what is in flight; a shard is left out that has an error, or a batch that is gone by then."""
         looks = yield from self._look(members, deadline, caching, fill)
         flying = [batch for now in looks.values() if isinstance(now, Look) for batch in now.in_flight]
         batches = yield from self._batches.fetch(self.namespace, flying, deadline)
@@ -152,9 +155,10 @@ class Reader:
             error = next((each for each in [now, *contents] if isinstance(each, LikesError)), None)
             if error is not None:
                 read.failed(shard, error)
-            elif isinstance(now, Look) and None not in contents:
+            elif isinstance(now, Look) and (None not in contents or read.looks_in_vain(shard) > TRIES):
                 deltas = {batch.seq: each for batch, each in zip(now.in_flight, contents, strict=True)}
-                seen[shard] = Seen(now, {seq: each for seq, each in deltas.items() if isinstance(each, Mapping)})
+                here = {seq: each for seq, each in deltas.items() if isinstance(each, Mapping)}
+                seen[shard] = Seen(now, here, is_whole=len(here) == len(deltas))
         return seen
 
     def _look(

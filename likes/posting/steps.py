@@ -28,7 +28,9 @@ class Send(NamedTuple):
 
 
 class Query(NamedTuple):
-    """Wants what another thread reads from SQL once it is `asked`; is sent the result."""
+    """Wants what another thread reads from SQL once it is `asked`; is sent the result, or a LikesError if none came in
+    time.
+    """
 
     ask: Callable[[], Future[Any]]
     deadline: Deadline
@@ -56,7 +58,10 @@ def run(steps: Steps[T], link: Link) -> T:
             case Send(calls, deadline):
                 answer = link.send(calls, deadline)
             case Query(ask, deadline):
-                answer = wait_for(ask(), deadline)
+                try:
+                    answer = wait_for(ask(), deadline)
+                except DatabaseUnavailable as error:
+                    answer = error
             case Pause(seconds):
                 time.sleep(seconds)
                 answer = None
@@ -75,7 +80,10 @@ async def run_async(steps: Steps[T], link: AsyncLink) -> T:
             case Send(calls, deadline):
                 answer = await link.send(calls, deadline)
             case Query(ask, deadline):
-                answer = await wait_for_async(ask(), deadline)
+                try:
+                    answer = await wait_for_async(ask(), deadline)
+                except DatabaseUnavailable as error:
+                    answer = error
             case Pause(seconds):
                 await asyncio.sleep(seconds)
                 answer = None

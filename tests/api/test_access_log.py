@@ -24,19 +24,19 @@ def likes(tmp_path: Path, valkey_url: str, sqlite_url: str) -> Shell:
 
 def test_a_request_is_a_line_with_its_route_and_trace(likes: Shell) -> None:
     with RunningApi(likes, access_log="on") as api:
-        answer = api.client.post(
-            "/v1/items/a%2Fb/likes?note=hush-hush",
+        answer = api.client.get(
+            "/v1/items/a%2Fb?counter=hush-hush",
             headers={"traceparent": f"00-{TRACE}-{SPAN}-01", "Authorization": "Bearer hush-hush"},
         )
         said = api.wait_for("answered")
         api.client.get("/no/route", headers={"traceparent": "00-nonsense"})
         unmatched = api.wait_for("answered", times=2)
         lines = "\n".join(api.lines)
-    assert (said["method"], said["route"], said["path"]) == ("POST", "/v1/items/{item}/likes", "/v1/items/a%2Fb/likes")
-    assert (said["status"], said["bytes"], said["client"]) == (202, len(answer.content), "127.0.0.1")
+    assert (said["method"], said["route"], said["path"]) == ("GET", "/v1/items/{item}", "/v1/items/a%2Fb")
+    assert (said["status"], said["bytes"], said["client"]) == (200, len(answer.content), "127.0.0.1")
     assert 0 < said["duration_ms"] < 10_000
     assert (said["level"], said["trace_id"], said["span_id"]) == ("info", TRACE, SPAN)
-    assert said["message"].startswith("POST /v1/items/a%2Fb/likes 202 ")
+    assert said["message"].startswith("GET /v1/items/a%2Fb 200 ")
     assert (unmatched["route"], unmatched["status"], "trace_id" in unmatched) == ("unmatched", 404, False)
     assert "hush-hush" not in lines
 

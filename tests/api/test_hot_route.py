@@ -79,7 +79,7 @@ def _answer(answers: object) -> tuple[str, dict[str, str], str]:
 
 def post(path: str, body: str = "", head: str = "") -> str:
     sent = f"content-length: {len(body.encode())}\r\n" if body else ""
-    return f"POST /v1/items/{path}/likes HTTP/1.1\r\nhost: a\r\n{sent}{head}\r\n{body}"
+    return f"POST /v1/items/{path}/likes HTTP/1.1\r\nhost: localhost\r\n{sent}{head}\r\n{body}"
 
 
 CASES = [pytest.param(path, "", "", id=f"path {ascii(path)[:20]}") for path in PATHS]

@@ -73,7 +73,7 @@ LONG = "/tmp/" + "x" * 103
     ],
 )
 def test_where_it_cannot_listen_it_says_so(tmp_path: Path, words: tuple[str, ...], code: int, said: str) -> None:
-    ran = Shell(tmp_path)("serve", *words)
+    ran = Shell(tmp_path, api_keys="k" * 16)("serve", *words)
     assert (ran.code, ran.out, ran.err.count("\n")) == (code, "", 1), ran
     assert ran.err.startswith(f"Error: {said}")
     assert not (tmp_path / "data").exists(), "nothing else was started"
@@ -142,7 +142,7 @@ def test_on_a_terminal(tmp_path: Path, valkey_url: str, sqlite_url: str) -> None
         child, terminal = pty.fork()
         if not child:
             os.chdir(tmp_path)
-            os.execve(sys.executable, ["python", "-m", "likes", "serve"], likes.environment())
+            os.execve(sys.executable, [sys.executable, "-m", "likes", "serve"], likes.environment())
         shown = b""
         while b"serving on http://127.0.0.1:" not in shown or not shown.endswith(b"\n"):
             shown += os.read(terminal, 1000)

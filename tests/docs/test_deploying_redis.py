@@ -14,7 +14,7 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
-from likes import LikeCounter, LikesError
+from likes import AsyncLikeCounter, LikeCounter, LikesError
 from likes.connect import Places
 from likes.session_store import AsyncSessionStore
 from likes.sessions.session import Life, Session
@@ -98,12 +98,21 @@ def test_the_worker_needs_every_right(likes: Shell, admin: redis.Redis, sqlite_e
         assert any(denied(admin) or ran.code != code for ran, code in year), right
 
 
-def use_as_an_application_does(counter: LikeCounter) -> None:
+def use_as_an_application_does(counter: LikeCounter, admin: redis.Redis, engine: Engine) -> None:
+    admin.set("{likes:0}:owner", make_id(engine))  # as after a first flush
+    asyncio.run(like_once(counter))
     for _ in range(2):  # the first one begins the shard
         assert counter.like("video:42") > 0
     counter.add({"video:42": -1, "video:7": 3})
     assert counter.total("video:42") == 1
     assert counter.pending("video:7") == 3
+
+
+async def like_once(counter: LikeCounter) -> None:
+    places = counter._redis
+    assert isinstance(places, Places)
+    async with AsyncLikeCounter(redis_url=places.redis, shards=1) as likes:
+        assert [await likes.like_once("video:9", key=b"key") for _ in range(2)] == [1, 1]
 
 
 @pytest.fixture
@@ -113,18 +122,20 @@ def counter(redis_url: str, sqlite_engine: Engine) -> Iterator[LikeCounter]:
         yield counter
 
 
-def test_an_application_may_do_all_that_it_does(counter: LikeCounter, admin: redis.Redis) -> None:
-    use_as_an_application_does(counter)
+def test_an_application_may_do_all_that_it_does(
+    counter: LikeCounter, admin: redis.Redis, sqlite_engine: Engine
+) -> None:
+    use_as_an_application_does(counter, admin, sqlite_engine)
     assert denied(admin) == []
 
 
-def test_an_application_needs_every_right(counter: LikeCounter, admin: redis.Redis) -> None:
+def test_an_application_needs_every_right(counter: LikeCounter, admin: redis.Redis, sqlite_engine: Engine) -> None:
     for right in rights("likes_app"):
         counter.close()
         forget_everything(admin)
         set_user(admin, "likes_app", [rule for rule in rules_of("likes_app") if rule != right])
         try:
-            use_as_an_application_does(counter)
+            use_as_an_application_does(counter, admin, sqlite_engine)
         except LikesError:
             continue
         assert denied(admin), right  # gone without

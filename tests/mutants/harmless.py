@@ -48,12 +48,6 @@ HARMLESS: Sequence[Harmless] = (
         "It is packed once more, which only takes time.",
     ),
     Harmless(
-        "likes/live/reading.py",
-        "return (then.epoch, then.acked) == (now.epoch, now.acked)",
-        "return (then.acked,) == (now.acked,)",
-        "The second look asks for the epoch that the first one found, and one that finds another is left out.",
-    ),
-    Harmless(
         "worker/decisions.py",
         "first = [epoch for epoch in (cursor.epoch, view.current) if epoch and epoch in view.epochs]",
         "first = [epoch for epoch in (cursor.epoch, view.current) if epoch in view.epochs]",

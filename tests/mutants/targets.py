@@ -23,6 +23,12 @@ MISSING = "tests/attack/test_missing_likes.py"
 RESENDS = "tests/conformance/test_resends.py"
 STRANGERS = "tests/conformance/test_strangers.py"
 LIVE_TOTALS = "tests/conformance/test_live_totals.py"
+CACHE = "tests/conformance/test_cache.py"
+CACHE_RIGHTS = "tests/conformance/test_cache_rights.py"
+CACHE_TIMES = "tests/conformance/test_cache_times.py"
+CACHING = "tests/unit/test_caching.py"
+TOGETHER_READ = "tests/conformance/test_reading_together.py"
+OUTAGE = "tests/integration/test_reading_in_an_outage.py"
 HEARTBEAT = "tests/conformance/test_heartbeat.py"
 HOUSEKEEPING = "tests/integration/test_housekeeping.py"
 AUDIT = "tests/integration/test_audit.py"
@@ -47,13 +53,14 @@ FORGETFUL = "tests/attack/test_forgetful_redis.py"
 TARGETS: Sequence[Target] = (
     Target("likes/buffer/lua/add.lua", (BUFFER, RESENDS, ALL_OR_NOTHING)),
     Target("likes/buffer/lua/hand_off.lua", (BUFFER, RULES, ALL_OR_NOTHING)),
-    Target("likes/buffer/lua/acknowledge.lua", (BUFFER, LIVE_TOTALS, ALL_OR_NOTHING)),
+    Target("likes/buffer/lua/acknowledge.lua", (BUFFER, LIVE_TOTALS, CACHE, CACHE_RIGHTS, ALL_OR_NOTHING)),
     Target("likes/buffer/lua/begin_epoch.lua", (BUFFER,)),
     Target("likes/buffer/lua/confirm.lua", (BUFFER,)),
     Target("likes/buffer/lua/drop_epoch.lua", (BUFFER,)),
     Target("likes/buffer/lua/lease.lua", (BUFFER,)),
     Target("likes/buffer/lua/beat.lua", (HEARTBEAT,)),
-    Target("likes/buffer/lua/live.lua", (BUFFER, LIVE_TOTALS)),
+    Target("likes/buffer/lua/look.lua", (BUFFER, LIVE_TOTALS, CACHE, CACHE_TIMES, CACHE_RIGHTS)),
+    Target("likes/buffer/lua/raise_generation.lua", (BUFFER, CACHE, ALL_OR_NOTHING)),
     Target("likes/buffer/lua/prune_producers.lua", (BUFFER, HOUSEKEEPING)),
     Target("likes/buffer/lua/rights.lua", (CHECK_RIGHTS,)),
     Target("likes/buffer/lua/repair.lua", (BUFFER, AUDIT)),
@@ -84,7 +91,10 @@ TARGETS: Sequence[Target] = (
     Target("likes/posting/producer.py", (ADDER, COUNTING, RESENDS, FORKS)),
     Target("likes/posting/answers.py", (LOOPS, TIME, RESENDS)),
     Target("likes/posting/loop_turn.py", (LOOPS, TIME, RESENDS)),
-    Target("likes/live/reading.py", (READING, COUNTING, LIVE_TOTALS)),
+    Target("likes/live/reading.py", (READING, COUNTING, LIVE_TOTALS, CACHE, OUTAGE)),
+    Target("likes/live/read.py", (READING, TOGETHER_READ, OUTAGE)),
+    Target("likes/live/loop_reads.py", (TOGETHER_READ, LOOPS)),
+    Target("likes/live/caching.py", (CACHING, CACHE_TIMES)),
     Target("worker/decisions.py", (DECISIONS, RULES, EXACTLY_ONCE, TWO_WORKERS)),
     Target("worker/beginning.py", (EXPOSED, CURSORS)),
     Target("worker/lost_memory.py", (CHANGING_SERVERS,)),

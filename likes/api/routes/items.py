@@ -68,7 +68,7 @@ async def unlike(item: Item, api: Opened, request: Request, caller: Annotated[Ca
 async def total(item: Item, api: Opened, request: Request) -> Response:
     """The live total of an item, with its parts; 0 if nobody ever liked it."""
     counter = counter_in(query(request, "counter"))
-    live = (await api.likes.live([item], counter=counter))[item]
+    live = (await api.likes.live([item], counter=counter, or_database=True))[item]
     return JSONResponse(shown(item, counter, live))
 
 
@@ -80,7 +80,7 @@ async def total(item: Item, api: Opened, request: Request) -> Response:
 async def totals(api: Opened, request: Request) -> Response:
     """The live totals of several items, read together."""
     items, counter = items_in(request)
-    live = await api.likes.live(items, counter=counter)
+    live = await api.likes.live(items, counter=counter, or_database=True)
     return JSONResponse({"items": [shown(item, counter, live[item]) for item in items]})
 
 

@@ -38,6 +38,6 @@ def serve(settings: Settings, flags: Sequence[str], *, with_worker: bool) -> int
             process=command_line(*flags, "serve-process", str(door.fileno())),
             worker=command_line(*flags, "serve-worker") if with_worker else None,
         )
-        board = Board.create()
+        board = Board.inherited() or Board.create()
         os.environ[VARIABLE] = str(board.file)
         return asyncio.run(Supervisor(commands, settings.http_processes, [door.fileno(), board.file], address).run())
