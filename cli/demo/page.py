@@ -26,7 +26,7 @@ class Page:
         if not all(map(find_spec, NEEDED)):
             self.words = "no page in the browser: pip install 'likes[http]'"
             return
-        self._process = stage.start("serve", "--port", "0", log=self._log)
+        self._process = stage.start("serve", "--port", "0", log=self._log, in_order=True)
         address = self._address()
         self.words = f"watch it in a browser: {address}" if address else f"no page: {last_line(self._log)}"
 

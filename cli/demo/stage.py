@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -16,6 +16,7 @@ from likes.config.settings import ENV_PREFIX
 from likes.connect import Places
 from likes.installation import command_line
 
+PATIENCE_SECONDS = 12.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -27,8 +28,10 @@ class Stage:
         self.places = Places(None, None, folder, redis_timeout=5, database_timeout=10)
         self._processes = ExitStack()
 
-    def start(self, *words: str, log: Path, talks: bool = False) -> subprocess.Popen[str]:
-        """Start `likes words…`, its stderr in `log`; one that talks has pipes for its stdin and stdout."""
+    def start(self, *words: str, log: Path, talks: bool = False, in_order: bool = False) -> subprocess.Popen[str]:
+        """Start `likes words…`, its stderr in `log`; one that talks has pipes for its stdin and stdout, and one that
+        ends in order, with processes of its own, is asked to before it is killed.
+        """
         with shielded(), log.open("a") as stderr:
             process = subprocess.Popen(
                 command_line(*words),
@@ -42,6 +45,8 @@ class Stage:
             )
             self._processes.enter_context(process)
             self._processes.callback(process.kill)
+            if in_order:
+                self._processes.callback(_end_in_order, process)
         return process
 
     def _environment(self) -> dict[str, str]:
@@ -55,6 +60,12 @@ class Stage:
             embedded.stop(self.folder)
         finally:
             rmtree(self.folder)
+
+
+def _end_in_order(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE_SECONDS)
 
 
 @contextmanager

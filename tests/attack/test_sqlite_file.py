@@ -173,6 +173,7 @@ def test_a_counter_reads_the_file_that_is_there(rig: Rig, path: Path) -> None:
         assert rig.likes.totals(ITEMS) == lent.totals(ITEMS) == ITEMS
         rig.engine.dispose()
         copy.replace(path)
+        rig.redis.delete(rig.key("total:likes:item 3"))  # which would do until the next flush notices
         assert rig.likes.live(["item 3"])["item 3"].database == 0
         assert lent.live(["item 3"])["item 3"].database == 0
     application.dispose()

@@ -64,7 +64,9 @@ def test_one_cursor_is_locked_and_moved(claimed: Engine) -> None:
         cursors.move(connection, "likes", cursor._replace(epoch="e", seq=3, nonce="n", applied_delta=4), NOW)
 
     moved = changed(claimed, move)
-    assert moved == {("likes", 1): Cursor(1, "e", 3, "n", 4, "here", "", "", NOW)}
+    assert {place: cursor._replace(generation=0) for place, cursor in moved.items()} == {
+        ("likes", 1): Cursor(1, "e", 3, "n", 4, "here", "", "", NOW)
+    }
     with writing(claimed) as connection:
         assert cursors.lock(connection, "likes", 1).seq == 3
         assert cursors.lock(connection, "views", 1).seq == 0

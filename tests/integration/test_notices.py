@@ -233,7 +233,7 @@ def test_a_url_that_never_answers_holds_no_flush_and_no_end(rig: Rig, likes: She
 def test_nothing_that_was_liked_reaches_a_shell(
     valkey_url: str, sqlite_engine: Engine, tmp_path: Path, command: str, heard: Path
 ) -> None:
-    item = f"$(touch {tmp_path}/owned)`touch {tmp_path}/owned`;touch {tmp_path}/owned '\"é😀"
+    item = "$(touch owned)`touch owned`;touch owned '\"é😀"  # in the folder the worker runs in
     with Rig(valkey_url, sqlite_engine) as rig:
         go_back(rig, item)
         with RunningWorker(shell_of(rig, tmp_path), notify_command=command) as worker:
