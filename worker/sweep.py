@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from likes.errors import LikesError, WrongDatabase
+from likes.errors import LikesError, RedisUnavailable, WrongDatabase
 from likes.sessions.session import Due, Ended, moment
 from likes.sessions.sweeping import Sweeping
 from likes.sessions.token import Place
@@ -46,7 +46,7 @@ class Sweep:
         """See to what is over. What keeps it from that is told once: flushing goes on."""
         error: LikesError | None = None
         try:
-            self._run(self._clock() + SECONDS)
+            self._run_again_if_broken(self._clock() + SECONDS)
         except LikesError as stopped:
             error = stopped
         error, self._sweeping.error = error or self._sweeping.error, None
@@ -60,6 +60,12 @@ class Sweep:
         """
         earliest = min(before, datetime.now(UTC) - self._longest - CLOCKS_APART)
         return prune_sessions(self._engine, self._namespace, earliest, seconds=seconds)
+
+    def _run_again_if_broken(self, until: float) -> None:
+        try:
+            self._run(until)
+        except RedisUnavailable:  # a connection that broke, most likely; each step may be repeated
+            self._run(until)
 
     def _run(self, until: float) -> None:
         due = self._begin()
