@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -269,6 +270,14 @@ def test_a_body_as_large_as_it_may_be(api: RunningApi) -> None:
 def test_a_head_too_large(api: RunningApi, request_: bytes) -> None:
     answer = refused(api, request_)
     assert (answer.status, answer.json["type"]) == (431, "header-too-large")
+
+
+def test_who_goes_before_the_answers_come(api: RunningApi) -> None:
+    for each in range(100):
+        with Wire(api.address) as wire:
+            wire.send(SMUGGLED.replace(b"smuggled", b"left") * 16)
+            time.sleep(each % 10 * 0.0005)
+    assert asked(api, READ % b"a").status == 200  # and test_it_says_nothing_of_all_this
 
 
 def test_it_says_nothing_of_all_this(api: RunningApi) -> None:

@@ -69,6 +69,7 @@ class Requests(HttpToolsProtocol):
         self.stage = NOTHING
         self.since = server_state.now
         self._bytes = 0  # of the part that is being read, those of its first packet aside
+        self._answered: Any = None  # the request whose turn it is: `cycle` is the last one, which may have to wait
         self._last: Problem | None = None
 
     @property
@@ -84,11 +85,12 @@ class Requests(HttpToolsProtocol):
 
     def dispatch(self) -> None:
         """Hand a whole request to the application."""
-        url, headers, body = self.url, self.headers, self.body
+        url, headers, body, waits = self.url, self.headers, self.body, self.is_busy
         super().on_message_begin()
         self.url, self.headers, self.scope["headers"] = url, headers, headers
         self.expect_100_continue = False
         super().on_headers_complete()
+        self._answered = self._answered if waits else self.cycle
         self.cycle.keep_alive = self.keeps_alive
         if body:
             super().on_body(bytes(body))
@@ -101,7 +103,8 @@ class Requests(HttpToolsProtocol):
             return
         self.since = self.server_state.now
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self._answered, app = self.pipeline.pop()
+            self._start_asgi_task(self._answered, app)
             return
         if self._last is not None:
             self._say_last(self._last)
@@ -139,6 +142,9 @@ class Requests(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.stage = LAST
         super().connection_lost(exc)
+        if self._answered is not None:  # uvicorn tells `cycle` alone
+            self._answered.disconnected = True
+            self._answered.message_event.set()
 
     def _feed(self, data: bytes) -> None:
         while data:
