@@ -41,6 +41,20 @@ def test_a_request_is_a_line_with_its_route_and_trace(likes: Shell) -> None:
     assert "hush-hush" not in lines
 
 
+@pytest.mark.parametrize("plain", [True, False])
+def test_behind_a_proxy_it_tells_the_client(likes: Shell, tmp_path: Path, plain: bool) -> None:
+    asked = {"X-Forwarded-For": "203.0.113.9", **({} if plain else {"X-Other": "x"})}
+    with RunningApi(likes, access_log="on", http_trusted_proxies="127.0.0.1") as api:
+        assert api.client.post("/v1/items/a/likes", headers=asked).status_code == 202
+        assert api.wait_for("answered")["client"] == "203.0.113.9"
+    with RunningApi(likes, access_log="on", http_unix_socket=tmp_path / "likes.sock") as api:
+        assert api.client.post("/v1/items/a/likes", headers=asked).status_code == 202
+        assert api.wait_for("answered")["client"] == "203.0.113.9"
+        del asked["X-Forwarded-For"]
+        assert api.client.post("/v1/items/a/likes", headers=asked).status_code == 202
+        assert api.wait_for("answered", times=2)["client"] == "unix"
+
+
 def test_there_is_none_unless_it_is_asked_for(likes: Shell) -> None:
     with RunningApi(likes) as api:
         api.client.post("/v1/items/a/likes")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote_to_bytes
 
 from likes.api import problems
+from likes.api.proxies import UNIX_SOCKET
 from likes.api.serving.guard import Guard
 from likes.errors import InvalidInput, LikesError
 from likes.items import DEFAULT_COUNTER
@@ -134,7 +135,7 @@ class HotLike:
         self._hot = hot
         self.began = time.perf_counter()
         self.path = connection.url
-        self.client = connection.client[0] if connection.client else ""
+        self.client = connection.client[0] if connection.client else UNIX_SOCKET
         self.item = item
         self.counter = counter
         self.count = count

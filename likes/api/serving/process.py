@@ -61,13 +61,19 @@ def run(settings: Settings, listening: int) -> None:
 
 
 def _may_pass(app: FastAPI, settings: Settings) -> MayPass:
-    """Whether a plain like may be counted before the application, which decides on rates, has seen it."""
+    """Whether a plain like may be counted before the application, which decides on rates, has seen it.
+
+    Nor has whom a proxy sent it for been found by then, which a line in the log tells.
+    """
     door: Door = app.state.door
+    tells_clients = settings.access_log == "on" and bool(settings.http_trusted_proxies or settings.http_unix_socket)
 
     def may_pass(headers: Headers, _peer: tuple[str, int] | None) -> bool:
         try:
             door.check("POST", headers)
         except Problem:
+            return False
+        if tells_clients and any(name == b"x-forwarded-for" for name, _ in headers):
             return False
         return settings.rate_limit is None and door.known(headers) is not None
 
