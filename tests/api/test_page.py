@@ -93,6 +93,17 @@ def test_no_other_session_opens_the_page(keyed):
     assert keyed.client.get("/").status_code == 303
 
 
+def test_an_application_begins_no_session_of_the_page(keyed):
+    key = {"X-API-Key": KEY}
+    refused = keyed.client.post("/v1/sessions", json={"user": signed_in.USER}, headers=key)
+    begun = keyed.client.post("/v1/sessions", json={"user": "mary"}, headers=key).json()
+    bearer = {**key, "Authorization": f"Bearer {begun['token']}"}
+    renamed = keyed.client.post("/v1/session/rotate", json={"user": signed_in.USER}, headers=bearer)
+    for answer in (refused, renamed):
+        assert (answer.status_code, answer.json()["type"]) == (400, "invalid-input")
+    assert keyed.client.get("/v1/session", headers=bearer).json()["user"] == "mary"
+
+
 def test_too_many_wrong_keys_wait(keyed):
     for _ in range(signed_in.WRONG_KEYS):
         assert keyed.client.post("/sign-in", data={"key": "wrong"}).status_code == 403

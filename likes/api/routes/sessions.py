@@ -14,6 +14,7 @@ from likes.api.opened import Opened
 from likes.api.problems import invalid
 from likes.api.schemas import body, gives
 from likes.api.session_schemas import USER_PARAMETER
+from likes.api.signed_in import USER as PAGE
 from likes.api.tokens import SESSION, Token, over
 from likes.moments import iso
 from likes.sessions.fields import check_user
@@ -134,8 +135,10 @@ def _user_asked_for(request: Request) -> str:
 
 
 def _user_in(wanted: dict[str, Any]) -> str | None:
-    """The user that a body names; None for nobody."""
+    """The user that a body names; None for nobody. Applications may let people choose their names: not the page's."""
     user = wanted.get("user")
+    if user == PAGE:
+        raise invalid(f"the user {PAGE!r} is this server's own; choose another name")
     return None if user is None else check_user(user)
 
 
