@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from hashlib import blake2b
 from typing import Any, Generic, TypeVar
@@ -37,17 +38,26 @@ Words = Callable[[Mapping[K, V]], Sequence[tuple[str, Any]]]
 class EventStream(StreamingResponse, Generic[K, V]):
     """The answer that does not end before its client goes, or the process stops.
 
-    words: the events that tell of changes. last_id: the id of the last event that the client has.
+    words: the events that tell of changes. last_id: the id of the last event that the client has. may_go_on: asked
+    every 15 seconds whether the client may go on watching.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: Feed[K, V], keys: Sequence[K], words: Words[K, V], last_id: str | None) -> None:
+    def __init__(
+        self,
+        feed: Feed[K, V],
+        keys: Sequence[K],
+        words: Words[K, V],
+        last_id: str | None,
+        may_go_on: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
         super().__init__(_nothing(), headers=HEADERS)
         self._feed = feed
         self._keys = keys
         self._words = words
         self._last_id = last_id
+        self._may_go_on = may_go_on
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream. Raises Problem, before anything is sent, where too much is watched already."""
@@ -60,15 +70,22 @@ class EventStream(StreamingResponse, Generic[K, V]):
                 raise ClientDisconnect from None
 
         with self._feed.watching(self._keys) as watch:
-            async with aclosing(_events(watch, self._words, self._last_id)) as events:
+            async with aclosing(_events(watch, self._words, self._last_id, self._may_go_on)) as events:
                 self.body_iterator = events
                 await super().__call__(scope, receive, send_or_give_up)
 
 
-async def _events(watch: Watch[K, V], words: Words[K, V], last_id: str | None) -> AsyncGenerator[bytes]:
+async def _events(
+    watch: Watch[K, V], words: Words[K, V], last_id: str | None, may_go_on: Callable[[], Awaitable[bool]] | None
+) -> AsyncGenerator[bytes]:
+    asked_at = time.monotonic()
     yield format_sse_event(retry=random.randint(*RETRY_MILLISECONDS), comment="the first event has everything")  # noqa: S311
     while not watch.is_over:
         changed = await watch.changes(COMMENT_SECONDS)
+        if may_go_on and time.monotonic() - asked_at >= COMMENT_SECONDS:
+            asked_at = time.monotonic()
+            if not await may_go_on():
+                return
         if not changed:
             if not watch.is_over:
                 yield format_sse_event(comment="still here")

@@ -32,6 +32,12 @@ class Caller(NamedTuple):
     name: str
     is_full: bool
 
+    def check_count(self, count: int) -> int:
+        """Return `count` if this caller may ask for it. Every browser knows a public key: it counts one at a time."""
+        if self.is_full or count in (1, -1):
+            return count
+        raise Problem(HTTPStatus.FORBIDDEN, "forbidden", "a public key may count 1 or -1 of an item; send a full one")
+
 
 KEY_BESIDE = "fullKeyBeside"
 FULL_SCHEMES = ("fullKey", KEY_BESIDE)  # as the document names what is a key

@@ -191,9 +191,9 @@ class Reader:
     def _tell_of_database(self, read: Read, deadline: Deadline, tell: Tell) -> Steps[None]:
         asked = {shard: members for shard, (members, _) in read.away.items()}
         known = yield from self._query(asked, deadline)
-        for members in asked.values():
+        for members, away in read.away.values():
             for member in members:
-                tell(member, known if isinstance(known, LikesError) else of_database(known.totals.get(member, 0)))
+                tell(member, away if isinstance(known, LikesError) else of_database(known.totals.get(member, 0)))
 
     def _query(self, asked: Members, deadline: Deadline) -> Steps[Known | LikesError]:
         members = [member for some in asked.values() for member in some]

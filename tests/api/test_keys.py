@@ -55,6 +55,17 @@ def test_every_key_may_like_and_read(api: RunningApi, method: str, path: str, ke
     assert api.client.request(method, path, json=body, headers=bearer(key)).is_success
 
 
+def test_a_public_key_counts_one_at_a_time(api: RunningApi) -> None:
+    """Every browser knows it: a rate limit would mean nothing else."""
+    mine = bearer(PUBLIC)
+    for count, status in ((1, 202), (-1, 202), (2, 403), (-2, 403), (100_000, 403)):
+        assert api.client.post("/v1/items/one/likes", json={"count": count}, headers=mine).status_code == status
+    entries = [{"item": "one", "count": count} for count in (1, 5)]
+    results = api.client.post("/v1/likes", json={"likes": entries}, headers=mine).json()["results"]
+    assert [result.get("type") for result in results] == [None, "forbidden"]
+    assert api.client.post("/v1/items/one/likes", json={"count": 2}, headers=bearer(FULL)).status_code == 202
+
+
 @pytest.mark.parametrize(
     "headers",
     [

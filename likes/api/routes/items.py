@@ -41,7 +41,8 @@ async def like(item: Item, api: Opened, request: Request, caller: Annotated[Call
     """Count likes of an item: one of the counter `likes`, or as the body says."""
     query(request)
     wanted = fields(await json_body(request), ("count", "counter"), "the body")
-    count, counter = check_count(whole(wanted.get("count", 1))), wanted.get("counter", DEFAULT_COUNTER)
+    count = caller.check_count(check_count(whole(wanted.get("count", 1))))
+    counter = wanted.get("counter", DEFAULT_COUNTER)
     pending = await like_or_once(api, item, count, counter, key_of(request.scope, caller.name))
     return counted(item, counter, count, pending)
 

@@ -47,7 +47,7 @@ async def like_many(api: Opened, request: Request, caller: Annotated[Caller, Any
         raise invalid(
             f'the body has to be {{"likes": […]}} with 1 to {MOST_ENTRIES} entries, each {{"item", "count", "counter"}}'
         )
-    return _answer(await count_each(api, [_entry(each) for each in wanted], key_of(request.scope, caller.name)))
+    return _answer(await count_each(api, [_entry(each, caller) for each in wanted], key_of(request.scope, caller.name)))
 
 
 async def count_each(
@@ -71,7 +71,7 @@ async def count_each(
     return told
 
 
-def _entry(value: object) -> Entry | Problem:
+def _entry(value: object, caller: Caller) -> Entry | Problem:
     named: dict[str, str] = {}
     try:
         given = fields(value, ("item", "count", "counter"), "an entry")
@@ -79,7 +79,7 @@ def _entry(value: object) -> Entry | Problem:
             return invalid("an entry has no item")
         named["item"] = check_item(given["item"])
         named["counter"] = check_counter(given.get("counter", DEFAULT_COUNTER))
-        return Entry(**named, delta=check_count(whole(given.get("count", 1))))
+        return Entry(**named, delta=caller.check_count(check_count(whole(given.get("count", 1)))))
     except InvalidInput as error:
         problem = problems.of(error)
     except Problem as error:

@@ -59,7 +59,8 @@ class Guard(Requests):
 
     def cut_off(self) -> None:
         """End now. Whoever was told nothing yet is told that."""
-        if self.is_busy and not self.cycle.response_started:
-            self.cycle.disconnected = True
+        waits_for = self._answered if self._answered and not self._answered.response_complete else self.cycle
+        if self.is_busy and not waits_for.response_started:
+            waits_for.disconnected = True
             self.transport.write(refusals.written(refusals.cut_off(), self.server_state.default_headers))
         self.transport.close()

@@ -75,7 +75,8 @@ def _may_pass(app: FastAPI, settings: Settings) -> MayPass:
             return False
         if tells_clients and any(name == b"x-forwarded-for" for name, _ in headers):
             return False
-        return settings.rate_limit is None and door.known(headers) is not None
+        caller = door.known(headers)
+        return settings.rate_limit is None and caller is not None and caller.is_full
 
     return may_pass
 
