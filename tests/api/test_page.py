@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from likes.api import signed_in
+from likes.api import event_stream, signed_in
 from tests.serving_here import ServingHere
 from tests.shell import Shell
 
@@ -85,6 +85,19 @@ def test_a_session_that_was_ended_is_over(keyed, settings, tmp_path):
     likes = Shell(tmp_path, **settings)
     assert (likes("migrate").code, likes("sessions", "revoke", signed_in.USER).code) == (0, 0)
     assert keyed.client.get("/").status_code == 303
+
+
+def test_a_stream_ends_with_its_session(keyed, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(event_stream, "COMMENT_SECONDS", 0.1)
+    likes = Shell(tmp_path, **settings)
+    assert likes("migrate").code == 0
+    keyed.client.post("/sign-in", data={"key": KEY})
+    with keyed.client.stream("GET", "/v1/overview/events") as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        assert likes("sessions", "revoke", signed_in.USER).code == 0
+        for _ in lines:  # and there is an end to them
+            pass
 
 
 def test_no_other_session_opens_the_page(keyed):
