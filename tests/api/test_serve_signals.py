@@ -55,10 +55,10 @@ def test_it_ends_by_a_signal_whatever_is_open(likes: Shell, number: signal.Signa
         assert wires["idle"].ask(HEAD + b"\r\n").status == 202
         wires["head"].send(HEAD)
         wires["body"].send(HEAD + b"Content-Length: 12\r\n\r\n" + b'{"count":')
-        wires["stream"].send(GET % b"/stream")
-        wires["stream"].wait_for(b"begin")
         wires["last"].send(GET % b"/last")
         wires["row"].send(GET % b"/last" + HEAD + b"\r\n" + GET % b"/last")
+        wires["stream"].send(GET % b"/stream")
+        wires["stream"].wait_for(b"begin")  # and what came before was read, too
         stopped_within(api, 10, number)
         assert wires["new"].ends() and wires["idle"].ends()
         assert [wires[name].answer().status for name in ("head", "body")] == [408, 408]
