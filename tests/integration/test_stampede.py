@@ -146,7 +146,7 @@ def test_hot_items_just_flushed_cost_no_query_unless_they_are_dropped(
     if written == "through":
         assert statements(reads) == 0
     else:
-        assert {item: asked(reads, item) for item in items}.keys() == set(items)
+        assert min(asked(reads, item) for item in items) >= 1
 
 
 def test_where_a_reader_dies_that_fills_another_goes_on(rig: Rig, processes: list[ReadingProcess]) -> None:
