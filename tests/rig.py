@@ -31,6 +31,15 @@ from worker.sweep import Sweep
 SLACK = timedelta(seconds=1)
 LIFE = Life(idle=1800, longest=7 * 86_400)
 
+DUMP_ALL = """
+local dumps = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+    dumps[#dumps + 1] = key
+    dumps[#dumps + 1] = redis.call('DUMP', key)
+end
+return dumps
+"""
+
 RedisCopy = dict[bytes, bytes]
 SqlCopy = dict[str, list[dict[str, Any]]]
 
@@ -132,8 +141,10 @@ class Rig:
         return datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds)
 
     def copy_redis(self) -> RedisCopy:
-        """All it holds, for `restore_redis`."""
-        return {key: self.redis.dump(key) for key in self.redis.scan_iter()}
+        """All it holds at one moment, for `restore_redis`; without leases, which end before anybody restores a copy."""
+        dumps: list[bytes] = self.redis.eval(DUMP_ALL, 0)
+        copy = dict(zip(dumps[::2], dumps[1::2], strict=True))
+        return {key: dump for key, dump in copy.items() if not key.endswith(b"}:lease")}
 
     def restore_redis(self, copy: RedisCopy) -> None:
         """Redis goes back to when the copy was made."""
