@@ -6,12 +6,15 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from likes.api.serving.hot import BODY
 from tests.running_api import RunningApi
 from tests.shell import Shell
+
+Answer = tuple[str, dict[str, str], str]  # status line, headers, body
 
 SLOWLY = "x-by-the-application: 1\r\n"  # a header that the hot route does not know
 TYPE = "content-type: application/json\r\n"
@@ -57,24 +60,24 @@ def api(tmp_path: Path, valkey_url: str, sqlite_url: str) -> Iterator[RunningApi
         yield api
 
 
-def ask(api: RunningApi, *requests: str) -> list[tuple[str, dict[str, str], str]]:
+def ask(api: RunningApi, *requests: str) -> list[Answer]:
     """Status line, headers and body of each answer to requests sent together on one connection."""
     host, port = api.address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as sock, sock.makefile("rb") as answers:
         sock.sendall("".join(requests).encode())
-        return [_answer(answers) for _ in requests]
+        return [answer(answers) for _ in requests]
 
 
-def _answer(answers: object) -> tuple[str, dict[str, str], str]:
-    read = answers.readline, answers.read  # type: ignore[attr-defined]
-    status = read[0]().decode().strip()
+def answer(answers: BinaryIO) -> Answer:
+    """The next one."""
+    status = answers.readline().decode().strip()
     headers: dict[str, str] = {}
-    while line := read[0]().decode().strip():
+    while line := answers.readline().decode().strip():
         name, _, value = line.partition(": ")
         headers[name.lower()] = value
     if " 100 " in status:
-        return _answer(answers)
-    return status, headers, read[1](int(headers["content-length"])).decode()
+        return answer(answers)
+    return status, headers, answers.read(int(headers["content-length"])).decode()
 
 
 def post(path: str, body: str = "", head: str = "") -> str:
@@ -95,13 +98,14 @@ def test_both_ways_answer_alike(api: RunningApi) -> None:
     differing = {}
     for case in CASES:
         path, body, head = map(str, case.values)
-        counted = [_comparable(*ask(api, post(path, body, head + way))[0]) for way in ("", SLOWLY)]
+        counted = [comparable(*ask(api, post(path, body, head + way))[0]) for way in ("", SLOWLY)]
         if counted[0] != counted[1]:
             differing[case.id] = counted
     assert not differing
 
 
-def _comparable(status: str, headers: dict[str, str], body: str) -> object:
+def comparable(status: str, headers: dict[str, str], body: str) -> object:
+    """What two answers to the same request have in common."""
     told = json.loads(body)
     told.pop("pending", None)  # the second has one more
     kept = {name: value for name, value in headers.items() if name not in ("date", "content-length")}
@@ -137,9 +141,9 @@ def test_an_error_of_redis_is_the_same_problem(api: RunningApi, valkey_url: str)
         ask(api, post("damaged"))
         (key,) = client.keys("*delta:likes:damaged")
         client.set(key, "no number")
-        damaged = [_comparable(*ask(api, post("damaged", head=way))[0]) for way in ("", SLOWLY)]
+        damaged = [comparable(*ask(api, post("damaged", head=way))[0]) for way in ("", SLOWLY)]
         client.config_set("maxmemory", 1)
-        full = [_comparable(*ask(api, post("video:1", head=way))[0]) for way in ("", SLOWLY)]
+        full = [comparable(*ask(api, post("video:1", head=way))[0]) for way in ("", SLOWLY)]
         client.config_set("maxmemory", 0)
     assert damaged[0] == damaged[1] and "409" in str(damaged[0])
     assert full[0] == full[1] and "503" in str(full[0])

@@ -10,18 +10,18 @@ only what becomes of a like that was sent is answered here, in the words of `pro
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
-from http import HTTPStatus
-from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote_to_bytes
 
-from likes.api import problems
-from likes.api.proxies import UNIX_SOCKET
+from likes.api.problems import Problem
 from likes.api.serving.guard import Guard
-from likes.errors import InvalidInput, LikesError
+from likes.api.serving.hot_like import HotLike
+from likes.api.serving.requests import NOTHING
+from likes.errors import InvalidInput
 from likes.items import DEFAULT_COUNTER
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ MayPass = Callable[[Headers, tuple[str, int] | None], bool]  # by the headers an
 
 ROUTE: Final = "/v1/items/{item}/likes"
 PATH: Final = re.compile(rb"/v1/items/([!$&-.0-9:;=@A-Z_a-z~%]+)/likes")
+FIRST_LINE: Final = re.compile(rb"POST (%b) HTTP/1\.1\r\n" % PATH.pattern)
 COUNTER: Final = rb'"counter": ?"([A-Za-z0-9_.-]{1,64})"'
 BODY: Final = re.compile(rb'\{ ?(?:"count": ?([1-9][0-9]{0,8})(?:, ?%b)?|%b)? ?\}' % (COUNTER, COUNTER))
 JSON: Final = (b"content-type", b"application/json")
@@ -69,7 +70,7 @@ class HotLikes:
         api: Api = self._app.state.api
         api.likes.put(like, like.item, like.count, counter=like.counter)
 
-    def tell(self, like: HotLike, status: int, size: int, problem: problems.Problem | None = None) -> None:
+    def tell(self, like: HotLike, status: int, size: int, problem: Problem | None = None) -> None:
         """It was answered: for the metrics, and the log."""
         figures: Figures = self._app.state.figures
         if problem is None:
@@ -89,111 +90,64 @@ class HotLikes:
 
 
 class HotGuard(Guard):
-    """A connection that answers plain likes itself."""
+    """A connection that answers plain likes itself.
+
+    Most clients send the same headers with each request of a connection. So what followed the first line of the last
+    plain like is kept: a request in one piece that differs in its item alone need not be parsed once more.
+    """
+
+    _hot: HotLikes
+    _piece = b""  # what came last when nothing was under way
+    _known = b""  # what followed the first line of the last plain like
+    _wanted = (1, DEFAULT_COUNTER)  # what it asked for: count, counter
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take it, as Guard does."""
+        super().connection_made(transport)
+        self._hot = cast("Any", self.config.app).state.hot
+
+    def data_received(self, data: bytes) -> None:
+        """Count a like that differs from the last one in its item alone; have anything else parsed."""
+        if self.stage is NOTHING and not self.is_busy and self.server_state.stopping is None:
+            line = FIRST_LINE.match(data) if self._known else None
+            if line and data[line.end() :] == self._known:
+                self.url = line[1]
+                if self._count(line[2]):
+                    return
+            self._piece = data
+        super().data_received(data)
 
     def dispatch(self) -> None:
         """Count a plain like; hand any other request to the application."""
+        piece, self._piece, self._known = self._piece, b"", b""
         found = PATH.fullmatch(self.url) if self.method == b"POST" and not self.is_busy else None
-        if not found or not self._count(cast("Any", self.config.app).state.hot, found[1]):
+        if not found or not self._is_plain() or not self._count(found[1]):
             super().dispatch()
+        elif line := FIRST_LINE.match(piece):
+            rest = piece[line.end() :]
+            _, end, body = rest.partition(b"\r\n\r\n")
+            if end and body == self.body:  # and no part of the next request
+                self._known = rest
 
-    def _count(self, hot: HotLikes, segment: bytes) -> bool:
-        body = BODY.fullmatch(self.body) if self.body else None
-        if not (body or not self.body) or not self._is_plain() or not hot.may_pass(self.headers, self.client):
-            return False
-        count, counter = (int(body[1] or 1), (body[2] or body[3] or b"").decode()) if body else (1, "")
+    def _count(self, segment: bytes) -> bool:
         try:
             item = (unquote_to_bytes(segment) if b"%" in segment else segment).decode()
             if item in (".", ".."):
                 return False
-            like = HotLike(self, hot, item, counter or DEFAULT_COUNTER, count)
-            hot.put(like)
+            like = HotLike(self, self._hot, item, *self._wanted)
+            self._hot.put(like)
         except (UnicodeDecodeError, InvalidInput):
             return False
         self.cycle = cast("Any", like)
         return True
 
     def _is_plain(self) -> bool:
+        body = BODY.fullmatch(self.body) if self.body else None
         names = [name for name, _ in self.headers]
-        if not KNOWN.issuperset(names) or not self.keeps_alive:
+        if bool(self.body) is not bool(body) or not KNOWN.issuperset(names) or not self.keeps_alive:
             return False
-        return (JSON in self.headers and names.count(b"content-type") == 1) if self.body else JSON[0] not in names
-
-
-class HotLike:
-    """A like under way: what uvicorn's protocol has for a request, and what a turn of likes has for a caller."""
-
-    __slots__ = (
-        *("_connection", "_hot", "began", "client", "count", "counter", "disconnected", "item", "keep_alive", "path"),
-        "response_complete",
-    )
-
-    response_started = False
-
-    def __init__(self, connection: HotGuard, hot: HotLikes, item: str, counter: str, count: int) -> None:
-        self._connection = connection
-        self._hot = hot
-        self.began = time.perf_counter()
-        self.path = connection.url
-        self.client = connection.client[0] if connection.client else UNIX_SOCKET
-        self.item = item
-        self.counter = counter
-        self.count = count
-        self.keep_alive = True
-        self.disconnected = False
-        self.response_complete = False
-
-    @property
-    def message_event(self) -> HotLike:
-        """Nobody waits for a body."""
-        return self
-
-    def set(self) -> None:
-        """As of an asyncio.Event."""
-
-    def done(self) -> bool:
-        """Nobody takes a like back: it is counted, whether its client is still there or not."""
-        return self.response_complete
-
-    def set_result(self, pending: int) -> None:
-        """It was counted."""
-        body = b'{"item":%b,"counter":"%b","delta":%d,"pending":%d}' % (
-            encode_basestring(self.item).encode(),
-            self.counter.encode(),
-            self.count,
-            pending,
-        )
-        head = self._hot.head(self._connection.server_state.default_headers)
-        self._hot.tell(self, 202, len(body))
-        self._answer(b"%b%d\r\n%b%b" % (head, len(body), self._end(), body))
-
-    def set_exception(self, error: BaseException) -> None:
-        """It was not, or nobody knows."""
-        self._refuse(problems.of(error if isinstance(error, LikesError) else LikesError("not foreseen")))
-
-    def cancel(self) -> None:
-        """The event loop ends, or who was to send it was cancelled."""
-        if not self.response_complete:
-            detail = f"whether {self.item!r} was counted is unknown: the server stops"
-            self._refuse(problems.Problem(HTTPStatus.SERVICE_UNAVAILABLE, "outcome-unknown", detail))
-
-    def _refuse(self, problem: problems.Problem) -> None:
-        response = problem.response()
-        headers = (*self._connection.server_state.default_headers, *response.raw_headers, *self._hot.headers)
-        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-        status = b"HTTP/1.1 %d %b\r\n" % (int(problem.status), problem.status.phrase.encode())
-        self._hot.tell(self, int(problem.status), len(response.body), problem)
-        self._answer(status + lines + self._end() + bytes(response.body))
-
-    def _end(self) -> bytes:
-        return b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
-
-    def _answer(self, answer: bytes) -> None:
-        self.response_complete = True
-        connection = self._connection
-        if self.disconnected or connection.transport.is_closing():
-            return
-        connection.transport.write(answer)
-        if not self.keep_alive:
-            connection.transport.close()
-        connection.on_response_complete()
+        if not ((JSON in self.headers and names.count(JSON[0]) == 1) if body else JSON[0] not in names):
+            return False
+        counter = ((body[2] or body[3] or b"") if body else b"").decode()
+        self._wanted = (int(body[1] or 1) if body else 1, counter or DEFAULT_COUNTER)
+        return self._hot.may_pass(self.headers, self.client)
