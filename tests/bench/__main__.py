@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.bench import flushing, growth, help_page, holding, http, latency, memory, posting, reading
+from tests.bench import flushing, growth, help_page, holding, http, latency, liking, memory, posting, reading
 from tests.bench.figure import Figure
 from tests.bench.report import progress, table, write_json
 from tests.bench.stand import Stand
@@ -18,6 +18,7 @@ MEASUREMENTS: Mapping[str, Callable[[Stand], list[Figure]]] = {
     "growth": growth.measure,
     "memory": memory.measure,
     "post": posting.measure,
+    "await": liking.measure,
     "hold": holding.measure,
     "like": latency.measure,
     "read": reading.measure,

@@ -9,6 +9,8 @@ from redis import Redis
 
 from tests.bench.traffic import batches
 
+ROWS_A_TRANSACTION = 5000
+
 _ONE_ROW = """
 INSERT INTO likes_totals AS t (counter, item, total, updated_at) VALUES ('likes', %s, %s, now())
 ON CONFLICT (counter, item) DO UPDATE SET total = t.total + excluded.total, updated_at = excluded.updated_at
@@ -27,8 +29,8 @@ def one_transaction_a_row(connection: psycopg.Connection, deltas: Mapping[str, i
 
 
 def unnest(connection: psycopg.Connection, deltas: Mapping[str, int]) -> None:
-    """A prepared upsert of 1,000 sorted rows after the other, a transaction each."""
-    for batch in batches(iter(deltas.items())):
+    """A prepared upsert of 5,000 sorted rows after the other, a transaction each."""
+    for batch in batches(iter(deltas.items()), ROWS_A_TRANSACTION):
         items = sorted(batch)
         connection.execute(_MANY_ROWS, (items, [batch[item] for item in items]), prepare=True)
 

@@ -13,11 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
+from tests.bench.cpu import children, cpu_of
 from tests.bench.figure import Figure, at_least
 from tests.bench.report import progress
 from tests.bench.stand import Stand
@@ -28,9 +30,18 @@ CONNECTIONS = {32: 0.4, 128: 0.5, 256: 0.75}  # and what part of webdis's likes 
 SECONDS = 5
 ITEMS = 10_000
 OF_FASTAPI = 10
+BATCH, FEW, OF_BATCHES = 100, 32, 5
 NONE: Mapping[str, str] = MappingProxyType({})
 
 _LIKE = 'request = function() return wrk.format("POST", "/v1/items/video:" .. math.random({items}) .. "/likes") end'
+_LIKES = """
+request = function()
+    local likes = {}
+    for n = 1, {batch} do likes[n] = string.format('{"item":"video:%d"}', math.random({items})) end
+    local headers = {["content-type"] = "application/json"}
+    return wrk.format("POST", "/v1/likes", headers, '{"likes":[' .. table.concat(likes, ",") .. "]}")
+end
+"""
 _INCREMENT = 'request = function() return wrk.format("GET", "/INCR/video:" .. math.random({items})) end'
 _PLAIN_APP = """
 import os
@@ -56,52 +67,49 @@ def measure(stand: Stand) -> list[Figure]:
 
 
 def _figures(stand: Stand, folder: Path) -> list[Figure]:
-    ours: dict[int, list[float]] = {}
-    webdis: dict[int, list[float]] = {}
-    fastapi: dict[int, list[float]] = {}
+    rates: dict[tuple[str, int], list[float]] = defaultdict(list)
     for _ in range(stand.rounds):
         for connections in CONNECTIONS:
-            with _serve(stand, folder) as (pids, port):
-                ours.setdefault(connections, []).append(_rate(folder, "likes", _LIKE, pids, port, connections))
-            with _webdis(stand, folder) as (pids, port):
-                webdis.setdefault(connections, []).append(_rate(folder, "webdis", _INCREMENT, pids, port, connections))
-            with _fastapi(stand, folder) as (pids, port):
-                fastapi.setdefault(connections, []).append(_rate(folder, "FastAPI", _LIKE, pids, port, connections))
+            for name, serve, script in (
+                ("likes", _serve, _LIKE),
+                ("webdis", _webdis, _INCREMENT),
+                ("FastAPI", _fastapi, _LIKE),
+            ):
+                with serve(stand, folder) as (pids, port):
+                    rates[name, connections].append(_rate(folder, name, script, pids, port, connections))
+        with _serve(stand, folder) as (pids, port):
+            rates["batches", FEW].append(BATCH * _rate(folder, "batches", _LIKES, pids, port, FEW))
     note = f"one process, wrk for {SECONDS} s, {ITEMS:,} items, append-only file on; CPU of the server and Redis"
+    one = "HTTP, one like a request, {} connections, against {}".format
     figures = []
     for connections, least in CONNECTIONS.items():
-        what, unit = f"HTTP, one like a request, {connections} connections", "likes/CPU s"
-        mine = ours[connections]
-        figures += [
-            Figure(f"{what}, against webdis", unit, mine, at_least(least), baseline=webdis[connections], note=note),
-            Figure(f"{what}, against FastAPI", unit, mine, at_least(OF_FASTAPI), baseline=fastapi[connections]),
-        ]
-    return figures
+        ours, webdis, fastapi = (rates[name, connections] for name in ("likes", "webdis", "FastAPI"))
+        figures.append(_figure(one(connections, "webdis"), ours, least, webdis, note))
+        figures.append(_figure(one(connections, "FastAPI"), ours, OF_FASTAPI, fastapi))
+    what = f"HTTP, batches of {BATCH}, {FEW} connections, against webdis"
+    return [*figures, _figure(what, rates["batches", FEW], OF_BATCHES, rates["webdis", FEW])]
+
+
+def _figure(what: str, ours: list[float], times: float, theirs: list[float], note: str = "") -> Figure:
+    return Figure(what, "likes/CPU s", ours, at_least(times), baseline=theirs, note=note)
 
 
 def _rate(folder: Path, name: str, script: str, pids: Sequence[int], port: int, connections: int) -> float:
-    """Likes for each second of CPU that `pids` used."""
+    """Requests for each second of CPU that `pids` used."""
     file = folder / "requests.lua"
-    file.write_text(script.replace("{items}", str(ITEMS)))
+    file.write_text(script.replace("{items}", str(ITEMS)).replace("{batch}", str(BATCH)))
     words = ["wrk", "-t1", "--timeout", "20", f"-c{connections}", "-s", str(file), f"http://127.0.0.1:{port}/"]
     subprocess.run([*words, "-d1s"], check=True, capture_output=True)
-    before, began = _cpu(pids), time.perf_counter()
+    before, began = cpu_of(pids), time.perf_counter()
     shown = subprocess.run([*words, f"-d{SECONDS}s"], check=True, capture_output=True, text=True).stdout
-    used, took = _cpu(pids) - before, time.perf_counter() - began
+    used, took = cpu_of(pids) - before, time.perf_counter() - began
     found = re.search(r"(\d+) requests in", shown)
     if found is None or "Non-2xx" in shown or "Socket errors" in shown:
         raise RuntimeError(f"{name} failed under load: {shown}")
-    likes = int(found[1])
-    progress(
-        f"http: {name}, {connections} connections: {used / likes * 1e6:.1f} µs a like, {likes / took:,.0f} likes/s"
-    )
-    return likes / used
-
-
-def _cpu(pids: Sequence[int]) -> float:
-    """Seconds of CPU that processes have used."""
-    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
-    return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")
+    requests = int(found[1])
+    each = f"{used / requests * 1e6:.1f} µs a request, {requests / took:,.0f} requests/s"
+    progress(f"http: {name}, {connections} connections: {each}")
+    return requests / used
 
 
 @contextmanager
@@ -110,8 +118,8 @@ def _serve(stand: Stand, folder: Path) -> Iterator[tuple[list[int], int]]:
     port = free_port()
     settings = {"LIKES_REDIS_URL": stand.redis.url, "LIKES_DATA_DIR": str(folder), "LIKES_HTTP_PORT": str(port)}
     with _running([sys.executable, "-m", "likes", "serve"], port, folder, settings) as pid:
-        wait_until(lambda: bool(_children(pid)), timeout=20)
-        yield [pid, *_children(pid), stand.redis.pid], port
+        wait_until(lambda: bool(children(pid)), timeout=20)
+        yield [pid, *children(pid), stand.redis.pid], port
 
 
 @contextmanager
@@ -150,8 +158,3 @@ def _running(words: Sequence[str], port: int, folder: Path, settings: Mapping[st
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _children(pid: int) -> list[int]:
-    mine = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in mine]
