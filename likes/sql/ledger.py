@@ -15,10 +15,10 @@ from likes.chain import Chain
 from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
 from likes.errors import DatabaseRefused, LikesError
-from likes.sql import cursors, generations, identity, incidents
+from likes.sql import covering, cursors, epochs, generations, identity, incidents, known_redis
 from likes.sql.clock import read_clock
 from likes.sql.connections import replaced
-from likes.sql.cursors import Cursor, require_redis
+from likes.sql.cursors import Cursor
 from likes.sql.dialects import dialect_of
 from likes.sql.engine import reading
 from likes.sql.exposure import Window, window_of
@@ -76,7 +76,7 @@ class Ledger:
         with reading(self.engine) as connection:
             return (
                 cursors.read_all(connection, self.namespace)[shard],
-                cursors.retired(connection, self.namespace, shard),
+                epochs.retired(connection, self.namespace, shard),
             )
 
     def has(self, batch: BatchId) -> bool:
@@ -98,7 +98,7 @@ class Ledger:
 
         def work(connection: Connection) -> None:
             identity.require(connection, self.claim)
-            cursors.rename_redis(connection, self.namespace, former_redis_names, self.claim.redis_name)
+            known_redis.rename_redis(connection, self.namespace, former_redis_names, self.claim.redis_name)
             cursors.begin(connection, self.namespace, shards, self.claim.redis_name, datetime.now(UTC))
 
         transact(self.engine, work)
@@ -161,7 +161,7 @@ class Ledger:
         def transaction(connection: Connection) -> T:
             identity.require(connection, self.claim)
             locked = LockedShard(connection, self.namespace, shard, self.worker, self.redis_clock)
-            require_redis(locked.cursor, self.claim.redis_name)
+            known_redis.require_redis(locked.cursor, self.claim.redis_name)
             return work(locked)
 
         return transact(self.engine, transaction)
@@ -172,7 +172,7 @@ class Ledger:
 
     def close_books(self, shard: int, epoch: str, *, accepted: int, sealed: int) -> None:
         """Keep what Redis counted under a retired epoch, before its keys are dropped."""
-        close = partial(cursors.close_books, accepted=accepted, sealed=sealed)
+        close = partial(epochs.close_books, accepted=accepted, sealed=sealed)
         transact(self.engine, lambda connection: close(connection, self.namespace, shard, epoch))
 
     def note_server(
@@ -191,7 +191,7 @@ class Ledger:
         """
 
         def work(connection: Connection) -> None:
-            known = cursors.note_server(
+            known = known_redis.note_server(
                 connection, self.namespace, read, replid=replid, run_id=run_id, durable=int(durable)
             )
             if known and incident:
@@ -212,7 +212,8 @@ class Ledger:
         places: where it left the cursors; a shard whose cursor went back from there meanwhile is not covered.
         to, by: when it began and when it was over, by Redis's clock; at: when it began, by SQL's.
         """
-        transact(self.engine, lambda connection: cursors.cover(connection, self.namespace, places, to=to, at=at, by=by))
+        cover = partial(covering.cover, to=to, at=at, by=by)
+        transact(self.engine, lambda connection: cover(connection, self.namespace, places))
 
 
 def _portions(chains: Sequence[Chain]) -> Iterator[list[Chain]]:
