@@ -78,7 +78,7 @@ TARGETS: Sequence[Target] = (
     ),
     Target("likes/deadline.py", (TIME, LINK)),
     Target("likes/per_*.py", (LOOPS, FORKS)),
-    Target("likes/opened.py", (TIME, FORKS, LOOPS)),
+    Target("likes/opened*.py", (TIME, FORKS, LOOPS)),
     Target("likes/chain.py", (TOGETHER, LEDGER, SEVERAL_SHARDS)),
     Target("likes/sql/covering.py", (CURSORS, RULES)),
     Target("likes/sql/cursors.py", (CURSORS, RULES)),
