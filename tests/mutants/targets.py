@@ -80,6 +80,7 @@ TARGETS: Sequence[Target] = (
     Target("likes/per_*.py", (LOOPS, FORKS)),
     Target("likes/opened*.py", (TIME, FORKS, LOOPS)),
     Target("likes/chain.py", (TOGETHER, LEDGER, SEVERAL_SHARDS)),
+    Target("likes/sql/chains.py", (TOGETHER, LEDGER, SEVERAL_SHARDS)),
     Target("likes/sql/covering.py", (CURSORS, RULES)),
     Target("likes/sql/cursors.py", (CURSORS, RULES)),
     Target("likes/sql/epochs.py", (CURSORS, RULES)),
