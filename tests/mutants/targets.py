@@ -95,6 +95,7 @@ TARGETS: Sequence[Target] = (
     Target("likes/posting/producer.py", (ADDER, COUNTING, RESENDS, FORKS)),
     Target("likes/posting/answers.py", (LOOPS, TIME, RESENDS)),
     Target("likes/posting/loop_turn.py", (LOOPS, TIME, RESENDS)),
+    Target("likes/live/looks.py", (READING, COUNTING, LIVE_TOTALS, CACHE, OUTAGE)),
     Target("likes/live/reading.py", (READING, COUNTING, LIVE_TOTALS, CACHE, OUTAGE)),
     Target("likes/live/read.py", (READING, TOGETHER_READ, OUTAGE)),
     Target("likes/live/loop_reads.py", (TOGETHER_READ, LOOPS)),
