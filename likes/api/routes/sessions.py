@@ -9,9 +9,9 @@ from starlette.responses import JSONResponse, Response
 
 from likes.api.inputs import fields, json_body, no_body, query
 from likes.api.keys import KEY_BESIDE, Full, full_key
+from likes.api.openapi import body, gives
 from likes.api.opened import Opened
 from likes.api.problems import invalid
-from likes.api.schemas import body, gives
 from likes.api.session_bodies import fields_in, keep_in, listed, shown, user_in
 from likes.api.session_schemas import USER_PARAMETER
 from likes.api.tokens import SESSION, Token, over
