@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from likes import by_shard
@@ -15,35 +13,19 @@ from likes.errors import InvalidInput, LikesError
 from likes.handed_in import AsyncClient
 from likes.items import DEFAULT_COUNTER, check_count, check_counter, check_limit
 from likes.limiting.limiter import RateLimiter
-from likes.live.loop_reads import LoopReads
-from likes.live.read import Tell
 from likes.live.total import LiveTotal
-from likes.member import Entry, Member
-from likes.opened import Opened
-from likes.per_loop import PerLoop
+from likes.member import Member
+from likes.opened_for_loops import OpenedForLoops
 from likes.posting import batch_once
-from likes.posting.loop_turn import Caller, LoopTurns
-from likes.posting.once import OnceAdder, OncePart, Wanted
-from likes.posting.once_turn import OnceTurns
+from likes.posting.loop_turn import Caller
+from likes.posting.once import Wanted
 from likes.posting.outcome import Sent, entries_of, raise_unless_counted
-from likes.posting.part import Part
-from likes.posting.steps import Steps, run_async, wait_for_async
+from likes.posting.steps import Steps, wait_for_async
 
 if TYPE_CHECKING:
-    from likes.buffer.links.event_loop import EventLoopLink
     from likes.sql.totals import Total
 
 T = TypeVar("T")
-
-
-class OpenedForLoops(Opened["EventLoopLink"]):
-    """What a counter for asyncio has open in one process. `turns`, `once`, `reads`: what each event loop is about to
-    send, and to read.
-    """
-
-    turns: PerLoop[LoopTurns]
-    once: PerLoop[OnceTurns]
-    reads: PerLoop[LoopReads]
 
 
 class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
@@ -188,12 +170,7 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         """Wait until what this event loop is sending is answered, then close its connections and those to the database
         but for an engine handed in; the next call opens new ones.
         """
-        opened = self._opened.get()
-        await opened.turns.get().finish()
-        await opened.once.get().finish()
-        if opened.link is not None:
-            await opened.link.close()
-        await asyncio.to_thread(opened.close_database)
+        await self._opened.get().close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -208,39 +185,12 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         except InvalidInput as error:
             return error
 
-    @cached_property
-    def _once_adder(self) -> OnceAdder:
-        return OnceAdder(self.prefix)
-
     def _nothing_open(self) -> OpenedForLoops:
-        opened = OpenedForLoops(self._redis.open_async_link, self._database, self.prefix, self._rules)
-        opened.turns = PerLoop(partial(LoopTurns, self._post))
-        opened.reads = PerLoop(partial(LoopReads, self._read))
-        opened.once = PerLoop(partial(OnceTurns, self._post_once))
-        return opened
-
-    async def _post(self, entries: Mapping[int, list[Entry]], timeout: float) -> list[Part]:
-        with self._producers.one() as producer:
-            return await self._run(self._adder.add(producer, entries, wants_pending=True, timeout=timeout))
-
-    async def _read(
-        self, members: Mapping[int, Sequence[Member]], deadline: Deadline, tell: Tell, or_database: bool
-    ) -> None:
-        reader = self._opened.get().reader
-        await self._run(reader.live(members, deadline, tell, or_database=or_database))
-
-    async def _post_once(self, wanted: Sequence[Wanted], timeout: float) -> list[OncePart]:
-        with ExitStack() as lent:  # one unanswered call of a producer
-            parts = [OncePart(lent.enter_context(self._producers.one()), each) for each in wanted]
-            await self._run(self._once_adder.add_once(parts, timeout))
-            return parts
+        link, database = self._redis.open_async_link, self._database
+        return OpenedForLoops(link, database, self.prefix, self._rules, adder=self._adder, producers=self._producers)
 
     async def _run(self, steps: Steps[T]) -> T:
-        opened = self._opened.get()
-        link: EventLoopLink | None = opened.link
-        if link is None:
-            link = await asyncio.to_thread(opened.open_link)  # which may start the embedded server
-        return await run_async(steps, link)
+        return await self._opened.get().run(steps)
 
 
 async def _outcome(like: asyncio.Future[int]) -> int | LikesError:

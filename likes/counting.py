@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, get_args
 
 from likes.config.arguments import (
     YEAR_SECONDS,
@@ -13,12 +13,12 @@ from likes.config.arguments import (
     check_seconds,
     check_shards,
     check_url,
+    check_word,
 )
 from likes.config.urls import check_database_url, check_redis_url
 from likes.connect import Places
 from likes.errors import InvalidInput
 from likes.handed_in import HandedDatabase, HandedRedis
-from likes.items import shorten
 from likes.live.caching import CacheCounts, CacheRules, EarlyRefresh
 from likes.opened import Opened
 from likes.per_process import PerProcess
@@ -89,7 +89,10 @@ class Counting(Generic[ClientT, OpenedT]):
             self._redis = HandedRedis(redis, asynchronous=self.ASYNCHRONOUS, timeout=places.redis_timeout)
         if engine is not None:
             self._database = HandedDatabase(engine, timeout=places.database_timeout)
-        self._rules = check_cache_rules(cache_ttl, cache_max_age, early_refresh)
+        check_word("early_refresh", early_refresh, *get_args(EarlyRefresh))
+        ttl = check_seconds("cache_ttl", cache_ttl)
+        max_age = check_seconds("cache_max_age", cache_max_age, YEAR_SECONDS)
+        self._rules = CacheRules(ttl, max_age, early_refresh)
         self._timeout = places.redis_timeout
         self._opened = PerProcess(self._nothing_open)
         self._producers = Producers()
@@ -132,12 +135,3 @@ class Counting(Generic[ClientT, OpenedT]):
     def _seconds(self, timeout: float | None) -> float:
         """How long a call may take."""
         return self._timeout if timeout is None else check_seconds("timeout", timeout)
-
-
-def check_cache_rules(ttl: float, max_age: float, early_refresh: EarlyRefresh) -> CacheRules:
-    """The rules, if they are allowed; raises InvalidInput."""
-    if early_refresh not in ("per", "gap", "off"):
-        raise InvalidInput(f"early_refresh is {shorten(repr(early_refresh))}; allowed: per, gap or off")
-    return CacheRules(
-        check_seconds("cache_ttl", ttl), check_seconds("cache_max_age", max_age, YEAR_SECONDS), early_refresh
-    )

@@ -9,7 +9,8 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Engine, Row, select
 
-from likes.session_store import AsyncSessionStore, SessionStore
+from likes.async_session_store import AsyncSessionStore
+from likes.session_store import SessionStore
 from likes.sessions.session import Life, Session
 from likes.sessions.token import Place
 from likes.sql.tables import sessions

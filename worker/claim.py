@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping
 
 from likes.buffer.buffer import Buffer
 from likes.errors import DatabaseUnavailable, LikesError
-from likes.sql.cursors import Cursor, require_redis
+from likes.sql.cursors import Cursor
 from likes.sql.identity import Claim
+from likes.sql.known_redis import require_redis
 from likes.sql.ledger import Ledger
 
 ATTEMPTS = 5  # another worker may claim at the same time

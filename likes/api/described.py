@@ -12,8 +12,9 @@ from likes.api.event_schemas import EVENTS
 from likes.api.health_schemas import HEALTH
 from likes.api.keys import BESIDE, FULL_SCHEMES, KEY_BESIDE, SCHEMES
 from likes.api.limits import POLICY, is_limited
+from likes.api.openapi import Schema, reference
 from likes.api.problems import MEDIA_TYPE, RETRY_SECONDS
-from likes.api.schemas import COMPONENTS, IDEMPOTENCY_PARAMETER, Schema, reference
+from likes.api.schemas import COMPONENTS, IDEMPOTENCY_PARAMETER
 from likes.api.session_schemas import SESSIONS
 from likes.api.tokens import SESSION
 

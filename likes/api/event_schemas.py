@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from likes.api.schemas import COUNTER_NAME, ITEM, LIVE, MOST_ITEMS, PROBLEM, Schema, answer, reference
+from likes.api.openapi import Schema, answer, reference
+from likes.api.schemas import COUNTER_NAME, ITEM, LIVE, MOST_ITEMS, PROBLEM
 
 EXAMPLE = """\
 retry: 2000

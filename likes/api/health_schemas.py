@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from likes.api.schemas import Schema, answer
+from likes.api.openapi import Schema, answer
 
 HEALTH: dict[str, Schema] = {
     "Alive": answer(status={"const": "alive"}),

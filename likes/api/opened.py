@@ -17,8 +17,8 @@ from likes.api.ranking import Ranking
 from likes.api.readiness import Readiness
 from likes.api.signed_in import SignedIn
 from likes.async_counter import AsyncLikeCounter
+from likes.async_session_store import AsyncSessionStore
 from likes.limiting.limiter import RateLimiter
-from likes.session_store import AsyncSessionStore
 
 if TYPE_CHECKING:
     from likes.config.settings import Settings

@@ -5,17 +5,14 @@ Here what all of them use, and what counting routes do; sessions, events and hea
 
 from __future__ import annotations
 
-from typing import Any
-
 from likes.api.once import LONGEST as LONGEST_KEY
+from likes.api.openapi import Schema, answer, closed, listed, parameter, reference
 from likes.api.problems import KINDS
 from likes.items import COUNTER, DEFAULT_COUNTER, MAX_COUNT, MAX_ITEM_BYTES
 
 MOST_ENTRIES = 1_000
 MOST_ITEMS = 100
 MOST_RANKED, RANKED = 1_000, 10
-
-Schema = dict[str, Any]
 
 # Of problems; what stands for an error of the library comes from there.
 TYPES = (
@@ -70,27 +67,6 @@ IDEMPOTENCY_KEY: Schema = {
 }
 BIG: Schema = {"type": "integer", "format": "int64"}
 MOMENT: Schema = {"type": "string", "format": "date-time"}
-
-
-def closed(*required: str, **properties: Schema) -> Schema:
-    """An object with these properties and no others."""
-    needed = {"required": list(required)} if required else {}
-    return {"type": "object", "properties": properties, **needed, "additionalProperties": False}
-
-
-def answer(**properties: Schema) -> Schema:
-    """An object that has all of these properties, and may have more in a later version."""
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def listed(name: str, of: str, most: int, **more: Schema) -> Schema:
-    """An object with a list of others."""
-    return answer(**{name: {"type": "array", "maxItems": most, "items": reference(of)}, **more})
-
-
-def reference(name: str) -> Schema:
-    """The schema of this name in COMPONENTS."""
-    return {"$ref": f"#/components/schemas/{name}"}
 
 
 PROBLEM: Schema = answer(
@@ -152,21 +128,6 @@ COMPONENTS: dict[str, Schema] = {
     "Total": answer(item=ITEM, counter=COUNTER_NAME, total=BIG, updated_at=MOMENT),
     "Totals": listed("items", "Total", MOST_RANKED),
 }
-
-
-def parameter(name: str, schema: Schema, **more: Any) -> Schema:
-    """A parameter of the query."""
-    return {"name": name, "in": "query", "schema": schema, **more}
-
-
-def body(name: str, *, required: bool) -> Schema:
-    """The body of a request."""
-    return {"required": required, "content": {"application/json": {"schema": reference(name)}}}
-
-
-def gives(status: int, name: str, description: str) -> dict[int | str, Schema]:
-    """The answer of a request that succeeds, for `responses=` of its route."""
-    return {status: {"description": description, "content": {"application/json": {"schema": reference(name)}}}}
 
 
 COUNTER_PARAMETER = parameter("counter", COUNTER_NAME)

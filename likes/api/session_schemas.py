@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from likes.api.schemas import MOMENT, Schema, answer, closed, parameter, reference
+from likes.api.openapi import Schema, answer, closed, parameter, reference
+from likes.api.schemas import MOMENT
 from likes.sessions.fields import MAX_USER_BYTES, MOST_BYTES, MOST_FIELDS, NAME
 
 # `format`: that of 255 bytes and no control characters, which a pattern cannot say.

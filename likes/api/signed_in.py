@@ -11,8 +11,8 @@ from http import HTTPStatus
 from pydantic import SecretStr
 
 from likes.api.problems import Problem
+from likes.async_session_store import AsyncSessionStore
 from likes.errors import RedisUnavailable
-from likes.session_store import AsyncSessionStore
 
 USER = "the page of likes"  # whose sessions they are; no other session opens it
 MOST_KNOWN = 1000

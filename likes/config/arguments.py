@@ -37,6 +37,12 @@ def check_seconds(name: str, seconds: object, most: int = MAX_SECONDS) -> float:
     raise _refused(name, seconds, f"{MIN_SECONDS:g} to {most} seconds")
 
 
+def check_word(name: str, word: object, *allowed: str) -> None:
+    """Refuse an argument that is not one of the words `allowed`."""
+    if word not in allowed:
+        raise _refused(name, word, f"{', '.join(allowed[:-1])} or {allowed[-1]}")
+
+
 def check_url(name: str, url: object, check: Callable[[str], str]) -> str | None:
     """Return the URL called `name` if it passes `check`; None, which is no URL, always does."""
     if url is None:

@@ -1,4 +1,4 @@
-"""The settings of reading and of `likes serve`: the cache of totals, sessions, HTTP."""
+"""The settings of `likes serve`."""
 
 from __future__ import annotations
 
@@ -6,28 +6,15 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import NoDecode
 
-from likes.config.arguments import MIN_SECONDS, YEAR_SECONDS
-from likes.config.kinds import Keys, Networks, OptionalRate, Origins, RootPath, Seconds
-
-UpToAYear = Annotated[
-    float,
-    Field(
-        ge=MIN_SECONDS, le=YEAR_SECONDS, allow_inf_nan=False, description=f"{MIN_SECONDS:g} to {YEAR_SECONDS} seconds"
-    ),
-]
+from likes.config.kept_settings import KeptSettings
+from likes.config.kinds import Keys, Networks, OptionalRate, Origins, RootPath
 
 
-class HttpSettings(BaseSettings):
-    """What is read and served, and how."""
+class HttpSettings(KeptSettings):
+    """What is served, to whom, and how."""
 
-    cache_ttl: Seconds = 3600.0
-    cache_max_age: UpToAYear = 86_400.0
-    cache_on_flush: Literal["through", "drop"] = Field(default="through", description="through or drop")
-    early_refresh: Literal["per", "gap", "off"] = Field(default="per", description="per, gap or off")
-    session_idle_seconds: UpToAYear = 1800.0
-    session_max_seconds: UpToAYear = 7 * 86_400.0
     api_keys: Annotated[Keys, NoDecode] = ()
     public_keys: Annotated[Keys, NoDecode] = ()
     http_host: str = Field(default="127.0.0.1", min_length=1, max_length=255, description="a host name or an address")

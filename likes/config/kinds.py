@@ -11,13 +11,19 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from likes.config.arguments import MAX_SECONDS, MIN_SECONDS
+from likes.config.arguments import MAX_SECONDS, MIN_SECONDS, YEAR_SECONDS
 from likes.config.folder import absolute
 
 Seconds = Annotated[
     float,
     Field(
         ge=MIN_SECONDS, le=MAX_SECONDS, allow_inf_nan=False, description=f"{MIN_SECONDS:g} to {MAX_SECONDS:g} seconds"
+    ),
+]
+UpToAYear = Annotated[
+    float,
+    Field(
+        ge=MIN_SECONDS, le=YEAR_SECONDS, allow_inf_nan=False, description=f"{MIN_SECONDS:g} to {YEAR_SECONDS} seconds"
     ),
 ]
 

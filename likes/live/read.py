@@ -9,6 +9,8 @@ from likes.errors import LikesError, RedisUnavailable
 from likes.live.total import LiveTotal
 from likes.member import Member
 
+TRIES = 5  # where what SQL said does not fit, or a batch in flight is gone; then it is told as it is, not exact
+
 Tell = Callable[[Member, LiveTotal | LikesError], object]
 
 

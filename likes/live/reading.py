@@ -9,50 +9,32 @@ again and fills the cache; else the read starts again. `tests/model/live_rows.py
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
 
-from likes.buffer.calls import Call
-from likes.buffer.keys import epoch_keys
-from likes.buffer.scripts import Cached, Caching, Fill, Look, add_to_stats, look
+from likes.buffer.scripts import Cached, Caching, Fill
 from likes.deadline import Deadline
 from likes.errors import LikesError
-from likes.live.asking import ask
 from likes.live.caching import LEASE_SECONDS, CacheCounts, CacheRules
-from likes.live.in_flight import SeenBatches
 from likes.live.known import Identity, Known, Position, Sql
-from likes.live.read import Read, Tell
+from likes.live.looks import Looks, Members
+from likes.live.read import TRIES, Read, Tell
 from likes.live.total import add_up, of_database
 from likes.member import Member
 from likes.posting.steps import Pause, Query, Steps
 
-TRIES = 5  # where what SQL said does not fit, or a batch in flight is gone; then it is told as it is, not exact
-EPOCHS_LEARNED = 5  # of a shard in one look; they change when Redis is emptied or replaced
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.002, 0.032
-
-Members = Mapping[int, Collection[Member]]
-
-
-class Seen(NamedTuple):
-    """What one look saw of a shard, and what is in the batches in flight, by their number. is_whole: none was gone."""
-
-    now: Look
-    in_flight: Mapping[int, Mapping[Member, int]]
-    is_whole: bool
 
 
 class Reader:
     """Reads live totals of one Redis and one database. For any number of threads and event loops of a process."""
 
     def __init__(self, namespace: str, sql: Sql, rules: CacheRules) -> None:
-        self.namespace = namespace
         self.counts = CacheCounts()
         self._sql = sql
         self._rules = rules
         self._identity: Identity | None = None
-        self._epochs: dict[int, str] = {}
-        self._batches = SeenBatches()
+        self._looks = Looks(namespace, self.counts)
 
     def live(
         self, members: Mapping[int, Sequence[Member]], deadline: Deadline, tell: Tell, *, or_database: bool = False
@@ -81,7 +63,7 @@ class Reader:
     def pending(self, members: Members, deadline: Deadline) -> Steps[dict[Member, int]]:
         """The pending delta of every member, given by shard. Raises what Redis answers instead."""
         pending: dict[Member, int] = {}
-        for shard, now in (yield from self._look(members, deadline)).items():
+        for shard, now in (yield from self._looks.look(members, deadline)).items():
             if isinstance(now, LikesError):
                 raise now
             pending.update(zip(members[shard], now.deltas, strict=True))
@@ -100,7 +82,8 @@ class Reader:
         if caching is None:
             return {shard: [*members] for shard, members in read.todo.items()}
         asked: dict[int, list[Member]] = {}
-        for shard, (now, in_flight, is_whole) in (yield from self._see(read, read.todo, deadline, caching)).items():
+        seen = yield from self._looks.see(read, read.todo, deadline, caching)
+        for shard, (now, in_flight, is_whole) in seen.items():
             for member, pending, cached in zip([*read.todo[shard]], now.deltas, now.cached, strict=True):
                 if cached != "awaited" or not waited:
                     self.counts.note(cached)
@@ -122,7 +105,7 @@ class Reader:
             return
         self._identity = known.identity
         fill = partial(_fill, asked, known, round((time.monotonic() - began) * 1000))
-        seen = yield from self._see(read, asked, deadline, self._caching(takes_leases=False), fill)
+        seen = yield from self._looks.see(read, asked, deadline, self._caching(takes_leases=False), fill)
         for shard, (now, in_flight, is_whole) in seen.items():
             position = known.positions.get(shard, Position())
             is_mine, cursor = position.epoch in (None, now.epoch), _cursor(position, now.epoch)
@@ -137,57 +120,6 @@ class Reader:
                 read.found(shard, member, of_database(total) if went_back else summed)
         read.tries += 1
 
-    def _see(
-        self,
-        read: Read,
-        members: Members,
-        deadline: Deadline,
-        caching: Caching | None,
-        fill: Callable[[int, str], Fill | None] = lambda _shard, _epoch: None,
-    ) -> Steps[dict[int, Seen]]:
-        """Look, and fetch what is in flight; a shard is left out that has an error, or a batch that is gone by then."""
-        looks = yield from self._look(members, deadline, caching, fill)
-        flying = [batch for now in looks.values() if isinstance(now, Look) for batch in now.in_flight]
-        batches = yield from self._batches.fetch(self.namespace, flying, deadline)
-        seen: dict[int, Seen] = {}
-        for shard, now in looks.items():
-            contents = [] if isinstance(now, LikesError) else [batches[batch] for batch in now.in_flight]
-            error = next((each for each in [now, *contents] if isinstance(each, LikesError)), None)
-            if error is not None:
-                read.failed(shard, error)
-            elif isinstance(now, Look) and (None not in contents or read.looks_in_vain(shard) > TRIES):
-                deltas = {batch.seq: each for batch, each in zip(now.in_flight, contents, strict=True)}
-                here = {seq: each for seq, each in deltas.items() if isinstance(each, Mapping)}
-                seen[shard] = Seen(now, here, is_whole=len(here) == len(deltas))
-        return seen
-
-    def _look(
-        self,
-        members: Members,
-        deadline: Deadline,
-        caching: Caching | None = None,
-        fill: Callable[[int, str], Fill | None] = lambda _shard, _epoch: None,
-    ) -> Steps[dict[int, Look | LikesError]]:
-        """What Redis holds of each shard now, under the epoch that is current."""
-        found: dict[int, Look | LikesError] = {}
-        for _ in range(EPOCHS_LEARNED):
-            left = [shard for shard in members if shard not in found]
-            keys = [epoch_keys(self.namespace, shard, self._epochs.get(shard, "")) for shard in left]
-            calls = [
-                look(each, [*members[each.shard]], caching if each.epoch else None, fill(each.shard, each.epoch))
-                for each in keys
-            ]
-            replies = yield from ask([*calls, *self._stats()], deadline, keys)
-            for shard, now in zip(left, replies, strict=True):
-                if isinstance(now, Look) and not now.is_known:
-                    self._epochs[shard] = now.current
-                else:
-                    found[shard] = now
-            if len(found) == len(members):
-                return found
-        changing = LikesError("the live total could not be read: Redis is replaced again and again")
-        return {shard: found.get(shard, changing) for shard in members}
-
     def _tell_of_database(self, read: Read, deadline: Deadline, tell: Tell) -> Steps[None]:
         asked = {shard: members for shard, (members, _) in read.away.items()}
         known = yield from self._query(asked, deadline)
@@ -199,9 +131,6 @@ class Reader:
         members = [member for some in asked.values() for member in some]
         known: Known | LikesError = yield Query(partial(self._sql.totals, members, [*asked]), deadline)
         return known
-
-    def _stats(self) -> list[Call[int]]:
-        return add_to_stats(self.namespace, self.counts.due())
 
     def _caching(self, *, takes_leases: bool) -> Caching | None:
         """How to use the cache; None where nothing is cached, as the database is not known, or has other namespaces."""

@@ -17,7 +17,8 @@ from likes.buffer.buffer import Buffer
 from likes.errors import LikesError, Unavailable
 from likes.items import DEFAULT_COUNTER
 from likes.reports.flushes import Flush, flushes_in
-from likes.reports.status import ShardStatus, Status, read_status
+from likes.reports.shards import ShardStatus
+from likes.reports.status import Status, read_status
 from likes.sql.history import newest_batches
 from likes.sql.ledger import Ledger
 from likes.sql.letters import Letter, Wanted, letters

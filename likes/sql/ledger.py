@@ -1,8 +1,8 @@
-"""Counting: the cursors, the totals and the rows of the ledger move in one transaction, or none of them does."""
+"""All a worker asks of SQL: where the shards stand, and to count what was handed off. Each call is a transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -12,31 +12,22 @@ from sqlalchemy import Connection, Engine
 
 from likes.batch import BatchId, Place
 from likes.chain import Chain
-from likes.counted import Counted
-from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
-from likes.errors import DatabaseRefused, LikesError
-from likes.sql import cursors, generations, identity, incidents
+from likes.errors import LikesError
+from likes.sql import covering, cursors, epochs, generations, identity, incidents, known_redis
+from likes.sql.chains import count_whole, portions
 from likes.sql.clock import read_clock
 from likes.sql.connections import replaced
-from likes.sql.cursors import Cursor, require_redis
-from likes.sql.dialects import dialect_of
+from likes.sql.cursors import Cursor
 from likes.sql.engine import reading
 from likes.sql.exposure import Window, window_of
 from likes.sql.identity import Claim
 from likes.sql.incidents import Kind
 from likes.sql.locked_shard import LockedShard
-from likes.sql.moves import move_cursors
-from likes.sql.rows import is_recorded, write_rows
+from likes.sql.rows import is_recorded
 from likes.sql.transaction import transact
 from likes.sql.urls import describe, url_of
 
-BYTES_A_TRANSACTION = 2**19  # a packet of MySQL's takes that, however much of it has to be escaped
-
 T = TypeVar("T")
-
-
-class _NotAll(Exception):
-    """Not every chain follows its cursor."""
 
 
 class Ledger:
@@ -76,7 +67,7 @@ class Ledger:
         with reading(self.engine) as connection:
             return (
                 cursors.read_all(connection, self.namespace)[shard],
-                cursors.retired(connection, self.namespace, shard),
+                epochs.retired(connection, self.namespace, shard),
             )
 
     def has(self, batch: BatchId) -> bool:
@@ -98,7 +89,7 @@ class Ledger:
 
         def work(connection: Connection) -> None:
             identity.require(connection, self.claim)
-            cursors.rename_redis(connection, self.namespace, former_redis_names, self.claim.redis_name)
+            known_redis.rename_redis(connection, self.namespace, former_redis_names, self.claim.redis_name)
             cursors.begin(connection, self.namespace, shards, self.claim.redis_name, datetime.now(UTC))
 
         transact(self.engine, work)
@@ -125,32 +116,9 @@ class Ledger:
         applied: list[Chain] = []
         in_order = sorted(chains, key=lambda chain: chain.shard)  # the order all workers lock in, else they deadlock
         with suppress(LikesError):  # when each goes alone it shows which one failed, or that it was too much at once
-            for some in _portions(in_order):
-                applied += some if self._apply_whole(some) else ()
+            for some in portions(in_order):
+                applied += some if count_whole(self.engine, self.namespace, self.worker, self.claim, some) else ()
         return applied
-
-    def _apply_whole(self, chains: Sequence[Chain]) -> bool:
-        deltas = Deltas.joined(batch.deltas for chain in chains for batch in chain.batches)
-        sums = [*(batch.delta for chain in chains for batch in chain.batches), *(chain.delta for chain in chains)]
-        numbers = [*sums, *deltas.numbers]
-        if not all(chain.is_whole for chain in chains) or min(numbers) < MIN_DELTA or max(numbers) > MAX_DELTA:
-            return False
-        began = datetime.now(UTC)
-        try:
-            transact(self.engine, lambda connection: self._count(connection, chains, deltas, began), attempts=1)
-        except (_NotAll, DatabaseRefused):
-            return False
-        return True
-
-    def _count(self, connection: Connection, chains: Sequence[Chain], deltas: Deltas, began: datetime) -> None:
-        now = datetime.now(UTC)
-        identity.require(connection, self.claim)
-        if not move_cursors(connection, self.namespace, chains, now):
-            raise _NotAll
-        if deltas:
-            dialect_of(connection).add_to_totals(connection, deltas, now)
-        counted = [(batch, Counted.whole(batch)) for chain in chains for batch in chain.batches]
-        write_rows(connection, self.namespace, self.worker, counted, began)
 
     def locked(self, shard: int, work: Callable[[LockedShard], T]) -> T:
         """Run `work` on one shard in a transaction that holds its cursor's lock; it must be safe to repeat.
@@ -161,7 +129,7 @@ class Ledger:
         def transaction(connection: Connection) -> T:
             identity.require(connection, self.claim)
             locked = LockedShard(connection, self.namespace, shard, self.worker, self.redis_clock)
-            require_redis(locked.cursor, self.claim.redis_name)
+            known_redis.require_redis(locked.cursor, self.claim.redis_name)
             return work(locked)
 
         return transact(self.engine, transaction)
@@ -172,7 +140,7 @@ class Ledger:
 
     def close_books(self, shard: int, epoch: str, *, accepted: int, sealed: int) -> None:
         """Keep what Redis counted under a retired epoch, before its keys are dropped."""
-        close = partial(cursors.close_books, accepted=accepted, sealed=sealed)
+        close = partial(epochs.close_books, accepted=accepted, sealed=sealed)
         transact(self.engine, lambda connection: close(connection, self.namespace, shard, epoch))
 
     def note_server(
@@ -191,7 +159,7 @@ class Ledger:
         """
 
         def work(connection: Connection) -> None:
-            known = cursors.note_server(
+            known = known_redis.note_server(
                 connection, self.namespace, read, replid=replid, run_id=run_id, durable=int(durable)
             )
             if known and incident:
@@ -212,18 +180,5 @@ class Ledger:
         places: where it left the cursors; a shard whose cursor went back from there meanwhile is not covered.
         to, by: when it began and when it was over, by Redis's clock; at: when it began, by SQL's.
         """
-        transact(self.engine, lambda connection: cursors.cover(connection, self.namespace, places, to=to, at=at, by=by))
-
-
-def _portions(chains: Sequence[Chain]) -> Iterator[list[Chain]]:
-    """`chains` in parts that one transaction takes."""
-    portion: list[Chain] = []
-    size = 0
-    for chain in chains:
-        if portion and size + chain.bytes > BYTES_A_TRANSACTION:
-            yield portion
-            portion, size = [], 0
-        portion.append(chain)
-        size += chain.bytes
-    if portion:
-        yield portion
+        cover = partial(covering.cover, to=to, at=at, by=by)
+        transact(self.engine, lambda connection: cover(connection, self.namespace, places))

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from likes.batch import Batch, BatchId, Place
 from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA, Deltas
-from likes.sql import cursors, dead_letters, incidents
+from likes.sql import cursors, dead_letters, epochs, incidents
 from likes.sql.clock import read_clock
 from likes.sql.dead_letters import DeadLetter
 from likes.sql.exposure import window_of
@@ -48,7 +48,7 @@ class LockedShard:
 
     def is_retired(self, epoch: str) -> bool:
         """True if the epoch was given up."""
-        return cursors.is_retired(self._connection, self._namespace, self._shard, epoch)
+        return epochs.is_retired(self._connection, self._namespace, self._shard, epoch)
 
     def count(self, batch: Batch) -> Counted:
         """Count a batch that follows the cursor, setting aside the entries that the database refuses."""
@@ -73,7 +73,7 @@ class LockedShard:
 
     def retire(self, epoch: str, reason: str) -> None:
         """Give up an epoch for ever; the cursor has none then, if it was the current one."""
-        self.cursor = cursors.retire(self._connection, self._namespace, self.cursor, epoch, reason, self._now)
+        self.cursor = epochs.retire(self._connection, self._namespace, self.cursor, epoch, reason, self._now)
 
     def adopt(self, epoch: str) -> None:
         """Make the epoch the current one, from before its first batch; the one before it is given up."""

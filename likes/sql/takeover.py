@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, Engine
 
-from likes.sql import cursors, incidents
+from likes.sql import cursors, incidents, known_redis
 from likes.sql.clock import read_clock
 from likes.sql.engine import reading
 from likes.sql.exposure import Window, window_of
@@ -27,7 +27,7 @@ def take_over(engine: Engine, namespace: str, name: str, before: Collection[str]
     def work(connection: Connection) -> int:
         now = read_clock(connection)
         exposed = window_of(cursors.read_all(connection, namespace).values(), redis_now=None, sql_now=now)
-        changed = cursors.take_over(connection, namespace, name)
+        changed = known_redis.take_over(connection, namespace, name)
         if changed:
             detail = f"an operator let the database belong to {name}, no longer to {', '.join(before)}"
             incidents.record(connection, namespace, Kind.REDIS_ADOPTED, detail, at=now, exposed=exposed)

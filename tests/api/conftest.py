@@ -1,4 +1,4 @@
-"""An API shared by the tests of a file, where starting one for each would only take time."""
+"""`likes serve` on servers of each test's own; or one shared by a file's tests, where more would only take time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,20 @@ import pytest
 from tests.running_api import RunningApi
 from tests.servers import Server
 from tests.shell import Shell
+
+
+@pytest.fixture
+def likes(tmp_path: Path, valkey_url: str, sqlite_url: str, sqlite_template: Path) -> Shell:
+    """Commands on an empty Redis and a migrated SQLite of the test's own."""
+    shutil.copy(sqlite_template, tmp_path)
+    return Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)
+
+
+@pytest.fixture
+def api(likes: Shell) -> Iterator[RunningApi]:
+    """`likes serve` there."""
+    with RunningApi(likes) as api:
+        yield api
 
 
 @pytest.fixture(scope="module")

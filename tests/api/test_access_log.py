@@ -15,13 +15,6 @@ from tests.shell import Shell
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
-@pytest.fixture
-def likes(tmp_path: Path, valkey_url: str, sqlite_url: str) -> Shell:
-    shell = Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)
-    assert shell("migrate").code == 0
-    return shell
-
-
 def test_a_request_is_a_line_with_its_route_and_trace(likes: Shell) -> None:
     with RunningApi(likes, access_log="on") as api:
         answer = api.client.get(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -18,13 +17,6 @@ from tests.running_api import RunningApi
 from tests.serving_here import ServingHere
 from tests.shell import Shell
 from tests.waiting import wait_until
-
-
-@pytest.fixture
-def likes(tmp_path: Path, valkey_url: str, sqlite_url: str) -> Shell:
-    likes = Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)
-    assert likes("migrate").code == 0
-    return likes
 
 
 @pytest.fixture

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tests.running_api import RunningApi
 from tests.shell import Shell
 
 
-def test_a_like_over_http_is_flushed_and_read(tmp_path: Path, valkey_url: str, sqlite_url: str) -> None:
-    likes = Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)
-    assert likes("migrate").code == 0
+def test_a_like_over_http_is_flushed_and_read(likes: Shell) -> None:
     with RunningApi(likes) as api:
         posted = api.client.post("/v1/items/a%2Fb/likes")
         assert (posted.status_code, posted.json()) == (

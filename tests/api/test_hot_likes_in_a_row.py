@@ -6,24 +6,14 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
 from tests.api.test_hot_route import CASES, SLOWLY, TYPE, Answer, answer, comparable, post
 from tests.running_api import RunningApi
-from tests.shell import Shell
 
 THREE = '{"count":3,"counter":"views"}'
-
-
-@pytest.fixture
-def api(tmp_path: Path, valkey_url: str, sqlite_url: str) -> Iterator[RunningApi]:
-    likes = Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)
-    assert likes("migrate").code == 0
-    with RunningApi(likes) as api:
-        yield api
 
 
 class Conversation:

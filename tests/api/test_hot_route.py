@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
 from likes.api.serving.hot import BODY
 from tests.running_api import RunningApi
-from tests.shell import Shell
 
 Answer = tuple[str, dict[str, str], str]  # status line, headers, body
 
@@ -50,14 +47,6 @@ BODIES += [
 ]
 BODIES += ['{"counter":"a","count":2}', "null", "\ufeff{}", '{"count":1}' + " " * 500, '{"count":1' + "0" * 400 + "}"]
 HEADS = ["", "accept: text/html\r\n", "expect: 100-continue\r\n", "x-api-key: a\r\n", "host: b\r\n", "upgrade: h2c\r\n"]
-
-
-@pytest.fixture
-def api(tmp_path: Path, valkey_url: str, sqlite_url: str) -> Iterator[RunningApi]:
-    likes = Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)
-    assert likes("migrate").code == 0
-    with RunningApi(likes) as api:
-        yield api
 
 
 def ask(api: RunningApi, *requests: str) -> list[Answer]:

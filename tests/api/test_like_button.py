@@ -60,11 +60,9 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 @pytest.fixture
-def api(tmp_path: Path, valkey_url: str, sqlite_url: str, site: tuple[Path, str]) -> Iterator[RunningApi]:
-    shell = Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)
-    assert shell("migrate").code == 0
+def api(likes: Shell, site: tuple[Path, str]) -> Iterator[RunningApi]:
     folder, origin = site
-    with RunningApi(shell, http_origins=origin, public_keys=KEY, api_keys=KEY[::-1], rate_limit="8/2s") as api:
+    with RunningApi(likes, http_origins=origin, public_keys=KEY, api_keys=KEY[::-1], rate_limit="8/2s") as api:
         page = folder / "like-button.html"
         page.write_text(
             page.read_text().replace("http://127.0.0.1:8080", api.address).replace("change-me-public-key", KEY)

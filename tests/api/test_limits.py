@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.running_api import RunningApi
 from tests.servers import RedisServer
@@ -20,15 +19,8 @@ from tests.waiting import wait_until
 ITEM = "/v1/items/a/likes"
 
 
-@pytest.fixture
-def shell(tmp_path: Path, valkey_url: str, sqlite_url: str) -> Shell:
-    shell = Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)
-    assert shell("migrate").code == 0
-    return shell
-
-
-def test_too_many_requests_are_told_when_to_come_again(shell: Shell) -> None:
-    with RunningApi(shell, rate_limit="3/30s") as api:
+def test_too_many_requests_are_told_when_to_come_again(likes: Shell) -> None:
+    with RunningApi(likes, rate_limit="3/30s") as api:
         fine = [api.client.post(ITEM) for _ in range(3)]
         assert [each.status_code for each in fine] == [202, 202, 202]
         assert {each.headers["RateLimit-Policy"] for each in fine} == {'"default";q=3;w=30'}
@@ -49,14 +41,14 @@ def test_too_many_requests_are_told_when_to_come_again(shell: Shell) -> None:
         assert api.client.options(ITEM).status_code != 429  # a browser asks by itself
 
 
-def test_who_has_waited_may_ask_again(shell: Shell) -> None:
-    with RunningApi(shell, rate_limit="2/0.6s") as api:
+def test_who_has_waited_may_ask_again(likes: Shell) -> None:
+    with RunningApi(likes, rate_limit="2/0.6s") as api:
         assert {api.client.post(ITEM).status_code for _ in range(2)} == {202}
         assert wait_until(lambda: api.client.post(ITEM).status_code == 202)
 
 
-def test_without_a_limit_nothing_is_said_of_one(shell: Shell) -> None:
-    with RunningApi(shell) as api:
+def test_without_a_limit_nothing_is_said_of_one(likes: Shell) -> None:
+    with RunningApi(likes) as api:
         assert not {"ratelimit", "ratelimit-policy"} & api.client.post(ITEM).headers.keys()
 
 
@@ -68,12 +60,12 @@ async def _storm(addresses: list[str], requests: int) -> list[int]:
         return [answer.status_code for answer in await asyncio.gather(*calls)]
 
 
-def test_four_processes_share_a_limit(shell: Shell) -> None:
+def test_four_processes_share_a_limit(likes: Shell) -> None:
     """Together they let pass too much by what each may before Redis counts it, and never more."""
     processes, allowed, seconds = 4, 200, 3600
     untold_at_most = 1 + allowed // 50
     with ExitStack() as running:
-        apis = [running.enter_context(RunningApi(shell, rate_limit=f"{allowed}/{seconds}s")) for _ in range(processes)]
+        apis = [running.enter_context(RunningApi(likes, rate_limit=f"{allowed}/{seconds}s")) for _ in range(processes)]
         answers = asyncio.run(_storm([api.address for api in apis], 800))
         passed = answers.count(202)
         assert {*answers} == {202, 429}
@@ -89,9 +81,9 @@ def test_without_redis_the_limiter_lets_pass_and_the_like_fails_by_itself(
     tmp_path: Path, own_valkey: Callable[..., RedisServer], sqlite_url: str
 ) -> None:
     redis = own_valkey()
-    shell = Shell(tmp_path, redis_url=redis.url, database_url=sqlite_url)
-    assert shell("migrate").code == 0
-    with RunningApi(shell, rate_limit="50/1h", redis_timeout=1) as api:
+    likes = Shell(tmp_path, redis_url=redis.url, database_url=sqlite_url)
+    assert likes("migrate").code == 0
+    with RunningApi(likes, rate_limit="50/1h", redis_timeout=1) as api:
         assert api.client.post(ITEM).status_code == 202
         redis.kill()
         started = time.monotonic()

@@ -27,13 +27,6 @@ LIKE = "/v1/items/{item}/likes"
 DURATION = "likes_http_request_duration_seconds"
 
 
-@pytest.fixture
-def likes(tmp_path: Path, valkey_url: str, sqlite_url: str) -> Shell:
-    shell = Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)
-    assert shell("migrate").code == 0
-    return shell
-
-
 def test_requests_are_told_by_route_method_and_status(likes: Shell) -> None:
     with RunningApi(likes) as api:
         for item in ("a", "b%2Fc", "d"):

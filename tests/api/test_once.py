@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.proxy import Proxy
@@ -12,19 +9,6 @@ from tests.running_api import RunningApi
 from tests.shell import Shell
 
 ITEM = "/v1/items/a/likes"
-
-
-@pytest.fixture
-def shell(tmp_path: Path, valkey_url: str, sqlite_url: str) -> Shell:
-    shell = Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)
-    assert shell("migrate").code == 0
-    return shell
-
-
-@pytest.fixture
-def api(shell: Shell) -> Iterator[RunningApi]:
-    with RunningApi(shell) as api:
-        yield api
 
 
 def key(value: str) -> dict[str, str]:
@@ -79,9 +63,9 @@ def test_a_key_that_is_one_is_taken(api: RunningApi, value: str) -> None:
     assert api.client.get("/v1/items/a").json()["total"] == 1
 
 
-def test_a_reply_that_was_lost_is_asked_for_again_on_another_process(shell: Shell, valkey_url: str) -> None:
-    with Proxy(valkey_url) as proxy, RunningApi(shell) as other:
-        with RunningApi(shell, redis_url=proxy.url, redis_timeout=1) as api:
+def test_a_reply_that_was_lost_is_asked_for_again_on_another_process(likes: Shell, valkey_url: str) -> None:
+    with Proxy(valkey_url) as proxy, RunningApi(likes) as other:
+        with RunningApi(likes, redis_url=proxy.url, redis_timeout=1) as api:
             assert api.client.post("/v1/items/warm/likes", headers=key("warm")).status_code == 202
             proxy.lose_reply_to("delta:likes:a", times=1_000)
             lost = api.client.post(ITEM, headers=key("one"))
@@ -107,9 +91,9 @@ def test_a_batch_that_is_repeated_lacks_what_is_pending(api: RunningApi) -> None
     assert [each["total"] for each in totals] == [3, 1, 0]
 
 
-def test_two_api_keys_do_not_share_idempotency_keys(shell: Shell) -> None:
+def test_two_api_keys_do_not_share_idempotency_keys(likes: Shell) -> None:
     keys = ["a-key-of-the-first-one", "a-key-of-the-second-one"]
-    with RunningApi(shell, api_keys=",".join(keys)) as api:
+    with RunningApi(likes, api_keys=",".join(keys)) as api:
         for each in keys * 2:
             headers = {"Authorization": f"Bearer {each}", **key("one")}
             assert api.client.post(ITEM, headers=headers).status_code == 202

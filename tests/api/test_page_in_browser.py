@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,19 +26,6 @@ HOSTILE = {
     "a\u200bb": "aU+200Bb",
     "&lt;b&gt;": "&lt;b&gt;",
 }
-
-
-@pytest.fixture
-def likes(tmp_path: Path, valkey_url: str, sqlite_url: str) -> Shell:
-    likes = Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)
-    assert likes("migrate").code == 0
-    return likes
-
-
-@pytest.fixture
-def api(likes: Shell) -> Iterator[RunningApi]:
-    with RunningApi(likes) as api:
-        yield api
 
 
 @contextmanager

@@ -163,9 +163,7 @@ def test_on_a_terminal(tmp_path: Path, valkey_url: str, sqlite_url: str) -> None
         assert_is_free(address)
 
 
-def test_no_process_outlives_it(tmp_path: Path, valkey_url: str, sqlite_url: str) -> None:
-    likes = Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)
-    assert likes("migrate").code == 0
+def test_no_process_outlives_it(likes: Shell) -> None:
     with RunningApi(likes, "--with-worker", "--processes", "2") as api:
         api.wait_for("started")
         children = children_of(api.process.pid)

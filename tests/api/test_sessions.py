@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,17 +20,9 @@ KEY = "a-key-of-some-length"
 
 
 @pytest.fixture
-def likes(tmp_path: Path, valkey_url: str, sqlite_url: str) -> Shell:
-    shell = Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)
-    assert shell("migrate").code == 0
-    assert shell("flush").code == 0
-    return shell
-
-
-@pytest.fixture
-def api(likes: Shell) -> Iterator[RunningApi]:
-    with RunningApi(likes) as api:
-        yield api
+def likes(likes: Shell) -> Shell:
+    assert likes("flush").code == 0
+    return likes
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -18,8 +18,8 @@ from typing import Any
 import psycopg
 import redis
 
+from likes.async_session_store import AsyncSessionStore
 from likes.connect import Places
-from likes.session_store import AsyncSessionStore
 from likes.sessions.session import Life
 from tests.bench.stand import Stand, seconds_of
 

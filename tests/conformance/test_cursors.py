@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from likes.batch import Place
 from likes.errors import LikesError
-from likes.sql import cursors
+from likes.sql import covering, cursors, epochs, known_redis
 from likes.sql.cursors import Cursor
 from likes.sql.engine import open_engine, reading, writing
 from likes.sql.schema import url_of
@@ -97,10 +97,10 @@ def test_an_epoch_is_retired_once_and_where_it_stood_is_kept(claimed: Engine) ->
     def retire(connection: Connection) -> None:
         cursor = cursors.lock(connection, "likes", 0)._replace(epoch="mine", seq=3, nonce="n", applied_delta=4)
         cursors.move(connection, "likes", cursor, NOW)
-        assert cursors.retire(connection, "likes", cursor, "another", "left behind", NOW) == cursor
-        after = cursors.retire(connection, "likes", cursor, "mine", "went back", NOW)
+        assert epochs.retire(connection, "likes", cursor, "another", "left behind", NOW) == cursor
+        after = epochs.retire(connection, "likes", cursor, "mine", "went back", NOW)
         assert after == cursor._replace(epoch=None, seq=0, nonce="", applied_delta=0)
-        assert cursors.retire(connection, "likes", after, "mine", "again", NOW) == after
+        assert epochs.retire(connection, "likes", after, "mine", "again", NOW) == after
 
     retired_before = changed(claimed, retire)
     assert retired_before == {}  # it had no epoch before
@@ -111,30 +111,30 @@ def test_an_epoch_is_retired_once_and_where_it_stood_is_kept(claimed: Engine) ->
             ("likes", 0, "mine", 3, "n", 4),
         ]
         assert [row.reason for row in rows] == ["left behind", "went back"]
-        assert cursors.retired(connection, "likes", 0) == {"another", "mine"}
-        assert cursors.is_retired(connection, "likes", 0, "mine")
-        assert not cursors.is_retired(connection, "likes", 0, "fresh")
-        assert cursors.retired(connection, "likes", 1) == cursors.retired(connection, "views", 0) == frozenset()
+        assert epochs.retired(connection, "likes", 0) == {"another", "mine"}
+        assert epochs.is_retired(connection, "likes", 0, "mine")
+        assert not epochs.is_retired(connection, "likes", 0, "fresh")
+        assert epochs.retired(connection, "likes", 1) == epochs.retired(connection, "views", 0) == frozenset()
 
 
 def test_the_books_of_one_retired_epoch_are_closed(claimed: Engine) -> None:
-    epochs = [("likes", 0, "a"), ("likes", 0, "b"), ("likes", 1, "a"), ("views", 0, "a")]
+    given_up = [("likes", 0, "a"), ("likes", 0, "b"), ("likes", 1, "a"), ("views", 0, "a")]
     with writing(claimed) as connection:
-        for namespace, shard, epoch in epochs:
-            cursors.retire(connection, namespace, cursors.lock(connection, namespace, shard), epoch, "gone", NOW)
-        cursors.close_books(connection, "likes", 0, "a", accepted=7, sealed=5)
+        for namespace, shard, epoch in given_up:
+            epochs.retire(connection, namespace, cursors.lock(connection, namespace, shard), epoch, "gone", NOW)
+        epochs.close_books(connection, "likes", 0, "a", accepted=7, sealed=5)
     with reading(claimed) as connection:
         rows = connection.execute(select(retired_epochs)).all()
     assert {(row.namespace, row.shard, row.epoch): (row.accepted, row.sealed) for row in rows} == {
-        key: (7, 5) if key == epochs[0] else (None, None) for key in epochs
+        key: (7, 5) if key == given_up[0] else (None, None) for key in given_up
     }
 
 
 def test_a_namespace_is_taken_over_by_another_redis(claimed: Engine) -> None:
     def take_over(connection: Connection) -> None:
         cursors.begin(connection, "likes", [2], "there", NOW)
-        assert cursors.take_over(connection, "likes", "there") == 2
-        assert cursors.take_over(connection, "likes", "there") == 0
+        assert known_redis.take_over(connection, "likes", "there") == 2
+        assert known_redis.take_over(connection, "likes", "there") == 0
 
     taken = changed(claimed, take_over)
     assert taken.keys() == {("likes", 0), ("likes", 1), ("likes", 2)}
@@ -145,7 +145,7 @@ def note_server(engine: Engine, shards: Collection[int], replid: str, run_id: st
     """How many cursors did not know this server, by what is read now."""
     with writing(engine) as connection:
         read = [cursor for shard, cursor in cursors.read_all(connection, "likes").items() if shard in shards]
-        return len(cursors.note_server(connection, "likes", read, replid=replid, run_id=run_id, durable=durable))
+        return len(known_redis.note_server(connection, "likes", read, replid=replid, run_id=run_id, durable=durable))
 
 
 def test_the_server_that_answers_is_noted(claimed: Engine) -> None:
@@ -164,7 +164,7 @@ def test_a_server_noted_by_another_since_the_cursors_were_read_stays(claimed: En
         read = cursors.read_all(connection, "likes").values()
     assert note_server(claimed, [0], "first", "one") == 1
     with writing(claimed) as connection:
-        noted = cursors.note_server(connection, "likes", read, replid="stale", run_id="stale", durable=0)
+        noted = known_redis.note_server(connection, "likes", read, replid="stale", run_id="stale", durable=0)
         assert [cursor.shard for cursor in noted] == [1]
 
 
@@ -175,7 +175,7 @@ def test_shards_are_covered_by_the_flush_that_began_last(claimed: Engine) -> Non
             shard: tuple((moment - NOW).total_seconds() for moment in (now.covered_to, now.covered_at, now.covered_by))
             for (_, shard), now in changed(
                 claimed,
-                lambda connection: cursors.cover(connection, "likes", dict.fromkeys(shards, place), **moments),
+                lambda connection: covering.cover(connection, "likes", dict.fromkeys(shards, place), **moments),
             ).items()
         }
 
@@ -190,7 +190,7 @@ def test_a_cursor_that_was_put_back_since_a_flush_left_it_is_not_covered(claimed
     def is_covered(place: Place, at: int) -> bool:
         moment = NOW + timedelta(seconds=at)
         with writing(claimed) as connection:
-            cursors.cover(connection, "likes", {0: place}, to=moment, at=moment, by=moment)
+            covering.cover(connection, "likes", {0: place}, to=moment, at=moment, by=moment)
             return cursors.read_all(connection, "likes")[0].covered_to == moment
 
     with writing(claimed) as connection:

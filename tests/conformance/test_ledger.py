@@ -15,7 +15,7 @@ from likes.batch import Batch, BatchId
 from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA
 from likes.errors import DatabaseUnavailable, LikesError, SchemaOutdated
-from likes.sql import cursors
+from likes.sql import cursors, epochs
 from likes.sql.engine import open_engine, writing
 from likes.sql.ledger import Ledger
 from likes.sql.tables import batches, dead_letters, totals
@@ -111,7 +111,7 @@ def test_any_other_batch_is_not_counted_and_changes_nothing(ledger: Ledger, appl
 
 def test_a_shard_without_an_epoch_counts_nothing(ledger: Ledger, apply: Apply) -> None:
     with writing(ledger.engine) as connection:
-        cursors.retire(connection, "likes", cursors.lock(connection, "likes", SHARD), "e", "test", datetime.now(UTC))
+        epochs.retire(connection, "likes", cursors.lock(connection, "likes", SHARD), "e", "test", datetime.now(UTC))
     assert apply(ledger, batch(1, ("a", 1))) is None
     assert all_totals(ledger) == {}
 

@@ -13,7 +13,7 @@ from likes.batch import Batch
 from likes.chain import Chain
 from likes.counted import Counted
 from likes.deltas import MAX_DELTA, MIN_DELTA
-from likes.sql import cursors
+from likes.sql import cursors, known_redis
 from likes.sql.engine import open_engine, reading, writing
 from likes.sql.ledger import Ledger
 from likes.sql.tables import batches
@@ -176,11 +176,11 @@ def test_a_lock_held_by_another_is_waited_for_once(ledger: Ledger) -> None:
 
 def note_server(connection: Connection) -> int:
     read = cursors.read_all(connection, "likes").values()
-    return len(cursors.note_server(connection, "likes", read, replid="replid", run_id="run id", durable=0))
+    return len(known_redis.note_server(connection, "likes", read, replid="replid", run_id="run id", durable=0))
 
 
 def take_over(connection: Connection) -> int:
-    return cursors.take_over(connection, "likes", "another")
+    return known_redis.take_over(connection, "likes", "another")
 
 
 @pytest.mark.parametrize("migrated_url", ["postgres"], indirect=True)  # which keeps rows in the order they were written

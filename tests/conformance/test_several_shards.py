@@ -107,14 +107,14 @@ def test_what_is_too_much_for_one_transaction_goes_in_alone(rig: Rig, monkeypatc
     def too_much(*_: object) -> bool:
         raise DatabaseBusy("statement time-out")
 
-    monkeypatch.setattr(rig.worker.ledger, "_apply_whole", too_much)
+    monkeypatch.setattr("likes.sql.ledger.count_whole", too_much)
     rig.likes.add(EACH_ONCE)
     assert rig.flush().items == len(ITEMS)
     assert rig.totals() == dict.fromkeys(ITEMS, 2)
 
 
 def test_batches_of_many_bytes_go_in_by_several_transactions(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("likes.sql.ledger.BYTES_A_TRANSACTION", 1)
+    monkeypatch.setattr("likes.sql.chains.BYTES_A_TRANSACTION", 1)
     before = len(rig.ledger())
     rig.likes.add(EACH_ONCE)
     assert rig.flush().items == len(ITEMS)

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from likes.async_session_store import AsyncSessionStore
 from likes.buffer.calls import Call
 from likes.connect import Places
 from likes.deadline import Deadline
-from likes.session_store import AsyncSessionStore
 from likes.sessions.session import Life
 from likes.sql.engine import open_engine
 from tests.crash.mortal import Fate, main

@@ -14,10 +14,10 @@ import redis
 from sqlalchemy import Engine
 
 from likes import AsyncLikeCounter, LikeCounter, LikesError
+from likes.async_session_store import AsyncSessionStore
 from likes.connect import Places
 from likes.metrics.looking import Look
 from likes.metrics.tally import Snapshot
-from likes.session_store import AsyncSessionStore
 from likes.sessions.session import Life, Session
 from likes.sessions.token import SESSION_SHARDS
 from likes.sql.identity import make_id

@@ -14,10 +14,10 @@ import redis
 from sqlalchemy import Engine, NullPool, create_engine, delete, text
 
 from likes import LikeCounter, LikesError
+from likes.async_session_store import AsyncSessionStore
 from likes.connect import Places
 from likes.metrics.looking import Look
 from likes.reports.overview import OverviewReader
-from likes.session_store import AsyncSessionStore
 from likes.sessions.session import Life
 from likes.sql.engine import open_engine, writing
 from likes.sql.ledger import Ledger

@@ -54,7 +54,7 @@ HARMLESS: Sequence[Harmless] = (
         "No epoch is None or empty, so neither is among those seen; it is said for the type's sake.",
     ),
     Harmless(
-        "likes/sql/ledger.py",
+        "likes/sql/chains.py",
         "if portion and size + chain.bytes > BYTES_A_TRANSACTION:",
         "if portion and size + chain.bytes >= BYTES_A_TRANSACTION:",
         "A byte more or less of half a MiB, far below what any database refuses.",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from likes.reports.flushes import Flush, flushes_in
 from likes.reports.overview import Rates
-from likes.reports.status import ShardStatus
+from likes.reports.shards import ShardStatus
 from likes.sql.history import AppliedBatch
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -15,7 +15,9 @@ from likes.errors import DatabaseUnavailable, LikesError, RedisRefused, RedisUna
 from likes.live.caching import CacheRules
 from likes.live.in_flight import SeenBatches
 from likes.live.known import Identity, Known, Position
-from likes.live.reading import EPOCHS_LEARNED, TRIES, Reader
+from likes.live.looks import EPOCHS_LEARNED
+from likes.live.read import TRIES
+from likes.live.reading import Reader
 from likes.live.total import LiveTotal, add_up
 from likes.member import Member, members_of
 from likes.posting.steps import Pause, Query, Send
@@ -197,7 +199,7 @@ def test_a_batch_that_cannot_be_read_is_an_error(answers: Answers) -> None:
 
 
 def test_more_batches_in_flight_than_are_remembered_count_all_the_same(answers: Answers) -> None:
-    answers.reader._batches = SeenBatches(most=1)
+    answers.reader._looks._batches = SeenBatches(most=1)
     answers.look(seen((1, "x"), (2, "y"), (3, "z"), pending=7, cached=(Cached(0, 0, refresh=False),)))
     answers.fetch(batch(1, "x", a=1), batch(2, "y", a=2), batch(3, "z", a=3))
     assert answers.total == LiveTotal(6 + 7, 0, 6, 7)

@@ -7,9 +7,9 @@ from http import HTTPStatus
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
+from likes.api.openapi import gives
 from likes.api.opened import Api, Opened
 from likes.api.problems import RETRY_SECONDS, Problem
-from likes.api.schemas import gives
 
 router = APIRouter(tags=["health"])
 

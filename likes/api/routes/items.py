@@ -10,18 +10,11 @@ from starlette.responses import JSONResponse, Response
 from likes.api.inputs import fields, json_body, no_body, query, whole
 from likes.api.keys import Anyone, Caller
 from likes.api.once import key_of, like_or_once
+from likes.api.openapi import body, gives
 from likes.api.opened import Opened
 from likes.api.paths import Item
 from likes.api.problems import invalid
-from likes.api.schemas import (
-    COUNTER_PARAMETER,
-    IDEMPOTENCY_PARAMETER,
-    ITEM,
-    ITEMS_PARAMETER,
-    MOST_ITEMS,
-    body,
-    gives,
-)
+from likes.api.schemas import COUNTER_PARAMETER, IDEMPOTENCY_PARAMETER, ITEM, ITEMS_PARAMETER, MOST_ITEMS
 from likes.items import DEFAULT_COUNTER, check_count
 from likes.live.total import LiveTotal
 

@@ -13,9 +13,10 @@ from likes.api import problems
 from likes.api.inputs import fields, json_body, query, whole
 from likes.api.keys import Anyone, Caller
 from likes.api.once import each_or_once, key_of
+from likes.api.openapi import body, gives
 from likes.api.opened import Api, Opened
 from likes.api.problems import Problem, invalid
-from likes.api.schemas import IDEMPOTENCY_PARAMETER, MOST_ENTRIES, body, gives
+from likes.api.schemas import IDEMPOTENCY_PARAMETER, MOST_ENTRIES
 from likes.errors import InvalidInput, LikesError
 from likes.items import DEFAULT_COUNTER, check_count, check_counter, check_item
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from likes.api.inputs import fields, json_body, no_body, query
 from likes.api.keys import KEY_BESIDE, Full, full_key
+from likes.api.openapi import body, gives
 from likes.api.opened import Opened
 from likes.api.problems import invalid
-from likes.api.schemas import body, gives
+from likes.api.session_bodies import fields_in, keep_in, listed, shown, user_in
 from likes.api.session_schemas import USER_PARAMETER
-from likes.api.signed_in import USER as PAGE
 from likes.api.tokens import SESSION, Token, over
-from likes.moments import iso
 from likes.sessions.fields import check_user
 from likes.sessions.session import Session
 
@@ -34,11 +32,9 @@ async def begin(api: Opened, request: Request) -> Response:
     """Begin a session."""
     query(request)
     wanted = fields(await json_body(request), ("user", "fields", "keep"), "the body")
-    keep = wanted.get("keep", [])
-    if not isinstance(keep, list):
-        raise invalid("keep is not a list of the names of fields")
-    token, session = await api.sessions.begin(_user_in(wanted), _fields_in(wanted), keep)
-    return JSONResponse({"token": token, **_shown(session)}, HTTPStatus.CREATED)
+    keep = keep_in(wanted)
+    token, session = await api.sessions.begin(user_in(wanted), fields_in(wanted), keep)
+    return JSONResponse({"token": token, **shown(session)}, HTTPStatus.CREATED)
 
 
 @of_keys.get(
@@ -49,7 +45,7 @@ async def begin(api: Opened, request: Request) -> Response:
 async def sessions_of(api: Opened, request: Request) -> Response:
     """The sessions of a user, the newest first."""
     found = await api.sessions.of_user(_user_asked_for(request))
-    return JSONResponse([_listed(session) for session in found])
+    return JSONResponse([listed(session) for session in found])
 
 
 @of_keys.delete(
@@ -82,7 +78,7 @@ async def change(api: Opened, request: Request, token: Token) -> Response:
     wanted = fields(await json_body(request), ("fields",), "the body")
     if "fields" not in wanted:
         raise invalid('the body has to be {"fields": {…}}; null removes a field')
-    return _answer(await api.sessions.change(token, _fields_in(wanted)))
+    return _answer(await api.sessions.change(token, fields_in(wanted)))
 
 
 @of_tokens.delete("", status_code=204, responses={204: {"description": "It is over"}}, response_class=Response)
@@ -110,7 +106,7 @@ async def rotate(request: Request, api: Opened, token: Token) -> Response:
     anybody.
     """
     query(request)
-    user = _user_in(fields(await json_body(request), ("user",), "the body"))
+    user = user_in(fields(await json_body(request), ("user",), "the body"))
     if user is None:
         rotated = await api.sessions.rotate(token)
     else:
@@ -119,7 +115,7 @@ async def rotate(request: Request, api: Opened, token: Token) -> Response:
     if rotated is None:
         raise over()
     fresh, session = rotated
-    return JSONResponse({"token": fresh, **_shown(session)})
+    return JSONResponse({"token": fresh, **shown(session)})
 
 
 router = APIRouter()
@@ -134,42 +130,7 @@ def _user_asked_for(request: Request) -> str:
     return check_user(given["user"][0])
 
 
-def _user_in(wanted: dict[str, Any]) -> str | None:
-    """The user that a body names; None for nobody. Applications may let people choose their names: not the page's."""
-    user = wanted.get("user")
-    if user == PAGE:
-        raise invalid(f"the user {PAGE!r} is this server's own; choose another name")
-    return None if user is None else check_user(user)
-
-
-def _fields_in(wanted: dict[str, Any]) -> dict[str, Any]:
-    given = wanted.get("fields", {})
-    if not isinstance(given, dict):
-        raise invalid("fields is not a JSON object")
-    return given
-
-
 def _answer(session: Session | None) -> Response:
     if session is None:
         raise over()
-    return JSONResponse(_shown(session))
-
-
-def _shown(session: Session) -> dict[str, Any]:
-    return {
-        "user": session.user or None,
-        "fields": session.values,
-        "hits": session.hits,
-        "created_at": iso(session.created_at),
-        "expires_at": iso(session.expires_at),
-    }
-
-
-def _listed(session: Session) -> dict[str, Any]:
-    return {
-        "id": session.place.digest,
-        "hits": session.hits,
-        "created_at": iso(session.created_at),
-        "last_seen": iso(session.last_seen),
-        "expires_at": iso(session.expires_at),
-    }
+    return JSONResponse(shown(session))

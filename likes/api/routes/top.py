@@ -7,10 +7,11 @@ from starlette.responses import JSONResponse, Response
 
 from likes.api.inputs import query
 from likes.api.keys import Anyone
+from likes.api.openapi import gives, parameter
 from likes.api.opened import Opened
 from likes.api.problems import invalid
 from likes.api.routes.items import counter_in
-from likes.api.schemas import COUNTER_PARAMETER, MOST_RANKED, RANKED, gives, parameter
+from likes.api.schemas import COUNTER_PARAMETER, MOST_RANKED, RANKED
 from likes.moments import iso
 
 router = APIRouter(prefix="/v1/top", tags=["likes"], dependencies=[Anyone])
