@@ -39,6 +39,9 @@ IN_CI = bool(os.environ.get("CI"))
 # `make test &` starts us with Ctrl-C ignored, which the processes we start would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Each connection that might use TLS reads all that the system trusts, which takes 30 ms: for tests, one certificate.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("nobody.pem"))
+
 hypothesis.settings.register_profile("dev", deadline=None, max_examples=20)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, print_blob=True)
 hypothesis.settings.register_profile("attack", deadline=None, max_examples=400, print_blob=True)
