@@ -39,6 +39,9 @@ IN_CI = bool(os.environ.get("CI"))
 # `make test &` starts us with Ctrl-C ignored, which the processes we start would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Each connection that might use TLS reads all that the system trusts, which takes 30 ms: for tests, one certificate.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("nobody.pem"))
+
 hypothesis.settings.register_profile("dev", deadline=None, max_examples=20)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, print_blob=True)
 hypothesis.settings.register_profile("attack", deadline=None, max_examples=400, print_blob=True)
@@ -155,9 +158,9 @@ def own_valkey() -> Iterator[Callable[..., RedisServer]]:
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[PostgreSQL]:
+def own_postgres(postgres_server: PostgreSQL) -> Iterator[PostgreSQL]:
     """A PostgreSQL of the test's own, to stop and start."""
-    server = PostgreSQL().start()
+    server = PostgreSQL(like=postgres_server).start()
     yield server
     server.remove()
 
