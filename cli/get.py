@@ -10,6 +10,14 @@ from cli.exits import say
 from cli.options import COUNTER, Counter, Json, settings_of
 from cli.output import as_table, rows_as_json
 
+DOUBTS = {
+    "out-of-step": "Redis or the database was emptied, replaced or restored: until the next flush notices, these totals"
+    " may be off.",
+    "other-database": "This Redis belongs to another database, which gets what is pending here: these totals are off."
+    " Correct LIKES_REDIS_URL or LIKES_DATABASE_URL, or, if that database is gone for good, take over what is here:"
+    " likes adopt --database. To see both: likes check",
+}
+
 
 def get(
     context: typer.Context,
@@ -27,8 +35,8 @@ def get(
     with LikeCounter.from_settings(settings_of(context)) as likes:
         live = likes.live(items, counter=counter)
     rows = [{"item": item, "counter": counter, **parts._asdict()} for item, parts in live.items()]
-    if not all(parts.exact for parts in live.values()):
-        say("Redis was emptied, replaced or restored: until the next flush notices, these totals may be off.")
+    for doubt in sorted({parts.doubt for parts in live.values() if parts.doubt}):
+        say(DOUBTS[doubt])
     if json:
         rows_as_json(rows)
     else:

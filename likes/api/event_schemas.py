@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from likes.api.openapi import Schema, answer, reference
-from likes.api.schemas import COUNTER_NAME, ITEM, LIVE, MOST_ITEMS, PROBLEM
+from likes.api.schemas import COUNTER_NAME, ITEM, MOST_ITEMS, PROBLEM, live
 
 EXAMPLE = """\
 retry: 2000
@@ -42,7 +42,7 @@ EVENTS: dict[str, Schema] = {
         **answer(counter=COUNTER_NAME, totals={**_SOME_ITEMS, "items": reference("ItemTotal")}),
         "description": "The data of an event `totals`: the first time all, then those that changed.",
     },
-    "ItemTotal": answer(item=ITEM, **LIVE),
+    "ItemTotal": live(item=ITEM),
     "TroubleEvent": {
         **answer(**PROBLEM["properties"], counter=COUNTER_NAME, items={**_SOME_ITEMS, "items": ITEM}),
         "description": "The data of an event `trouble`: a problem, and the items it is about.",

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request
 
+from likes.api.paths import require_escapes
 from likes.api.problems import Problem, invalid
 from likes.items import shorten
 
@@ -25,8 +26,10 @@ MOST_PARAMETERS = 1_000
 def query(request: Request, *allowed: str, several: str = "") -> dict[str, list[str]]:
     """Name -> values of the query; raises Problem for a name not `allowed`, and for two of one but for `several`."""
     try:
+        sent = request.scope["query_string"].decode()
+        require_escapes(sent, "query")
         pairs = parse_qsl(
-            request.scope["query_string"].decode(),
+            sent,
             keep_blank_values=True,
             errors="strict",
             max_num_fields=MOST_PARAMETERS,

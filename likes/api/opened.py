@@ -15,7 +15,7 @@ from likes.api.live_feed import LiveFeed, live_feed
 from likes.api.overview import OverviewFeed
 from likes.api.ranking import Ranking
 from likes.api.readiness import Readiness
-from likes.api.signed_in import SignedIn
+from likes.api.signed_in import TRIES, TRIES_SECONDS, SignedIn
 from likes.async_counter import AsyncLikeCounter
 from likes.async_session_store import AsyncSessionStore
 from likes.limiting.limiter import RateLimiter
@@ -60,9 +60,10 @@ async def opened(app: FastAPI) -> AsyncIterator[None]:
         readiness = stack.enter_context(closing(Readiness(settings)))
         likes = await stack.enter_async_context(AsyncLikeCounter.from_settings(settings))
         sessions = await stack.enter_async_context(AsyncSessionStore.from_settings(settings))
+        tries = likes.rate_limiter(TRIES, TRIES_SECONDS)
         limiter = likes.rate_limiter(*settings.rate_limit) if settings.rate_limit else None
-        if limiter:
-            stack.push_async_callback(limiter.close)
+        for each in filter(None, (tries, limiter)):
+            stack.push_async_callback(each.close)
         _count_what_others_do(figures, likes, sessions)
         await stack.enter_async_context(figures.shown())
         api = Api(
@@ -74,7 +75,7 @@ async def opened(app: FastAPI) -> AsyncIterator[None]:
             figures,
             live_feed(likes),
             OverviewFeed(settings, likes),
-            SignedIn(settings.api_keys, sessions, is_needed=bool(settings.api_keys or settings.public_keys)),
+            SignedIn(settings.api_keys, sessions, tries, is_needed=bool(settings.api_keys or settings.public_keys)),
             limiter,
         )
         app.state.api = api

@@ -5,6 +5,7 @@ ASGI's `path` is decoded with errors replaced: `%ff` and `%fe` would be one item
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 from urllib.parse import unquote_to_bytes
 
@@ -14,6 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from likes.api.problems import invalid
 from likes.items import check_item, shorten
+
+_MALFORMED = re.compile(r"%(?![0-9A-Fa-f]{2})[^%&=+]{0,2}")
 
 
 class RawPaths:
@@ -36,8 +39,16 @@ class RawPaths:
         await self._app(scope, receive, send)
 
 
+def require_escapes(encoded: str, where: str) -> None:
+    """Raise Problem for a `%` that begins no escape: libraries pass it on as it is, or drop it."""
+    if found := _MALFORMED.search(encoded):
+        what = "is no percent escape (% and two hexadecimal digits); a percent sign itself is written %25"
+        raise invalid(f"{found[0]!a} in the {where} {what}")
+
+
 def item_in(segment: str) -> str:
     """The item that a segment of a path stands for; raises Problem, and InvalidInput as `check_item`."""
+    require_escapes(segment, "path")
     try:
         item = unquote_to_bytes(segment.encode("latin-1")).decode()
     except UnicodeDecodeError:

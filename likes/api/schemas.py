@@ -5,10 +5,13 @@ Here what all of them use, and what counting routes do; sessions, events and hea
 
 from __future__ import annotations
 
+from typing import get_args
+
 from likes.api.once import LONGEST as LONGEST_KEY
 from likes.api.openapi import Schema, answer, closed, listed, parameter, reference
 from likes.api.problems import KINDS
 from likes.items import COUNTER, DEFAULT_COUNTER, MAX_COUNT, MAX_ITEM_BYTES
+from likes.live.total import Doubt
 
 MOST_ENTRIES = 1_000
 MOST_ITEMS = 100
@@ -90,8 +93,23 @@ LIVE: dict[str, Schema] = {
     "database": BIG,
     "in_flight": {**BIG, "description": "handed off by a worker, not yet in the database"},
     "pending": BIG,
-    "exact": {"type": "boolean", "description": "false where Redis was lost or away and the total may be short"},
+    "exact": {"type": "boolean", "description": "whether it was true while it was read; else `doubt` says why not"},
 }
+DOUBT: Schema = {
+    "type": "string",
+    "enum": [*get_args(Doubt)],
+    "description": "out-of-step: Redis or the database was emptied, replaced or restored; the next flush notices. "
+    "other-database: this Redis belongs to another database; `likes check` names both, and says what to do. "
+    "redis-away: it is the database's total alone",
+}
+
+
+def live(**named: Schema) -> Schema:
+    """An object with these properties, and a live total."""
+    schema = answer(**named, **LIVE)
+    schema["properties"]["doubt"] = DOUBT
+    return schema
+
 
 COMPONENTS: dict[str, Schema] = {
     "Problem": PROBLEM,
@@ -123,7 +141,7 @@ COMPONENTS: dict[str, Schema] = {
         ),
         "description": "One for each entry, in their order; those with a `delta` were counted.",
     },
-    "LiveTotal": answer(item=ITEM, counter=COUNTER_NAME, **LIVE),
+    "LiveTotal": live(item=ITEM, counter=COUNTER_NAME),
     "LiveTotals": listed("items", "LiveTotal", MOST_ITEMS),
     "Total": answer(item=ITEM, counter=COUNTER_NAME, total=BIG, updated_at=MOMENT),
     "Totals": listed("items", "Total", MOST_RANKED),

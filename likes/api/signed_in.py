@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
 from hmac import compare_digest
 from http import HTTPStatus
 
@@ -13,37 +13,40 @@ from pydantic import SecretStr
 from likes.api.problems import Problem
 from likes.async_session_store import AsyncSessionStore
 from likes.errors import RedisUnavailable
+from likes.limiting.limiter import RateLimiter, client_id
 
 USER = "the page of likes"  # whose sessions they are; no other session opens it
 MOST_KNOWN = 1000
-WRONG_KEYS, WRONG_SECONDS = 10, 60.0  # so many in so long a time, from one address
-MOST_ADDRESSES = 1000
+TRIES, TRIES_SECONDS = 10, 60.0  # keys that one address may try in so long a time, whichever process it asks
 
 
 class SignedIn:
-    """The page's sessions. keys: those that sign in. is_needed: False where anybody who can connect may look."""
+    """The page's sessions. keys: those that sign in. is_needed: False where anybody who can connect may look.
+
+    tries: how often keys may be tried.
+    """
 
     def __init__(
-        self,
-        keys: Sequence[SecretStr],
-        sessions: AsyncSessionStore,
-        *,
-        is_needed: bool,
-        clock: Callable[[], float] = time.monotonic,
+        self, keys: Sequence[SecretStr], sessions: AsyncSessionStore, tries: RateLimiter, *, is_needed: bool
     ) -> None:
         self.is_needed = is_needed
         self._keys = [key.get_secret_value().encode() for key in keys]
         self._sessions = sessions
-        self._wrong = WrongKeys(clock)
+        self._tries = tries
         self._known: OrderedDict[str, None] = OrderedDict()
 
-    async def sign_in(self, key: str, address: str) -> str | None:
-        """A cookie for a key, None for a wrong one. Raises Problem where too many of this address were wrong lately."""
-        self._wrong.require_few(address)
+    async def sign_in(self, key: str, client: str) -> str | None:
+        """A cookie for a key, None for a wrong one. Raises Problem where this client has tried too many lately.
+
+        client: who asks, as `limits.client_of` says. A try counts before its key is looked at, as others of the client
+        may be under way.
+        """
+        verdict = await self._tries.verdict(client_id("sign-in", client))
+        if not verdict.passes:
+            raise _too_many(verdict.seconds)
         given = key.encode("utf-8", "replace")
         matches = [compare_digest(given, known) for known in self._keys]  # each is compared, whichever it is
         if not any(matches):
-            self._wrong.note(address)
             return None
         token, _ = await self._sessions.begin(USER)
         return token
@@ -73,28 +76,7 @@ class SignedIn:
         await self._sessions.end(cookie)
 
 
-class WrongKeys:
-    """How many keys of an address were wrong lately."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._at: OrderedDict[str, deque[float]] = OrderedDict()
-
-    def note(self, address: str) -> None:
-        """One was."""
-        self._at.setdefault(address, deque(maxlen=WRONG_KEYS)).append(self._clock())
-        self._at.move_to_end(address)
-        if len(self._at) > MOST_ADDRESSES:
-            self._at.popitem(last=False)
-
-    def require_few(self, address: str) -> None:
-        """Raise Problem for an address of too many."""
-        at = self._at.get(address, deque[float]())
-        if len(at) == WRONG_KEYS and (wait := at[0] + WRONG_SECONDS - self._clock()) > 0:
-            seconds = f"{wait:.0f}" if wait > 1 else "1"
-            raise Problem(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "quota-exceeded",
-                f"too many wrong keys; try again in {seconds} s",
-                headers={"Retry-After": seconds},
-            )
+def _too_many(seconds: float) -> Problem:
+    wait = str(max(1, math.ceil(seconds)))
+    detail = f"too many keys were tried; try again in {wait} s"
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, "quota-exceeded", detail, headers={"Retry-After": wait})

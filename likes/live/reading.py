@@ -19,7 +19,7 @@ from likes.live.caching import LEASE_SECONDS, CacheCounts, CacheRules
 from likes.live.known import Identity, Known, Position, Sql
 from likes.live.looks import Looks, Members
 from likes.live.read import TRIES, Read, Tell
-from likes.live.total import add_up, of_database
+from likes.live.total import Doubt, add_up, of_database
 from likes.member import Member
 from likes.posting.steps import Pause, Query, Steps
 
@@ -88,7 +88,7 @@ class Reader:
                 if cached != "awaited" or not waited:
                     self.counts.note(cached)
                 if isinstance(cached, Cached):
-                    total = add_up(member, cached.total, cached.cursor, in_flight, pending, exact=is_whole)
+                    total = add_up(member, cached.total, cached.cursor, in_flight, pending, _doubt(holds=is_whole))
                     read.found(shard, member, total)
                 if cached == "missing" or (isinstance(cached, Cached) and cached.refresh):
                     asked.setdefault(shard, []).append(member)
@@ -114,10 +114,11 @@ class Reader:
             if not holds and is_ours and is_mine and cursor <= now.seq and read.tries < TRIES:
                 continue  # what was acknowledged since the query is in no part of the sum: again
             went_back = is_mine and cursor > now.seq
+            doubt = _doubt(holds=holds and is_whole, is_ours=is_ours)
             for member, pending in zip(asked[shard], now.deltas, strict=True):
                 total = known.totals.get(member, 0)
-                summed = add_up(member, total, cursor, in_flight, pending, exact=holds and is_ours and is_whole)
-                read.found(shard, member, of_database(total) if went_back else summed)
+                summed = add_up(member, total, cursor, in_flight, pending, doubt)
+                read.found(shard, member, of_database(total, doubt) if went_back else summed)
         read.tries += 1
 
     def _tell_of_database(self, read: Read, deadline: Deadline, tell: Tell) -> Steps[None]:
@@ -125,7 +126,10 @@ class Reader:
         known = yield from self._query(asked, deadline)
         for members, away in read.away.values():
             for member in members:
-                tell(member, away if isinstance(known, LikesError) else of_database(known.totals.get(member, 0)))
+                if isinstance(known, LikesError):
+                    tell(member, away)
+                else:
+                    tell(member, of_database(known.totals.get(member, 0), "redis-away"))
 
     def _query(self, asked: Members, deadline: Deadline) -> Steps[Known | LikesError]:
         members = [member for some in asked.values() for member in some]
@@ -137,6 +141,13 @@ class Reader:
         if self._identity is None or not self._identity.database or self._identity.shared:
             return None
         return self._rules.of_a_look(self._identity.database, takes_leases=takes_leases)
+
+
+def _doubt(*, holds: bool, is_ours: bool = True) -> Doubt | None:
+    """Why a sum may not be true."""
+    if not is_ours:
+        return "other-database"
+    return None if holds else "out-of-step"
 
 
 def _fill(asked: Members, known: Known, cost: int, shard: int, epoch: str) -> Fill | None:

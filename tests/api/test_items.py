@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.raw_http import Wire
 from tests.running_api import RunningApi
 from tests.shell import Shell
 from tests.targets import get
@@ -108,10 +109,39 @@ def test_an_item_that_cannot_be_one_is_named(shared_api: RunningApi, segment: by
     assert said in answer.json["detail"]
 
 
-def test_what_is_not_percent_encoded_as_it_should_be(shared_api: RunningApi) -> None:
-    assert get(shared_api.address, b"/v1/items/100%").json["item"] == "100%"
-    assert get(shared_api.address, b"/v1/items/%zz").json["item"] == "%zz"
-    assert get(shared_api.address, "/v1/items/é".encode()).status == 400  # is no HTTP, which is ASCII
+@pytest.mark.parametrize(
+    ("malformed", "named"),
+    [(b"%zz", "%zz"), (b"100%", "%"), (b"a%4", "%4"), (b"%%41", "%"), (b"a%25%g1b", "%g1"), (b"%u0041", "%u0")],
+)
+def test_a_percent_sign_that_begins_no_escape_is_named(shared_api: RunningApi, malformed: bytes, named: str) -> None:
+    """One route after the other: also the one that counts plain likes by itself."""
+    item = b"/v1/items/" + malformed
+    queries = [
+        b"/v1/items?item=a&item=" + malformed,
+        b"/v1/events?item=" + malformed,
+        b"/v1/items/a?counter=" + malformed,
+    ]
+    with Wire(shared_api.address) as wire:
+        for method, target in [
+            (b"POST", item + b"/likes"),
+            (b"DELETE", item + b"/likes"),
+            *((b"GET", target) for target in (item, *queries, b"/v1/top?" + malformed + b"=1")),
+        ]:
+            answer = wire.ask(method + b" " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (answer.status, answer.json["type"]) == (400, "invalid-input"), (target, answer)
+            assert f"'{named}' in the" in answer.json["detail"] and "%25" in answer.json["detail"]
+
+
+def test_a_percent_sign_is_part_of_an_item_where_it_is_escaped(shared_api: RunningApi) -> None:
+    with Wire(shared_api.address) as wire:
+        like = b"POST /v1/items/100%25zz/likes HTTP/1.1\r\nHost: localhost\r\n"
+        for headers in (b"", b"X-By-The-Application: 1\r\n"):
+            assert wire.ask(like + headers + b"\r\n").json["item"] == "100%zz"
+    assert shared_api.client.get("/v1/items?item=100%25zz").json()["items"][0]["total"] == 2
+
+
+def test_a_path_that_is_not_ascii_is_no_http(shared_api: RunningApi) -> None:
+    assert get(shared_api.address, "/v1/items/é".encode()).status == 400
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,29 @@ def test_its_own_pages_and_those_of_the_origins_may(api: RunningApi) -> None:
         assert api.client.post(LIKE, headers=headers).status_code == 202
 
 
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+def test_the_host_of_an_absolute_target_is_the_one_that_counts(api: RunningApi, method: bytes) -> None:
+    """RFC 9112, section 3.2.2: whatever the Host header says."""
+    path = b"/v1/items/a" if method == b"GET" else LIKE.encode()
+
+    def status(target: bytes, host: bytes) -> int:
+        with Wire(api.address) as wire:
+            return wire.ask(method + b" " + target + path + b" HTTP/1.1\r\nHost: " + host + b"\r\n\r\n").status
+
+    for target in (b"http://evil.example", b"HTTP://evil.example:80", b"https://localhost.evil.example"):
+        assert status(target, b"localhost") == 403
+    for target in (b"http://localhost@evil.example", b"ftp://localhost", b"http://", b"http://:80"):
+        assert status(target, b"localhost") == 400
+    for target in (b"http://localhost", b"http://LOCALHOST:1", b"http://[::1]:8080"):
+        assert status(target, b"evil.example") in (200, 202)
+
+
+def test_a_page_of_a_site_that_an_absolute_target_names_is_not_its_own(api: RunningApi) -> None:
+    head = b"POST http://localhost:1/v1/likes HTTP/1.1\r\nHost: localhost:2\r\nOrigin: http://localhost:2\r\n"
+    with Wire(api.address) as wire:
+        assert wire.ask(head + b"Content-Length: 0\r\n\r\n").status == 403
+
+
 def test_two_hosts_are_not_one(api: RunningApi) -> None:
     with Wire(api.address) as wire:
         request = b"GET /v1/items/a HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from likes.api import event_stream, signed_in
+from likes.api import event_stream, opened, signed_in
 from tests.serving_here import ServingHere
 from tests.shell import Shell
 
@@ -117,12 +117,46 @@ def test_an_application_begins_no_session_of_the_page(keyed):
     assert keyed.client.get("/v1/session", headers=bearer).json()["user"] == "mary"
 
 
-def test_too_many_wrong_keys_wait(keyed):
-    for _ in range(signed_in.WRONG_KEYS):
-        assert keyed.client.post("/sign-in", data={"key": "wrong"}).status_code == 403
-    refused = keyed.client.post("/sign-in", data={"key": KEY})
-    assert (refused.status_code, int(refused.headers["retry-after"]) > 0) == (429, True)
-    assert "too many wrong keys" in refused.text
+@pytest.fixture
+def for_an_hour(monkeypatch):
+    """Nothing of what an address has tried is forgotten during a test."""
+    monkeypatch.setattr(opened, "TRIES_SECONDS", 3600.0)
+
+
+def tries(here: ServingHere, *, key: str = "wrong", until: int, address: str = "192.0.2.1") -> int:
+    """How many keys were answered otherwise before this status came."""
+    for tried in range(100):
+        answer = here.client.post("/sign-in", data={"key": key}, headers={"X-Forwarded-For": address})
+        if answer.status_code == until:
+            return tried
+    raise AssertionError(answer)
+
+
+def test_who_tries_too_many_keys_waits(for_an_hour, settings):
+    with ServingHere(**settings, api_keys=KEY, http_trusted_proxies="127.0.0.1") as here:
+        assert tries(here, until=429) == signed_in.TRIES
+        refused = here.client.post("/sign-in", data={"key": KEY}, headers={"X-Forwarded-For": "192.0.2.1"})
+        assert (refused.status_code, int(refused.headers["retry-after"]) > 0) == (429, True)
+        assert "too many keys were tried" in refused.text
+        assert tries(here, until=303, key=KEY, address="192.0.2.2") == 0  # nobody else does
+        assert tries(here, until=429, address="2001:db8::1") == signed_in.TRIES
+        assert tries(here, until=429, address="2001:db8::ffff:1") == 0  # of the same network
+
+
+def test_more_processes_are_no_more_tries(for_an_hour, settings):
+    """But one of each, which it has not told the others of yet."""
+    proxy = {"http_trusted_proxies": "127.0.0.1"}
+    with ServingHere(**settings, api_keys=KEY, **proxy) as one, ServingHere(**settings, api_keys=KEY, **proxy) as other:
+        assert tries(one, until=429) == signed_in.TRIES
+        assert tries(other, until=429) <= 1
+
+
+def test_without_redis_each_process_counts_by_itself(for_an_hour, own_valkey, sqlite_url):
+    redis = own_valkey()
+    settings = {"redis_url": redis.url, "database_url": sqlite_url, "api_keys": KEY}
+    with ServingHere(**settings, http_trusted_proxies="127.0.0.1") as here:
+        redis.kill()
+        assert tries(here, until=429) == signed_in.TRIES
 
 
 def test_a_form_longer_than_any_key_is_refused(keyed):

@@ -103,6 +103,8 @@ AMBIGUOUS = {
     "a tab for a space": b"GET\t/v1/items/a\tHTTP/1.1\r\nHost: localhost\r\n\r\n",
     "bytes in the path": b"GET /v1/items/\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "no path": b"GET v1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "an address with a user": b"GET http://me@localhost/livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "an address of another protocol": b"GET ftp://localhost/livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "a method in lower case": b"get /v1/items/a HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "HTTP/1.2": b"GET /v1/items/a HTTP/1.2\r\nHost: localhost\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",

@@ -15,6 +15,7 @@ from likes.sql.identity import make_fresh_id
 from likes.sql.schema import migrate
 from likes.sql.tables import metadata
 from tests.rig import Rig
+from tests.running_api import RunningApi
 from tests.running_worker import RunningWorker
 from tests.servers import RedisServer
 from tests.shell import Shell
@@ -60,6 +61,23 @@ def test_status_says_whose_a_redis_is(rig: Rig, laptop: Rig) -> None:
     laptop.adopt_database()
     assert problems(laptop) == []
     assert len(problems(rig)) == SHARDS
+
+
+def test_a_read_says_whose_a_redis_is_and_what_to_do(tmp_path: Path, valkey_url: str) -> None:
+    own, other = (Shell(tmp_path, redis_url=valkey_url, database_url=f"sqlite:///{tmp_path}/{n}.db") for n in range(2))
+    for likes in (own, other):
+        assert likes("migrate").code == 0
+    assert own("post", "a").code == own("flush").code == 0
+    read = other("get", "a", "--json")
+    assert (read.code, read.json[0]["exact"], read.json[0]["doubt"]) == (0, False, "other-database")
+    for said in ("belongs to another database", "likes check", "LIKES_DATABASE_URL", "likes adopt --database"):
+        assert said in read.err
+    assert "emptied" not in read.err
+    assert "belongs to another database" in other("check").out
+    with RunningApi(other) as api:
+        told = api.client.get("/v1/items/a").json()
+        assert (told["exact"], told["doubt"]) == (False, "other-database")
+    assert own("get", "a").err == ""
 
 
 def test_a_laptop_with_productions_redis_takes_nothing(rig: Rig, laptop: Rig) -> None:

@@ -55,7 +55,10 @@ def without_redis(redis_server: RedisServer, sqlite_engine: Engine) -> Iterator[
 
 def test_without_redis_the_database_answers_if_that_is_wanted(without_redis: Rig) -> None:
     live = without_redis.likes.live([HOT, COLD], or_database=True)
-    assert live == {HOT: LiveTotal(7, 7, 0, 0, exact=False), COLD: LiveTotal(0, 0, 0, 0, exact=False)}
+    assert live == {
+        HOT: LiveTotal(7, 7, 0, 0, exact=False, doubt="redis-away"),
+        COLD: LiveTotal(0, 0, 0, 0, exact=False, doubt="redis-away"),
+    }
     with pytest.raises(RedisUnavailable):
         without_redis.likes.total(HOT)
 
@@ -72,7 +75,7 @@ def test_without_redis_the_database_is_not_stormed(without_redis: Rig, queries: 
                 return (await likes.live([HOT], timeout=30, or_database=True))[HOT]
 
             found = await asyncio.gather(*map(read, range(500)))
-            assert {*found} == {LiveTotal(7, 7, 0, 0, exact=False)}
+            assert {*found} == {LiveTotal(7, 7, 0, 0, exact=False, doubt="redis-away")}
             assert isinstance((await asyncio.gather(likes.total(HOT), return_exceptions=True))[0], RedisUnavailable)
 
     asyncio.run(main())
@@ -97,7 +100,9 @@ def test_a_redis_that_is_mute_leaves_time_for_the_database(redis_server: RedisSe
         rig.flush()
         redis_server.pause()
         try:
-            assert rig.likes.live([HOT], timeout=1, or_database=True) == {HOT: LiveTotal(7, 7, 0, 0, exact=False)}
+            assert rig.likes.live([HOT], timeout=1, or_database=True) == {
+                HOT: LiveTotal(7, 7, 0, 0, exact=False, doubt="redis-away")
+            }
             with pytest.raises(RedisUnavailable):
                 rig.likes.live([HOT], timeout=0.2)
         finally:

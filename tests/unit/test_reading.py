@@ -165,7 +165,7 @@ def test_what_does_not_fit_is_read_again_and_then_told_not_exact(answers: Answer
             answers.fetch(gone[between.seq])
             fetched = True
     assert isinstance(answers.total, LiveTotal)
-    assert not answers.total.exact
+    assert (answers.total.exact, answers.total.doubt) == (False, "out-of-step")
 
 
 @pytest.mark.parametrize("found", [None, batch(1, "another", a=10)])
@@ -189,7 +189,7 @@ def test_a_batch_that_stays_away_is_left_out_in_the_end_and_the_total_not_exact(
         answers.pause()
     answers.look(seen((1, "x"), pending=7, cached=(Cached(3, 0, refresh=False),)))
     answers.fetch(None)
-    assert answers.total == LiveTotal(10, 3, 0, 7, exact=False)
+    assert answers.total == LiveTotal(10, 3, 0, 7, exact=False, doubt="out-of-step")
 
 
 def test_a_batch_that_cannot_be_read_is_an_error(answers: Answers) -> None:
@@ -247,7 +247,7 @@ def test_the_database_alone_where_redis_is_away_and_that_is_wanted() -> None:
     for _ in range(2):
         answers.look(RedisUnavailable("away"))
     answers.query(3)
-    assert answers.total == LiveTotal(3, 3, 0, 0, exact=False)
+    assert answers.total == LiveTotal(3, 3, 0, 0, exact=False, doubt="redis-away")
     answers.begin()
     for _ in range(2):
         answers.look(RedisUnavailable("away"))
@@ -279,14 +279,14 @@ def test_a_shard_of_another_database_is_told_not_exact(answers: Answers) -> None
     answers.look(seen(owner=THEIRS.database))
     answers.query(3)
     answers.look(seen(owner=THEIRS.database, pending=7))
-    assert answers.total == LiveTotal(10, 3, 0, 7, exact=False)
+    assert answers.total == LiveTotal(10, 3, 0, 7, exact=False, doubt="other-database")
 
 
 def test_a_redis_that_went_back_leaves_the_database_alone(answers: Answers) -> None:
     answers.look(seen(seq=3))
     answers.query(3, seq=5)
     answers.look(seen(seq=3, pending=7))
-    assert answers.total == LiveTotal(3, 3, 0, 0, exact=False)
+    assert answers.total == LiveTotal(3, 3, 0, 0, exact=False, doubt="out-of-step")
 
 
 def test_a_cursor_of_another_epoch_stands_before_all_of_this_one(answers: Answers) -> None:
@@ -295,7 +295,7 @@ def test_a_cursor_of_another_epoch_stands_before_all_of_this_one(answers: Answer
     answers.query(3, seq=9, epoch="old")
     assert isinstance(answers.asked, Send)
     answers.look(seen((1, "x"), pending=7))
-    assert answers.total == LiveTotal(20, 3, 10, 7, exact=False)
+    assert answers.total == LiveTotal(20, 3, 10, 7, exact=False, doubt="out-of-step")
 
 
 def test_a_redis_that_is_replaced_again_and_again_is_an_error() -> None:
@@ -308,7 +308,7 @@ def test_a_redis_that_is_replaced_again_and_again_is_an_error() -> None:
 @pytest.mark.parametrize(("cursor", "flying"), [(0, 110), (1, 100), (2, 0), (3, 0)])
 def test_batches_in_flight_count_past_the_cursor(cursor: int, flying: int) -> None:
     in_flight = {1: {A: 10}, 2: {A: 100, B: 5}, 3: {B: 1000}}
-    assert add_up(A, 3, cursor, in_flight, 7, exact=True) == LiveTotal(3 + flying + 7, 3, flying, 7)
+    assert add_up(A, 3, cursor, in_flight, 7, None) == LiveTotal(3 + flying + 7, 3, flying, 7)
 
 
 def test_the_oldest_of_too_many_batches_is_forgotten() -> None:

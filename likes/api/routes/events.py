@@ -13,7 +13,7 @@ from likes.api.event_stream import EventStream
 from likes.api.keys import Anyone
 from likes.api.live_feed import Counted, Trouble
 from likes.api.opened import Opened
-from likes.api.routes.items import items_in
+from likes.api.routes.items import items_in, parts_of
 from likes.api.schemas import COUNTER_PARAMETER, ITEMS_PARAMETER
 from likes.items import check_counter, check_item
 from likes.live.total import LiveTotal
@@ -51,7 +51,7 @@ def _words(changed: Mapping[Counted, LiveTotal | Trouble]) -> Sequence[tuple[str
         if isinstance(found, Trouble):
             troubles.setdefault(found, []).append(key.item)
         else:
-            totals.append({"item": key.item, **found._asdict()})
+            totals.append({"item": key.item, **parts_of(found)})
     told: list[tuple[str, Any]] = [("totals", {"counter": counter, "totals": totals})] if totals else []
     told += [("trouble", {**why._asdict(), "counter": counter, "items": items}) for why, items in troubles.items()]
     return told

@@ -99,4 +99,10 @@ def counted(item: str, counter: str, delta: int, pending: int) -> Response:
 
 def shown(item: str, counter: str, live: LiveTotal) -> dict[str, Any]:
     """A live total in an answer."""
-    return {"item": item, "counter": counter, **live._asdict()}
+    return {"item": item, "counter": counter, **parts_of(live)}
+
+
+def parts_of(live: LiveTotal) -> dict[str, Any]:
+    """What an answer tells of a live total; `doubt` only where there is one."""
+    parts = live._asdict()
+    return parts if live.doubt else {name: parts[name] for name in parts if name != "doubt"}

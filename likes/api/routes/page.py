@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import RedirectResponse, Response
 
+from likes.api.limits import client_of, peer_of
 from likes.api.opened import Opened
 from likes.api.page_session import cookie_of, require_own_form, set_cookie
 from likes.api.problems import Problem
@@ -70,7 +71,7 @@ async def ask_for_key() -> Response:
 async def sign_in(request: Request, api: Opened) -> Response:
     """Make a key a cookie."""
     try:
-        cookie = await api.signed_in.sign_in(await _key_in(request), request.client.host if request.client else "")
+        cookie = await api.signed_in.sign_in(await _key_in(request), client_of(peer_of(request.scope)))
     except Problem as problem:
         form = _sign_in_form(problem.detail, problem.status)
         form.headers.update(problem.headers)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import httptools
-
 from likes.api.problems import Problem
 from likes.api.serving import refusals
 from likes.api.serving.limits import Limits
 
 HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+])(?::\d{0,5})?")
+ABSOLUTE = re.compile(rb"https?://([^/?#:][^/?#]*)([^#]*)", re.IGNORECASE)
 WATCHED = frozenset([b"host", b"content-length", b"transfer-encoding"])
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -54,14 +53,18 @@ def too_large(limits: Limits) -> Problem:
     return refusals.head_too_large(f"its address and headers have more than {limits.head_bytes:,} bytes")
 
 
-def origin_form(url: bytes) -> bytes:
-    """`http://host/path`, which proxies are sent, without the host; other forms are as they are."""
-    if url.startswith(b"/"):
-        return url
-    parsed = httptools.parse_url(url)
-    if parsed.host is None:
-        return url
-    return (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
+def origin_form(url: bytes, headers: Headers) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """`http://host/path`, as proxies are sent it, as a path and a Host; `*` is as it is. Raises Problem for all else.
+
+    That host is the one that is meant, whatever the Host header says: RFC 9112, section 3.2.2.
+    """
+    if url == b"*":
+        return url, [*headers]
+    parts = ABSOLUTE.fullmatch(url)
+    if not parts or not HOST.fullmatch(parts[1]):
+        raise refusals.malformed("it asks neither for a path nor for http://host/path")
+    path = parts[2] if parts[2].startswith(b"/") else b"/" + parts[2]
+    return path, [(b"host", parts[1]), *(header for header in headers if header[0] != b"host")]
 
 
 def without_upgrade(method: bytes, url: bytes, headers: Headers, version: str, *, keeps_alive: bool) -> bytes:

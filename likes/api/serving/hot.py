@@ -34,7 +34,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 MayPass = Callable[[Headers, tuple[str, int] | None], bool]  # by the headers and the address of the peer
 
 ROUTE: Final = "/v1/items/{item}/likes"
-PATH: Final = re.compile(rb"/v1/items/([!$&-.0-9:;=@A-Z_a-z~%]+)/likes")
+PATH: Final = re.compile(rb"/v1/items/((?:[!$&-.0-9:;=@A-Z_a-z~]++|%[0-9A-Fa-f]{2})+)/likes")
 FIRST_LINE: Final = re.compile(rb"POST (%b) HTTP/1\.1\r\n" % PATH.pattern)
 COUNTER: Final = rb'"counter": ?"([A-Za-z0-9_.-]{1,64})"'
 BODY: Final = re.compile(rb'\{ ?(?:"count": ?([1-9][0-9]{0,8})(?:, ?%b)?|%b)? ?\}' % (COUNTER, COUNTER))

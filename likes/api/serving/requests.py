@@ -193,7 +193,8 @@ class Requests(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self.method = self.parser.get_method()
         head.check(self.method, self.url, self.headers, self.parser.get_http_version(), self.limits)
-        self.url = head.origin_form(self.url)
+        if not self.url.startswith(b"/"):
+            self.url, self.headers = head.origin_form(self.url, self.headers)
         if self.parser.should_upgrade():
             return
         self._enter(BODY)
