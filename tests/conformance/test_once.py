@@ -15,7 +15,7 @@ from likes import AsyncLikeCounter
 from likes.buffer import scripts
 from likes.buffer.generations import KEYS_A_BUCKET, Generations
 from likes.buffer.links.link import ask
-from likes.errors import EntryRefused, KeyReused, RedisFull
+from likes.errors import EntryRefused, KeyReused, RedisFull, RedisRefused
 from likes.posting.batch_once import once_key
 from tests.conformance.test_buffer import Shard, members
 from tests.rig import Rig
@@ -65,6 +65,16 @@ def test_a_pending_delta_of_any_size_is_kept(shard: Shard, pending: int) -> None
     delta = 1 if pending > 0 else -1
     assert once(shard, {"a": delta}).pending == (pending,)
     assert once(shard, {"a": delta}, sequence=3).pending == (pending,)
+
+
+def test_what_comes_after_a_later_call_of_its_producer_keeps_no_key(shard: Shard) -> None:
+    """Its caller gave up, and was told to send it again under the key: that must count."""
+    once(shard, {"a": 5}, sequence=3)
+    before = shard.everything()
+    with pytest.raises(RedisRefused, match="not counted"):
+        once(shard, {"b": 1}, sequence=2)
+    assert shard.everything() == before
+    assert once(shard, {"b": 1}, sequence=4).pending == (3,)
 
 
 def test_under_another_epoch_nothing_is_done(shard: Shard) -> None:
