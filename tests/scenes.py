@@ -128,6 +128,15 @@ def one_bucket(shard: Shard) -> None:
     shard.redis.set(shard.keys.once, ONE_BUCKET.text)
 
 
+ONE_OVER = Generations("-1:1:0 2:1:0")
+
+
+def one_bucket_over(shard: Shard) -> None:
+    some_pending(shard)
+    shard.redis.set(shard.keys.once, ONE_OVER.text)
+    shard.redis.hset(shard.keys.once_bucket(1, 0), "k", "x")
+
+
 def once(shard: Shard, entries: dict[str, int], *, sequence: int = 2, **options: Any) -> Any:
     """An add under an idempotency key; by itself it is called as its items are."""
     each = [*zip(members(*entries), entries.values(), strict=True)]
@@ -184,6 +193,12 @@ SCENES = [
         one_bucket,
         lambda shard: shard.call(scripts.turn_once(shard.keys, ONE_BUCKET)),
         makes_room=False,
+    ),
+    Scene(
+        "bucket that is over",
+        scripts.TURN_ONCE,
+        one_bucket_over,
+        lambda shard: shard.call(scripts.delete_buckets(shard.keys, ONE_OVER)),
     ),
     Scene(
         "use of a rate",

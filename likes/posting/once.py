@@ -172,15 +172,13 @@ class OnceAdder(Adder):
             del self._known[other]
 
     def _delete_some(self, of: tuple[int, str], deadline: Deadline) -> Steps[None]:
-        """Delete some buckets of a generation that is over, and forget it once all of them are."""
-        known, keys = self._known[of], epoch_keys(self.namespace, *of)
-        oldest = known.generations.over[0]
-        if known.deleted < oldest.buckets:
-            calls: list[Call[Any]] = [delete_buckets(keys, oldest, known.deleted)]
-        else:
-            calls = [turn_once(keys, known.generations, deleted=oldest)]
-        (reply,) = yield Send(calls, deadline)
-        if isinstance(reply, Turned) and reply.epoch == of[1]:
-            self._known[of] = _Known(reply.generations, known.asked_at)
-        elif not isinstance(reply, LikesError):
+        """Delete some buckets of a generation that is over."""
+        known = self._known[of]
+        call = delete_buckets(epoch_keys(self.namespace, *of), known.generations, known.deleted)
+        (reply,) = yield Send([call], deadline)
+        if isinstance(reply, LikesError) or reply.epoch != of[1]:
+            return
+        if reply.generations.text == known.generations.text:
             self._known[of] = known._replace(deleted=known.deleted + BUCKETS_A_CALL)
+        else:
+            self._known[of] = _Known(reply.generations, known.asked_at)

@@ -15,7 +15,7 @@ from likes import AsyncLikeCounter
 from likes.buffer import scripts
 from likes.buffer.generations import KEYS_A_BUCKET, Generations
 from likes.buffer.links.link import ask
-from likes.errors import EntryRefused, KeyReused, RedisFull
+from likes.errors import EntryRefused, KeyReused, RedisFull, RedisRefused
 from likes.posting.batch_once import once_key
 from tests.conformance.test_buffer import Shard, members
 from tests.rig import Rig
@@ -67,6 +67,16 @@ def test_a_pending_delta_of_any_size_is_kept(shard: Shard, pending: int) -> None
     assert once(shard, {"a": delta}, sequence=3).pending == (pending,)
 
 
+def test_what_comes_after_a_later_call_of_its_producer_keeps_no_key(shard: Shard) -> None:
+    """Its caller gave up, and was told to send it again under the key: that must count."""
+    once(shard, {"a": 5}, sequence=3)
+    before = shard.everything()
+    with pytest.raises(RedisRefused, match="not counted"):
+        once(shard, {"b": 1}, sequence=2)
+    assert shard.everything() == before
+    assert once(shard, {"b": 1}, sequence=4).pending == (3,)
+
+
 def test_under_another_epoch_nothing_is_done(shard: Shard) -> None:
     shard.begin("next", old="e")
     before = shard.everything()
@@ -115,6 +125,11 @@ def turn(shard: Shard, generations: Generations, **options: Any) -> Generations:
     return turned.generations
 
 
+def delete(shard: Shard, generations: Generations, first: int = 0) -> Generations:
+    turned: scripts.Turned = shard.call(scripts.delete_buckets(shard.keys, generations, first))
+    return turned.generations
+
+
 def shape(generations: Generations) -> str:
     return re.sub(r":\d+(?= |$)", "", generations.text)
 
@@ -123,7 +138,28 @@ def test_a_generation_is_over_once_its_successor_is_a_day_old(shard: Shard) -> N
     assert shape(turn(shard, ages(shard, (1, 1, 30), (2, 1, 23.9)))) == "1:1 2:1 3:1"
     over = turn(shard, ages(shard, (1, 1, 30), (2, 1, 24.1), (3, 1, 11)))
     assert shape(over) == "-1:1 2:1 3:1"
-    assert shape(turn(shard, over, deleted=over.over[0])) == "2:1 3:1"
+    assert shape(delete(shard, over, 1)) == "2:1 3:1"
+
+
+def test_buckets_are_deleted_only_while_nobody_looks_into_them(shard: Shard) -> None:
+    """Who learned that a generation is over may tell a Redis that went back by a day meanwhile."""
+    over = ages(shard, (1, 1, 30), (2, 1, 25))
+    over = turn(shard, over)
+    assert [each.number for each in over.over] == [1]
+    went_back = ages(shard, (1, 1, 1))
+    assert once(shard, {"a": 5}, generations=went_back).pending == (6,)
+    assert delete(shard, over).text == went_back.text
+    assert isinstance(once(shard, {"a": 5}, sequence=3, generations=went_back), scripts.Kept)
+
+
+def test_a_generation_of_many_buckets_is_forgotten_with_the_last_ones(shard: Shard) -> None:
+    over = turn(shard, ages(shard, (1, 100, 30), (2, 1, 25), (3, 1, 1)))
+    for number in range(100):
+        shard.redis.hset(shard.keys.once_bucket(1, number), "k", "x")
+    for first, left in ((0, 36), (64, 0)):
+        assert delete(shard, over, first).text == over.text
+        assert len([*shard.redis.scan_iter("*:once:1:*")]) == left
+    assert shape(delete(shard, over, 128)) == "2:1 3:1"
 
 
 def test_a_generation_has_a_successor_after_half_a_day_with_buckets_for_what_there_was(shard: Shard) -> None:

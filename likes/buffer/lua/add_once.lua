@@ -26,6 +26,13 @@ end
 local bucket = KEYS[2 + many]
 if many == 0 or redis.call('HLEN', bucket) >= tonumber(ARGV[6]) then return {current, 'full', generations} end
 
+-- What was sent before its producer's last call comes late: its caller has gone on, and add would take it for counted.
+local last = #ARGV > 7 and redis.call('HGET', KEYS[6 + many], ARGV[9])
+last = last and tonumber(string.match(last, '^%d+'))
+if last and tonumber(ARGV[10]) < last then
+  return redis.error_reply('ERR a later call of this producer came before this one, which was not counted')
+end
+
 redis.call('HSET', bucket, ARGV[4], '')  -- the first write, refused by a full Redis; a key with nothing is none
 if #ARGV == 7 then
   redis.call('HSET', bucket, ARGV[4], ARGV[5] .. ARGV[7])

@@ -1,17 +1,23 @@
 -- Begin a generation of buckets for idempotency keys where that is due, and let go of those of which all keys are too old.
--- KEYS  1 epoch pointer, 2 once, 3… some buckets of the newest generation
+-- KEYS  1 epoch pointer, 2 once, 3… some buckets of the newest generation; or those to delete
 -- ARGV  1 epoch, 2 the generations as known, 3 how many buckets a new one is to have because the newest is full, "" if it
 --       is not, 4 the number of one whose buckets were all deleted, "" for none, 5 for how long a key is known (ms),
---       6 after how long a generation has a successor (ms), 7 how many buckets one begins with, 8 how much it grows by
+--       6 after how long a generation has a successor (ms), 7 how many buckets one begins with, 8 how much it grows by,
+--       9 "1" if nothing is to be done but to delete buckets of a generation that is over
 -- reply {current epoch or ""} when that is another one: nothing was done
 --       {epoch, the generations there are now}: "<number>:<buckets>:<when it began, ms>", the oldest first, behind a "-" if
 --       all of its keys are too old, so that nobody looks there any more and its buckets may be deleted
--- Atomic, because which buckets are looked into changes for everybody at once.
+-- Atomic, because which buckets are looked into changes for everybody at once: also back, in a Redis that went back by a
+--       day, where somebody may still mean to delete some that are in use again.
 local current = redis.call('GET', KEYS[1]) or ''
 if current ~= ARGV[1] then return {current} end
 local generations = redis.call('GET', KEYS[2]) or ''
 if generations ~= ARGV[2] then return {current, generations} end
 
+if ARGV[9] == '1' then
+  redis.call('DEL', unpack(KEYS, 3))
+  return {current, generations}
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local all = {}

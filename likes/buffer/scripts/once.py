@@ -123,16 +123,36 @@ def _read_kept(keys: EpochKeys, epoch: str, record: bytes, keeps_pending: bool) 
     return Kept(epoch, digest, refused, (), False)
 
 
-def turn_once(
-    keys: EpochKeys, generations: Generations, *, full: bool = False, deleted: Generation | None = None
+def turn_once(keys: EpochKeys, generations: Generations, *, full: bool = False) -> Call[Turned]:
+    """Begin a generation of buckets if that is due, or this one is full."""
+    sample = [
+        keys.once_bucket(each.number, n) for each in generations.live[-1:] for n in range(min(each.buckets, _SAMPLE))
+    ]
+    return _turn(keys, generations, sample, wanted=generations.next_buckets if full else "")
+
+
+def delete_buckets(keys: EpochKeys, generations: Generations, first: int = 0) -> Call[Turned]:
+    """Delete buckets of the oldest generation that is over, from number `first` on: BUCKETS_A_CALL. Where no more
+    are left, forget it.
+    """
+    oldest = generations.over[0]
+    if buckets := _buckets(keys, oldest, first):
+        return _turn(keys, generations, buckets, deletes="1")
+    return _turn(keys, generations, (), deleted=oldest.number)
+
+
+def _turn(
+    keys: EpochKeys,
+    generations: Generations,
+    buckets: Sequence[Word],
+    *,
+    wanted: Word = "",
+    deleted: Word = "",
+    deletes: Word = "",
 ) -> Call[Turned]:
-    """Begin a generation of buckets if that is due, or this one is full, and forget one whose buckets are deleted."""
-    newest = generations.live[-1:]
-    sample = [keys.once_bucket(each.number, n) for each in newest for n in range(min(each.buckets, _SAMPLE))]
     times = (KNOWN_SECONDS * 1000, SUCCESSOR_SECONDS * 1000, FIRST_BUCKETS, GROWTH)
-    wanted, gone = generations.next_buckets if full else "", deleted.number if deleted else ""
-    arguments = (keys.epoch, generations.text, wanted, gone, *times)
-    return TURN_ONCE.call(keys.shard, (keys.pointer, keys.once, *sample), arguments, partial(_read_turned, keys))
+    arguments = (keys.epoch, generations.text, wanted, deleted, *times, deletes)
+    return TURN_ONCE.call(keys.shard, (keys.pointer, keys.once, *buckets), arguments, partial(_read_turned, keys))
 
 
 def _read_turned(keys: EpochKeys, reply: list[Any]) -> Turned:
@@ -140,14 +160,14 @@ def _read_turned(keys: EpochKeys, reply: list[Any]) -> Turned:
     return Turned(read_word(keys.pointer, reply[0]), Generations(text))
 
 
-def delete_buckets(keys: EpochKeys, generation: Generation, first: int = 0) -> Call[Any]:
-    """Delete some buckets of a generation that nobody looks into, from number `first` on: BUCKETS_A_CALL."""
-    numbers = range(first, min(first + BUCKETS_A_CALL, generation.buckets))
-    return command("DEL", *(keys.once_bucket(generation.number, n) for n in numbers), shard=keys.shard)
+def _buckets(keys: EpochKeys, generation: Generation, first: int) -> list[Word]:
+    return [
+        keys.once_bucket(generation.number, n) for n in range(first, min(first + BUCKETS_A_CALL, generation.buckets))
+    ]
 
 
 def delete_all_buckets(keys: EpochKeys, generations: Generations) -> Iterator[Call[Any]]:
     """Delete every bucket there is, of an epoch left behind."""
     for each in (*generations.over, *generations.live):
         for first in range(0, each.buckets, BUCKETS_A_CALL):
-            yield delete_buckets(keys, each, first)
+            yield command("DEL", *_buckets(keys, each, first), shard=keys.shard)
