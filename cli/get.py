@@ -28,7 +28,10 @@ def get(
         live = likes.live(items, counter=counter)
     rows = [{"item": item, "counter": counter, **parts._asdict()} for item, parts in live.items()]
     if not all(parts.exact for parts in live.values()):
-        say("Redis was emptied, replaced or restored: until the next flush notices, these totals may be off.")
+        say(
+            "Redis was emptied, replaced or restored, or a batch of a later version is in flight: until a flush has "
+            "seen to it, these totals may be off."
+        )
     if json:
         rows_as_json(rows)
     else:

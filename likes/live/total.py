@@ -12,7 +12,8 @@ class LiveTotal(NamedTuple):
     """A live total and its parts; each may be negative.
 
     exact: False while Redis has gone back, or was replaced, and no flush has noticed it yet; where Redis belongs to
-    another database; or where Redis was away, so that it is the database's total alone.
+    another database; while a batch in flight is of a later version; or where Redis was away, so that it is the
+    database's total alone.
     """
 
     total: int
