@@ -45,7 +45,7 @@ class BatchId(NamedTuple):
 
 
 class LaterFormat(ValueError):
-    """A batch was sealed by a later version."""
+    """A batch was sealed by a later version, in a format that this one does not know."""
 
 
 class Misfit(NamedTuple):
@@ -85,7 +85,10 @@ class Batch:
 
     @classmethod
     def unpack(cls, payload: bytes) -> Batch:
-        """Read a sealed batch; raise LaterFormat for one of another format, ValueError for what is no batch."""
+        """Read a sealed batch; raise LaterFormat for one of a later format, ValueError for what is no batch.
+
+        Of any format it is a msgpack array that begins with the number of its format; only that says what follows.
+        """
         try:
             return cls._unpack(payload)
         except (TypeError, AttributeError, OverflowError, OSError) as error:  # other parts, or of other types
@@ -93,9 +96,12 @@ class Batch:
 
     @classmethod
     def _unpack(cls, payload: bytes) -> Batch:
-        version, epoch, shard, seq, nonce, previous, sealed_at, *entries = msgpack.unpackb(payload, raw=True)
-        if version != FORMAT:
-            raise LaterFormat(f"batch {seq} of shard {shard} has format {version}; this version reads {FORMAT}")
+        number, *sealed = msgpack.unpackb(payload, raw=True)
+        if isinstance(number, int) and number > FORMAT:
+            raise LaterFormat(f"its format is {number}, this version reads {FORMAT}")
+        if number != FORMAT:
+            raise ValueError(f"there is no format {number!r}")
+        epoch, shard, seq, nonce, previous, sealed_at, *entries = sealed
         deltas, misfits = _sort_out(*entries)
         return cls(
             id=BatchId(int(shard), epoch.decode(), int(seq), nonce.decode()),

@@ -19,6 +19,7 @@ from tests.stepping import SteppedWorker
 from worker.housekeeping import Housekeeping
 from worker.pulse import Pulse
 from worker.rounds import Rounds
+from worker.sweep import Sweep
 
 ITEMS = [f"item {n}" for n in range(12)]
 HERE = [item for item in ITEMS if shard_of(item.encode(), 2) == 0]
@@ -58,11 +59,16 @@ class LiveShards:
 
     def work(self) -> str:
         """A worker's round, with its leases and its housekeeping."""
+        rounds = self.rounds(self.rig.sweep())
+        return said(rounds._housekeeping.tidy, [0, 1]) + said(rounds._flush, self.leases.take([0, 1]))
+
+    def rounds(self, sweep: Sweep) -> Rounds:
+        """Those of a worker."""
         buffer, ledger = self.rig.worker.buffer, self.rig.worker.ledger
         pulse = Pulse(Heartbeat(buffer, "test", self.leases.token))
-        rounds = Rounds(self.rig.worker, self.leases, Housekeeping(buffer, ledger, self.rig.sweep(), 30), pulse)
+        rounds = Rounds(self.rig.worker, self.leases, Housekeeping(buffer, ledger, sweep, 30), pulse)
         rounds._shards = [0, 1]
-        return said(rounds._housekeeping.tidy, [0, 1]) + said(rounds._flush, self.leases.take([0, 1]))
+        return rounds
 
     def status(self) -> str:
         return "\n".join(read_status(self.rig.worker.buffer, self.rig.worker.ledger, 2).problems)

@@ -34,9 +34,21 @@ class Step(NamedTuple):
     epoch: str
 
 
-def next_step(cursor: Cursor, retired: Collection[str], view: ShardView, flushed: Collection[str] = ()) -> Step | None:
-    """The next step of flushing one shard; None when nothing is left. `flushed`: epochs handed off already."""
+def next_step(
+    cursor: Cursor,
+    retired: Collection[str],
+    view: ShardView,
+    flushed: Collection[str] = (),
+    later: Collection[str] = (),
+) -> Step | None:
+    """The next step of flushing one shard; None when nothing is left.
+
+    flushed: epochs handed off already. later: those in which a batch is in flight that only a later version can read.
+    They wait for it; and where the cursor's is one of them, nothing is done either that would give it up.
+    """
     for epoch in _in_order(cursor, view):
+        if epoch.epoch in later or (cursor.epoch in later and epoch.epoch not in retired):
+            continue
         do = _step_for(epoch, cursor, retired, view, flushed)
         if do:
             return Step(do, epoch.epoch)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
+from likes.buffer.damage import LaterBatch
 from likes.errors import RedisClusterNode, RedisUnavailable, SchemaOutdated, Unavailable, WrongDatabase, WrongRedis
 from worker import events
 from worker.figures import Figures
@@ -56,7 +57,8 @@ class Loop:
         """Flush whenever it is due, until `stop`; then once more, everything.
 
         Raises WrongRedis, WrongDatabase, RedisClusterNode and, before a first flush was done, SchemaOutdated:
-        waiting does not cure them. And what fails the last flush, but for a server that is away: what is left is told.
+        waiting does not cure them. And what fails the last flush, but for a server that is away and for a batch of a
+        later version, whose worker will be there: what is left is told.
         """
         with ticking(self._schedule.interval, self._tick):
             while not self._stopping:
@@ -66,7 +68,7 @@ class Loop:
         self._pulse.stopping()
         try:
             self._rounds.flush_everything()
-        except (Unavailable, SchemaOutdated) as error:
+        except (Unavailable, SchemaOutdated, LaterBatch) as error:
             if not self._may_pass(error):
                 raise
             events.left(error, None if isinstance(error, RedisUnavailable) else self._rounds.left())

@@ -10,7 +10,7 @@ from likes.batch import Batch
 from likes.buffer.backlog import Backlog
 from likes.buffer.leases import Leases
 from likes.counted import Counted
-from likes.errors import LikesError
+from likes.errors import LikesError, RedisRefused
 from likes.sql.letters import last_letter, letters_after
 from likes.sql.reports import incidents_after, last_incident
 from likes.sql.schema import require_head
@@ -64,12 +64,17 @@ class Rounds:
         self._prepare()
         self._flusher.claim(self._shards)  # before a lease is taken from whomever it belongs to
         shards = self._leases.take(self._shards)
+        refused: RedisRefused | None = None
         try:
             self._flush(shards)
+        except RedisRefused as error:  # in some of the shards: all else goes on
+            refused = error
         finally:
             with suppress(LikesError):  # they run out by themselves
                 self._leases.give_back()
         self._housekeeping.tidy(self._shards)
+        if refused:
+            raise refused
         return len(shards) < len(self._shards)
 
     def flush_everything(self) -> None:
@@ -105,9 +110,12 @@ class Rounds:
             return
         began = time.monotonic()
         flush = Flush(self._flusher)
+        refused: RedisRefused | None = None
         try:
             flush.run(shards)
             self.have_worked = True
+        except RedisRefused as error:  # in some of the shards: what came of the others is told
+            refused = error
         finally:
             seconds = time.monotonic() - began
             self._figures.flush_took(seconds, flush.counted)
@@ -117,6 +125,8 @@ class Rounds:
         self._tell_incidents()
         if self._notices:
             self._notices.look()
+        if refused:
+            raise refused
 
     def _on_counted(self, batches: Sequence[Batch], counted: Counted) -> None:
         self.have_worked = True

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from threading import Event
 
 from likes.batch import Batch, Place
+from likes.buffer.damage import LaterBatch
 from likes.buffer.standing import ShardView, Standing
 from likes.buffer.turn import Overtaken, Turn
 from likes.chain import Chain
@@ -51,6 +52,7 @@ class ShardFlush:
         self._stopped = stopped
         self._count = count
         self._done: set[str] = set()  # epochs of which nothing is left that was pending at the start
+        self._later: dict[str, LaterBatch] = {}  # epochs with a batch in flight that only a later version can read
         self._unequal: set[str] = set()  # those of them under which another sum was accepted than sealed
         self._steps = 0
 
@@ -100,7 +102,7 @@ class ShardFlush:
             if self._view.error is not None:
                 raise self._view.error
             self._buffer.ownership.require_own(self._cursor.shard, self._view.owner)
-            step = next_step(self._cursor, self._retired, self._view, self._done)
+            step = next_step(self._cursor, self._retired, self._view, self._done, self._later)
             if step is None:
                 return self._end()
             if step.do is Do.HAND_OFF:
@@ -112,10 +114,12 @@ class ShardFlush:
         return False
 
     def _end(self) -> bool:
-        """Nothing is left: False."""
+        """Nothing is left: False. Raises LaterBatch if that is but for what a later version sealed."""
         epoch = self._view.epochs.get(self._cursor.epoch or "")
         if epoch and epoch.forgot != self._cursor.forgot:
             self._recovery.note_forgotten(epoch.shard, epoch.epoch)  # before the flush covers what was lost
+        for error in self._later.values():
+            raise error
         self.is_done = True
         return False
 
@@ -130,7 +134,10 @@ class ShardFlush:
         shard, epoch = self._cursor.shard, step.epoch
         match step.do:
             case Do.SETTLE:
-                self._settle_in_flight(self._view.epochs[epoch])
+                try:
+                    self._settle_in_flight(self._view.epochs[epoch])
+                except LaterBatch as error:
+                    self._later[epoch] = error
             case Do.CATCH_UP:
                 self._recovery.catch_up(shard, epoch)
             case Do.RETIRE:

@@ -32,6 +32,12 @@ class Damaged(RedisRefused):
     """A key holds another type or content than ours; nothing was done. The message names it and says what to do."""
 
 
+class LaterBatch(RedisRefused):
+    """A later version sealed a batch, and only that can read it: it is left as it is. The message names it, and says
+    what to do.
+    """
+
+
 def damaged(key: bytes, what: str, remedy: str = "") -> Damaged:
     """The error for a key; `what` goes on from its name, such as "holds another type". remedy: else it is deleted."""
     name = _NAME.fullmatch(key)
@@ -53,11 +59,12 @@ def read_word(key: bytes, raw: bytes | None, remedy: str = "") -> str:
 
 
 def read_batch(key: bytes, payload: bytes) -> Batch:
-    """The batch sealed at `key`. Raises RedisRefused: Damaged, unless it is of a later version."""
+    """The batch sealed at `key`. Raises Damaged for what is none, LaterBatch for one of a later version."""
     try:
         return Batch.unpack(payload)
     except LaterFormat as error:
-        raise RedisRefused(f"the batch at {shown(key)} cannot be read: {error}; upgrade this worker") from None
+        what = f"the batch at {shown(key)} was sealed by a later version ({error}) and is left as it is"
+        raise LaterBatch(f"{what} until a worker of that version flushes it; update this one") from None
     except ValueError as error:
         raise damaged(key, f"holds no batch ({error})") from None
 

@@ -109,13 +109,13 @@ def _but_for_likes(standing: Standing) -> Standing:
 
 
 def delta_of(buffer: Buffer, batch_id: BatchId) -> int | None:
-    """The sum of a batch in flight, None if it is gone. Raises Damaged."""
+    """The sum of a batch in flight, None if it is gone. Raises Damaged, LaterBatch."""
     batch = read_in_flight(buffer, batch_id)
     return batch.delta if batch else None
 
 
 def read_in_flight(buffer: Buffer, batch_id: BatchId) -> Batch | None:
-    """A batch in flight, only to look at it, whosever it is; None if it is gone. Raises Damaged."""
+    """A batch in flight, only to look at it, whosever it is; None if it is gone. Raises Damaged, LaterBatch."""
     keys = epoch_keys(buffer.namespace, batch_id.shard, batch_id.epoch)
     (payload,) = ask(buffer.link, [command("GET", keys.batch(batch_id.seq), shard=batch_id.shard)])
     batch = read_batch(keys.batch(batch_id.seq), payload) if payload else None

@@ -7,7 +7,7 @@ from threading import Lock
 
 from likes.batch import BatchId
 from likes.buffer.calls import command
-from likes.buffer.damage import read_batch
+from likes.buffer.damage import LaterBatch, read_batch
 from likes.buffer.keys import epoch_keys
 from likes.deadline import Deadline
 from likes.errors import LikesError
@@ -39,7 +39,9 @@ class SeenBatches:
     def fetch(
         self, namespace: str, flying: Iterable[BatchId], deadline: Deadline
     ) -> Steps[dict[BatchId, Mapping[Member, int] | LikesError | None]]:
-        """The deltas of each batch; None for one that is gone, an error for one that cannot be read."""
+        """The deltas of each batch; None for one that is gone, or of a later version, which will be gone soon; an error
+        for one that cannot be read.
+        """
         found: dict[BatchId, Mapping[Member, int] | LikesError | None] = {each: self.get(each) for each in flying}
         wanted = [each for each, deltas in found.items() if deltas is None]
         if not wanted:
@@ -57,6 +59,8 @@ class SeenBatches:
     def _read(self, batch_id: BatchId, key: bytes, payload: bytes) -> Mapping[Member, int] | LikesError | None:
         try:
             batch = read_batch(key, payload)
+        except LaterBatch:
+            return None
         except LikesError as error:
             return error
         if batch.id != batch_id:

@@ -14,7 +14,8 @@ class LiveTotal(NamedTuple):
     """A live total and its parts; each may be negative.
 
     exact: whether it was true at some moment of the read. doubt: why not; None where it is.
-        out-of-step: Redis or the database was emptied, replaced or restored, and no flush has noticed it yet.
+        out-of-step: Redis or the database was emptied, replaced or restored, and no flush has noticed it yet; or a
+        batch in flight is of a later version.
         other-database: this Redis belongs to another database, which gets what is pending here.
         redis-away: it is the database's total alone.
     """

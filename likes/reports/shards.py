@@ -19,7 +19,8 @@ class ShardStatus:
     """One shard: in Redis under `epoch` (None: no likes yet), and in SQL (`cursor_…`; None before a first flush).
 
     Pending items and batches in flight of epochs left behind are counted too; they and `seq` are None with Redis away.
-    The deltas are sums; `accepted` is the running one of `epoch`. They are None, too, where Redis's sums are damaged.
+    The deltas are sums; `accepted` is the running one of `epoch`. They are None, too, where Redis's sums are damaged,
+    `in_flight_delta` where a batch cannot be read.
     """
 
     shard: int
@@ -45,7 +46,7 @@ def read_shards(
     views = buffer.look({shard: known[shard].epoch if shard in known else None for shard in shards})
     leases = read_leases(buffer, shards)
     damage = find_damage(buffer.link, buffer.namespace, {shard: view.current for shard, view in views.items()})
-    in_flight: dict[int, int] = {}
+    in_flight: dict[int, int | None] = {}
     for shard, view in views.items():
         in_flight[shard], unreadable = _sum_in_flight(buffer, view)
         damage[shard] += unreadable
@@ -60,19 +61,24 @@ def read_shards(
     ]
 
 
-def _sum_in_flight(buffer: Buffer, view: ShardView) -> tuple[int, list[str]]:
-    """The deltas of all batches in flight, and what is wrong with those that cannot be read."""
+def _sum_in_flight(buffer: Buffer, view: ShardView) -> tuple[int | None, list[str]]:
+    """The deltas of all batches in flight, None if some cannot be read, and what is wrong with those."""
     delta, unreadable = 0, []
     for batch in (batch for epoch in view.epochs.values() for batch in epoch.in_flight):
         try:
             delta += delta_of(buffer, batch) or 0
         except RedisRefused as error:
             unreadable.append(str(error))
-    return delta, unreadable
+    return None if unreadable else delta, unreadable
 
 
 def _shard_status(
-    view: ShardView, cursor: Cursor | None, lease: Lease | None, now: float, damage: Collection[str], in_flight: int
+    view: ShardView,
+    cursor: Cursor | None,
+    lease: Lease | None,
+    now: float,
+    damage: Collection[str],
+    in_flight: int | None,
 ) -> ShardStatus:
     current = view.epochs.get(view.current)
     odd = [epoch.damage for epoch in view.epochs.values() if epoch.damage]

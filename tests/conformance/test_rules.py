@@ -248,7 +248,7 @@ def test_a_batch_of_a_later_version_is_named_and_left_untouched(rig: Rig) -> Non
     sealed = msgpack.unpackb(rig.redis.get(rig.key("batch:1")), raw=True)
     rig.redis.set(rig.key("batch:1"), msgpack.packb([FORMAT + 1, *sealed[1:]]))
     before = rig.copy_redis()
-    with pytest.raises(LikesError, match=r"batch:1 cannot be read: .* upgrade this worker"):
+    with pytest.raises(LikesError, match=r"batch:1 was sealed by a later version .* update this one"):
         rig.flush()
     assert rig.copy_redis() == before
     rig.redis.set(rig.key("batch:1"), msgpack.packb(sealed))

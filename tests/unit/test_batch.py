@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from likes.batch import Batch, BatchId
+from likes.batch import Batch, BatchId, LaterFormat
 from likes.deltas import MAX_DELTA, MIN_DELTA, Delta
 from likes.items import check_item
 
@@ -76,9 +76,17 @@ def test_what_redis_said_of_an_entry_is_its_reason() -> None:
     assert batch.misfits[0].reason == "WRONGTYPE a list"
 
 
-def test_a_later_format_is_refused() -> None:
-    with pytest.raises(ValueError, match="format 2"):
-        Batch.unpack(sealed([], version=2))
+@pytest.mark.parametrize("batch", [sealed([], version=2), msgpack.packb([2]), msgpack.packb([3, {"a": 1}])])
+def test_a_later_format_is_told_by_its_number_alone(batch: bytes) -> None:
+    with pytest.raises(LaterFormat, match="its format is [23], this version reads 1"):
+        Batch.unpack(batch)
+
+
+@pytest.mark.parametrize("number", [0, -1, None, "2", 2.0])
+def test_what_is_no_format_is_no_batch(number: object) -> None:
+    with pytest.raises(ValueError, match="there is no format") as raised:
+        Batch.unpack(msgpack.packb([number, 7]))
+    assert not isinstance(raised.value, LaterFormat)
 
 
 @given(st.dictionaries(st.binary(max_size=40), st.integers(MIN_DELTA, MAX_DELTA).map(lambda n: str(n).encode())))

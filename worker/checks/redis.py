@@ -11,6 +11,7 @@ from likes.buffer.health import read_clock, read_config, read_info, try_script
 from likes.buffer.rights import READING, WRITING, refused
 from likes.connect import Places
 from likes.errors import LikesError, RedisClusterNode, RedisRefused, RedisUnavailable
+from worker.checks.batches import check_batches
 from worker.checks.finding import Finding, Level
 
 CLOCK_SECONDS = 5.0
@@ -44,6 +45,7 @@ def _look_at(buffer: Buffer, shards: Collection[int], user: str) -> Iterator[Fin
     yield from _snapshots(info)
     if not kind or kind.level is Level.OK:
         yield from _permission(buffer, shards, user)
+        yield from check_batches(buffer, shards)
     yield _clock(buffer)
 
 
