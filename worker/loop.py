@@ -6,7 +6,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-from likes.errors import RedisClusterNode, RedisUnavailable, SchemaOutdated, Unavailable, WrongDatabase, WrongRedis
+from likes.errors import (
+    CannotBeDurable,
+    NotDurable,
+    RedisClusterNode,
+    RedisUnavailable,
+    SchemaOutdated,
+    Unavailable,
+    WrongDatabase,
+    WrongRedis,
+)
 from worker import events
 from worker.figures import Figures
 from worker.pulse import Pulse
@@ -55,8 +64,9 @@ class Loop:
     def run(self) -> None:
         """Flush whenever it is due, until `stop`; then once more, everything.
 
-        Raises WrongRedis, WrongDatabase, RedisClusterNode and, before a first flush was done, SchemaOutdated:
-        waiting does not cure them. And what fails the last flush, but for a server that is away: what is left is told.
+        Raises WrongRedis, WrongDatabase, RedisClusterNode and, before a first flush was done, SchemaOutdated and
+        CannotBeDurable: waiting does not cure them. And what fails the last flush, but for servers and replicas that
+        are away: what is left is told.
         """
         with ticking(self._schedule.interval, self._tick):
             while not self._stopping:
@@ -66,7 +76,7 @@ class Loop:
         self._pulse.stopping()
         try:
             self._rounds.flush_everything()
-        except (Unavailable, SchemaOutdated) as error:
+        except (Unavailable, SchemaOutdated, NotDurable) as error:
             if not self._may_pass(error):
                 raise
             events.left(error, None if isinstance(error, RedisUnavailable) else self._rounds.left())
@@ -96,8 +106,8 @@ class Loop:
             self._pulse.failed(error)
 
     def _may_pass(self, error: Exception) -> bool:
-        """False for what waiting does not cure. Tables that were there may be on their way back from a backup."""
-        if isinstance(error, SchemaOutdated):
+        """False for what waiting does not cure. Tables, or replicas, that were there may be on their way back."""
+        if isinstance(error, SchemaOutdated | CannotBeDurable):
             return self._rounds.have_worked
         return not isinstance(error, WrongRedis | WrongDatabase | RedisClusterNode)
 
