@@ -109,6 +109,8 @@ class Durability:
 
         All that is asked of a server is one send, and so goes over one connection: WAIT is about the writes of its own.
         """
+        if not witnesses:
+            return {}
         seconds = max(self._seconds - self._in_vain, IMPATIENT_SECONDS)
         groups = [[*group] for group in self._link.by_node(witnesses)]
         calls: list[Call[bool] | Call[int]] = []
@@ -141,21 +143,19 @@ class Durability:
         )
 
     def _lack(self, link: Link, shard: int) -> Lack | None:
-        confirmed, *fsync = link.send([self._wait(shard, 0), *self._settings(shard)])
+        settings = [command("CONFIG", "GET", "appendfsync", shard=shard)] if self._kind == DISK else []
+        confirmed, *fsync = link.send([self._wait(shard, 0), *settings])
         if isinstance(confirmed, LikesError):
             return _refused(confirmed, "WAITAOF" if self._kind == DISK else "WAIT")
-        if self._kind == DISK:
-            return (
-                _lack_of_fsync(fsync[0]) if confirmed else Lack("its append-only file is not in use yet", "wait for it")
-            )
+        if fsync and confirmed:
+            return _lack_of_fsync(fsync[0])
+        if fsync:
+            return Lack("its append-only file is not in use yet", "try again in a moment")
         if confirmed >= self._needed:
             return None
         if not confirmed:
             return Lack("no replica follows it", f"export LIKES_DURABILITY={NONE}")
         return Lack(f"only {confirmed} of them follow it", f"export LIKES_DURABILITY={REPLICAS}:{confirmed}")
-
-    def _settings(self, shard: int) -> list[Call[list[bytes]]]:
-        return [command("CONFIG", "GET", "appendfsync", shard=shard)] if self._kind == DISK else []
 
 
 def _verdict(shard: int, witnessed: bool | LikesError, late: LikesError | None) -> LikesError | None:
