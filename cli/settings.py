@@ -30,7 +30,7 @@ FLAGS: Mapping[str, Flag] = {
     "flush_at_items": Flag("N", "flush early when so many items are pending; default 100000"),
     "batch_items": Flag("N", "items in a batch, at most; default 250"),
     "flush_threads": Flag("N", "threads that flush side by side; default 2"),
-    "durability": Flag("none", "what Redis confirms before a batch is applied"),
+    "durability": Flag("HOW", "none, aof or replicas:N: what must have a batch before the database; default none"),
     "lease_seconds": Flag("SECONDS", "how long a worker has a shard to itself; default 30"),
     "redis_timeout": Flag("SECONDS", "how long a call to Redis may take; default 5"),
     "database_timeout": Flag("SECONDS", "how long a transaction may take; default 10"),
@@ -58,7 +58,7 @@ FLAGS: Mapping[str, Flag] = {
     "rate_limit": Flag("N/TIME", "requests a client may make, such as 100/10s; default: any number"),
 }
 
-_OF_A_WORKER = ["interval", "flush_at_items", "flush_threads", "batch_items", "lease_seconds"]
+_OF_A_WORKER = ["interval", "flush_at_items", "flush_threads", "batch_items", "lease_seconds", "durability"]
 _OF_HTTP = [name for name in FLAGS if name.startswith(("http_", "api_", "public_", "rate_", "session_"))]
 
 _SHORT = {

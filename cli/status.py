@@ -70,7 +70,8 @@ def fields(status: Status) -> dict[str, Any]:
 
 
 def _worker_fields(worker: SeenWorker) -> dict[str, Any]:
-    return {"name": worker.name, "seen_at": worker.seen_at, **asdict(worker.said)}
+    of_itself = {"name": worker.name, "seen_at": worker.seen_at, "durability": worker.durability}
+    return {**of_itself, **asdict(worker.said)}
 
 
 def summary(status: Status, interval: float) -> dict[str, str]:

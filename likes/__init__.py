@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from likes.counter import LikeCounter
     from likes.errors import (
         AddFailed,
+        CannotBeDurable,
         DatabaseBusy,
         DatabaseRefused,
         DatabaseUnavailable,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         InvalidInput,
         KeyReused,
         LikesError,
+        NotDurable,
         OutcomeUnknown,
         OutcomeUnknownYet,
         RedisClusterNode,
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AddFailed",
     "AsyncLikeCounter",
+    "CannotBeDurable",
     "DatabaseBusy",
     "DatabaseRefused",
     "DatabaseUnavailable",
@@ -65,6 +68,7 @@ __all__ = [
     "LikeCounter",
     "LikesError",
     "LiveTotal",
+    "NotDurable",
     "OutcomeUnknown",
     "OutcomeUnknownYet",
     "RedisClusterNode",

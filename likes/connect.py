@@ -82,10 +82,20 @@ class Places:
         return BlockingLink(connections.connect_to(url), shown(url), self.redis_timeout)
 
     @contextmanager
-    def open_buffer(self, namespace: str, batch_items: int = 250, *, writes_through: bool = True) -> Iterator[Buffer]:
+    def open_buffer(
+        self, namespace: str, batch_items: int = 250, *, writes_through: bool = True, durability: str = "none"
+    ) -> Iterator[Buffer]:
         """A worker's side of Redis, closed at the end of the block."""
         with closing(self.open_link()) as link:
-            yield Buffer(link, self.open_link, namespace, batch_items, writes_through=writes_through)
+            yield Buffer(
+                link,
+                self.open_link,
+                namespace,
+                batch_items,
+                writes_through=writes_through,
+                durability=durability,
+                patience=self.redis_timeout / 2,  # else no answer would come in time
+            )
 
     def open_async_link(self) -> EventLoopLink:
         """A link to Redis for asyncio that has not been used yet."""

@@ -49,6 +49,14 @@ class RedisClusterNode(RedisRefused):
     """This Redis is a node of a Redis Cluster, which has some of the shards only; nothing was counted."""
 
 
+class NotDurable(LikesError):
+    """Replicas, or the disk, did not confirm in time what was handed off (LIKES_DURABILITY): it stays in flight."""
+
+
+class CannotBeDurable(NotDurable):
+    """Redis cannot give what LIKES_DURABILITY asks for; nothing was handed off."""
+
+
 class WrongRedis(LikesError):
     """The database belongs to another Redis; `likes adopt` accepts this one."""
 

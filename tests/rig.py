@@ -48,12 +48,21 @@ class Rig:
     """`likes` posts, `flush` moves what was posted into SQL; the rest breaks them or looks inside."""
 
     def __init__(
-        self, redis_url: str, engine: Engine, *, shards: int = 1, batch_items: int = 1000, prefix: str = "likes"
+        self,
+        redis_url: str,
+        engine: Engine,
+        *,
+        shards: int = 1,
+        batch_items: int = 1000,
+        prefix: str = "likes",
+        durability: str = "none",
+        patience: float = 4,
     ) -> None:
         self.engine = engine
         self.shards = shards
         self.batch_items = batch_items
         self.prefix = prefix
+        self.durability, self.patience = durability, patience
         self.places = Places(redis_url, url_of(engine), None, redis_timeout=5, database_timeout=10)
         self._open = ExitStack()
         self.redis: Any = self._open.enter_context(redis.Redis.from_url(redis_url))
@@ -81,7 +90,14 @@ class Rig:
         link = wrap_link(self.places.open_link())
         engine = open_engine(url_of(self.engine), timeout=10)
         wrap_engine(engine)
-        buffer = Buffer(link, lambda: wrap_link(self.places.open_link()), self.prefix, self.batch_items)
+        buffer = Buffer(
+            link,
+            lambda: wrap_link(self.places.open_link()),
+            self.prefix,
+            self.batch_items,
+            durability=self.durability,
+            patience=self.patience,
+        )
         ledger = Ledger(engine, self.prefix, "test", buffer.clock)
         try:
             yield Flusher(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from likes.batch import BatchId, Place
@@ -72,6 +72,12 @@ def unclaimed(shard: Shard) -> None:
 
 def confirm(shard: Shard) -> object:
     return shard.call(scripts.confirm(shard.keys, [Place("e", 1, NONCES[1])]))
+
+
+def witness(shard: Shard) -> object:
+    call = scripts.witness(shard.keys, [BatchId(3, "e", 1, NONCES[1])], is_current=True)
+    *words, _, epoch, batch = call.words
+    return shard.call(replace(call, words=(*words, "a nonce", epoch, batch)))
 
 
 def tally(shard: Shard) -> object:
@@ -218,6 +224,7 @@ SCENES = [
     Scene("drop", scripts.DROP_EPOCH, one_left_behind, Shard.drop),
     Scene("claim", scripts.CLAIM, unclaimed, Shard.claim),
     Scene("confirm", scripts.CONFIRM, one_in_flight, confirm),
+    Scene("witness", scripts.WITNESS, one_in_flight, witness),
     Scene("fetch", scripts.FETCH, one_in_flight, lambda shard: shard.call(scripts.fetch(shard.keys, 1))),
     Scene("tally", scripts.TALLY, some_pending, tally),
     Scene("write off", scripts.WRITE_OFF, some_pending, write_off),

@@ -20,6 +20,9 @@ A batch is applied only where it follows the shard's cursor (same epoch, number 
 batch before it), and the cursor moves in the transaction that adds to the totals. So two workers, a stalled one that
 wakes up, or a repeated transaction apply it once. The lease only saves them the work of trying.
 
+Where LIKES_DURABILITY asks for it, a batch that was handed off, found in flight or is of an epoch to be adopted waits
+between the first two steps until replicas or the disk have it too (`likes.buffer.durability`).
+
 What Redis or SQL may do, and how it is noticed:
 
     Redis went back (restored, a replica that was behind)   its number is behind the cursor's, or level, other nonce:

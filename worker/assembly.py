@@ -30,7 +30,9 @@ def open_flusher(settings: Settings) -> Iterator[Flusher]:
     engine = places.open_database(pool_size=settings.flush_threads + 1)
     try:
         writes_through = settings.cache_on_flush == "through"
-        with places.open_buffer(settings.prefix, settings.batch_items, writes_through=writes_through) as buffer:
+        with places.open_buffer(
+            settings.prefix, settings.batch_items, writes_through=writes_through, durability=settings.durability
+        ) as buffer:
             yield Flusher(
                 buffer,
                 Ledger(engine, settings.prefix, worker_name(), buffer.clock),

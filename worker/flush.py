@@ -72,8 +72,9 @@ class Flusher:
     def claim(self, shards: Collection[int]) -> dict[int, Cursor]:
         """The cursors of all shards, once Redis and the database are known to belong to each other alone.
 
-        Raises WrongRedis and WrongDatabase, with nothing written.
+        Raises WrongRedis, WrongDatabase and CannotBeDurable, with nothing written.
         """
+        self.buffer.durability.require({*range(self.shards), *shards})
         cursors = self._pair.claim({*range(self.shards), *shards})
         self.ledger.note_replaced()
         return cursors
@@ -127,13 +128,13 @@ class Flush:
         """
         while shards and not self._stopped.is_set():
             turns = [shard.turn for shard in shards]
-            sealed = self._buffer.hand_off(turns)  # a row of batches of each is in flight
-            # A wait until replicas or the disk have what was sealed belongs here.
-            applied = self._ledger.apply(sealed)  # in one transaction; what does not follow its cursor is left out
+            self._buffer.hand_off(turns)  # a row of batches of each is in flight
+            durable = self._buffer.durability.rows(turns)  # replicas, or the disk, have it too, if that is wanted
+            applied = self._ledger.apply(durable)  # in one transaction; what does not follow its cursor is left out
             self._count_whole(applied)
             self._buffer.acknowledge([turn for turn in turns if turn.sealed in applied])  # harmless when repeated
             shards = self._ready(shards, partial(ShardFlush.go_on, applied=applied))  # what was left out, by the rules
-            if len(applied) < len(sealed):
+            if len(applied) < len(durable):
                 break
         return shards
 

@@ -7,7 +7,16 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from likes.buffer.damage import LaterBatch
-from likes.errors import RedisClusterNode, RedisUnavailable, SchemaOutdated, Unavailable, WrongDatabase, WrongRedis
+from likes.errors import (
+    CannotBeDurable,
+    NotDurable,
+    RedisClusterNode,
+    RedisUnavailable,
+    SchemaOutdated,
+    Unavailable,
+    WrongDatabase,
+    WrongRedis,
+)
 from worker import events
 from worker.figures import Figures
 from worker.pulse import Pulse
@@ -56,9 +65,9 @@ class Loop:
     def run(self) -> None:
         """Flush whenever it is due, until `stop`; then once more, everything.
 
-        Raises WrongRedis, WrongDatabase, RedisClusterNode and, before a first flush was done, SchemaOutdated:
-        waiting does not cure them. And what fails the last flush, but for a server that is away and for a batch of a
-        later version, whose worker will be there: what is left is told.
+        Raises WrongRedis, WrongDatabase, RedisClusterNode and, before a first flush was done, SchemaOutdated and
+        CannotBeDurable: waiting does not cure them. And what fails the last flush, but for servers and replicas that
+        are away, and for a batch of a later version, whose worker will be there: what is left is told.
         """
         with ticking(self._schedule.interval, self._tick):
             while not self._stopping:
@@ -68,7 +77,7 @@ class Loop:
         self._pulse.stopping()
         try:
             self._rounds.flush_everything()
-        except (Unavailable, SchemaOutdated, LaterBatch) as error:
+        except (Unavailable, SchemaOutdated, NotDurable, LaterBatch) as error:
             if not self._may_pass(error):
                 raise
             events.left(error, None if isinstance(error, RedisUnavailable) else self._rounds.left())
@@ -98,8 +107,8 @@ class Loop:
             self._pulse.failed(error)
 
     def _may_pass(self, error: Exception) -> bool:
-        """False for what waiting does not cure. Tables that were there may be on their way back from a backup."""
-        if isinstance(error, SchemaOutdated):
+        """False for what waiting does not cure. Tables, or replicas, that were there may be on their way back."""
+        if isinstance(error, SchemaOutdated | CannotBeDurable):
             return self._rounds.have_worked
         return not isinstance(error, WrongRedis | WrongDatabase | RedisClusterNode)
 

@@ -145,7 +145,8 @@ class ShardFlush:
             case Do.BEGIN:
                 self._buffer.begin_epoch(shard, old=epoch)
             case Do.ADOPT:
-                self._recovery.adopt(self._cursor, epoch)
+                if self._buffer.durability.has_epoch(shard, epoch):
+                    self._recovery.adopt(self._cursor, epoch)
             case Do.DROP:
                 self._recovery.drop(shard, epoch)
 
@@ -165,6 +166,8 @@ class ShardFlush:
         return True
 
     def _settle_in_flight(self, epoch: Standing) -> None:
+        if not self._buffer.durability.has_batches(epoch.in_flight):
+            return
         for batch_id, batch in self._buffer.in_flight(epoch.in_flight):
             if batch is None:
                 if not self._recovery.give_up_missing(batch_id):

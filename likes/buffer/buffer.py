@@ -13,6 +13,7 @@ from likes.batch import Batch, BatchId, Place, members_in
 from likes.buffer import scripts
 from likes.buffer.calls import Call, command
 from likes.buffer.damage import culprit, is_about_a_type, probes, read_batch
+from likes.buffer.durability import Durability
 from likes.buffer.generations import Generations
 from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
 from likes.buffer.lineage import LINEAGE
@@ -23,7 +24,6 @@ from likes.buffer.scripts import Carried, Confirmed
 from likes.buffer.servers import Server, read_clock, read_servers
 from likes.buffer.standing import ShardView
 from likes.buffer.turn import Turn
-from likes.chain import Chain
 from likes.errors import LikesError, RedisRefused, Unavailable
 from likes.items import MAX_SHARDS
 from likes.member import Member
@@ -43,6 +43,7 @@ class Buffer:
     open_fresh: opens a link that has not been used, to the master asked for anew.
     batch_items: how many items a batch has at most.
     writes_through: cached totals get what is flushed added; else they are dropped then.
+    durability, patience: what must have a batch before SQL gets it, and for how many seconds that is waited for.
     """
 
     def __init__(
@@ -53,11 +54,14 @@ class Buffer:
         batch_items: int,
         *,
         writes_through: bool = True,
+        durability: str = "none",
+        patience: float = 2.5,
     ) -> None:
         self.link = link
         self._open_fresh = open_fresh
         self.namespace = namespace
         self.ownership = Ownership(link, namespace)
+        self.durability = Durability(link, open_fresh, namespace, durability, patience)
         self.batch_items = batch_items
         self._writes_through = writes_through
         self._told: set[str] = set()
@@ -86,8 +90,8 @@ class Buffer:
         found = ask(self.link, [command("EXISTS", each.pointer, shard=each.shard) for each in keys])
         return [each.shard for each, there in zip(keys, found, strict=True) if there]
 
-    def hand_off(self, turns: Sequence[Turn]) -> list[Chain]:
-        """Seal a row of batches in each shard; returns the rows that are known whole.
+    def hand_off(self, turns: Sequence[Turn]) -> None:
+        """Seal a row of batches in each shard: `sealed` of its turn, if it is known whole.
 
         A turn without one has an error, or had nothing pending. What was sealed of it all the same is in flight.
         """
@@ -102,7 +106,6 @@ class Buffer:
             if turn.error and is_about_a_type(turn.error):
                 suspects = probes(self._keys(turn))
                 turn.error = culprit(suspects, self.link.send(suspects), turn.error)
-        return [turn.sealed for turn in turns if turn.sealed]
 
     def acknowledge(self, turns: Sequence[Turn]) -> None:
         """Drop the rows sealed last, which SQL has whole; harmless when repeated. Where that fails, the turn has an

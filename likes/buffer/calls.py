@@ -44,12 +44,17 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """A command for Redis and how to read its reply. shard: whose keys it touches, None if it is for a server."""
+    """A command for Redis and how to read its reply. shard: whose keys it touches, None if it is for a server.
+
+    vouches: its reply is about the calls before it that go to the same server, so it is sent behind them on their
+    connection; where one of them was not run and is sent again, it is, too.
+    """
 
     words: tuple[Word, ...]
     read: Callable[[Any], T]
     shard: int | None = None
     script: Script | None = None
+    vouches: bool = False
 
     @property
     def key(self) -> bytes | None:

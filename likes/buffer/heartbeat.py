@@ -40,12 +40,16 @@ class Doing:
 
 @dataclass(frozen=True, slots=True)
 class SeenWorker:
-    """A worker, the token of its leases, when Redis heard of it last, and what it said."""
+    """A worker, the token of its leases, when Redis heard of it last, and what it said.
+
+    durability: its setting, which should be that of all others.
+    """
 
     name: str
     token: str
     seen_at: datetime
     said: Doing
+    durability: str = "none"
 
 
 class Heartbeat:
@@ -70,7 +74,8 @@ class Heartbeat:
             if self._told_at is not None and now - self._told_at < EVERY_SECONDS and not at_once:
                 return
             self._told_at = now
-        self._send(json.dumps({"name": self._name, **asdict(doing)}, default=datetime.isoformat))
+        of_its_own = {"name": self._name, "durability": self._buffer.durability.wanted}
+        self._send(json.dumps({**of_its_own, **asdict(doing)}, default=datetime.isoformat))
 
     def end(self) -> None:
         """Tell that it ends, if anything was told before."""
@@ -110,7 +115,8 @@ def _read(token: bytes, record: bytes) -> SeenWorker | None:
         said = {field.name: told.get(field.name) for field in fields(Doing)}
         moments = {name: datetime.fromisoformat(said[name]) for name in said if name in _MOMENTS and said[name]}
         seen_at = datetime.fromtimestamp(milliseconds / 1000, UTC)
-        return SeenWorker(str(told["name"]), token.decode(), seen_at, Doing(**{**said, **moments}))
+        doing, durability = Doing(**{**said, **moments}), str(told.get("durability", "none"))
+        return SeenWorker(str(told["name"]), token.decode(), seen_at, doing, durability)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError):
         return None
 

@@ -29,7 +29,7 @@ class Turn:
     place: the end of the chain.
     left: how many entries are still to be handed off; head: the next of them, () before they are known.
     unsealed: what was accepted and not handed off; in the end 0, unless likes came in, or some are missing.
-    sealed: the row handed off last; None if there was none, or it is not known whole.
+    sealed: the row handed off last; None if there was none, or it is not known whole, or is left in flight.
     error: why that is so, or why that row could not be acknowledged.
     """
 
@@ -103,6 +103,10 @@ class Turn:
         """Take the replies to the acknowledgements of its row."""
         self.is_cached |= Carried.NOT_THROUGH in replies
         self.error = next((reply for reply in replies if isinstance(reply, LikesError)), None)
+
+    def leave(self, error: LikesError) -> None:
+        """Leave the row just handed off in flight: SQL may not have it yet."""
+        self.sealed, self.error = None, error
 
     @property
     def is_over(self) -> bool:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
@@ -31,12 +30,6 @@ def _check_redis_url(url: SecretStr) -> SecretStr:
 def _check_database_url(url: SecretStr) -> SecretStr:
     check_database_url(url.get_secret_value())
     return url
-
-
-def _check_durability(value: object) -> object:
-    if isinstance(value, str) and re.fullmatch(r"aof|replicas:\d+", value):
-        raise ValueError("waiting for the append-only file or for replicas comes in a later version; allowed: none")
-    return value
 
 
 class Settings(HttpSettings):
@@ -71,8 +64,8 @@ class Settings(HttpSettings):
     # Lua's unpack, which hands the members to Redis, ends near 8,000.
     batch_items: int = Field(default=250, ge=1, le=5000, description="whole numbers, 1 to 5000")
     flush_threads: int = Field(default=2, ge=1, le=32, description="whole numbers, 1 to 32")
-    durability: Annotated[Literal["none"], BeforeValidator(_check_durability)] = Field(
-        default="none", description="none"
+    durability: str = Field(
+        default="none", pattern=r"^(none|aof|replicas:[1-9]\d?)$", description="none, aof or replicas:N (1 to 99)"
     )
     lease_seconds: Seconds = 30.0
     redis_timeout: Seconds = 5.0

@@ -78,7 +78,7 @@ def _shard_status(
     lease: Lease | None,
     now: float,
     damage: Collection[str],
-    in_flight: int | None,
+    in_flight_delta: int | None,
 ) -> ShardStatus:
     current = view.epochs.get(view.current)
     odd = [epoch.damage for epoch in view.epochs.values() if epoch.damage]
@@ -98,7 +98,7 @@ def _shard_status(
         pending_delta=sum_of(
             epoch.accepted - epoch.sealed if epoch.has_sums else None for epoch in view.epochs.values()
         ),
-        in_flight_delta=in_flight,
+        in_flight_delta=in_flight_delta,
     )
 
 

@@ -5,7 +5,7 @@ With one server away it is what the other says, and since when the one is away a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -44,7 +44,7 @@ class Status:
     database_trouble: str | None
     shards: Sequence[ShardStatus]
     newest_incidents: Sequence[Incident] | None
-    problems: Sequence[str] = ()  # of all shards
+    problems: Sequence[str] = ()  # of all shards, and of workers that are not set up alike
     covered_at: datetime | None = None
     pending_delta: int | None = None
     in_flight_delta: int | None = None
@@ -75,7 +75,10 @@ def read_status(buffer: Buffer, ledger: Ledger, shards: int, before: Status | No
         database_trouble=str(no_sql) if no_sql else None,
         shards=of_shards,
         newest_incidents=sql.newest_incidents if sql else None,
-        problems=[f"shard {shard.shard}: {problem}" for shard in of_shards for problem in shard.problems],
+        problems=[
+            *(f"shard {shard.shard}: {problem}" for shard in of_shards for problem in shard.problems),
+            *_disagreement(workers),
+        ],
         covered_at=max((cursor.covered_by for cursor in cursors.values() if cursor.covered_by), default=None),
         pending_delta=sum_of(shard.pending_delta for shard in of_shards),
         in_flight_delta=sum_of(shard.in_flight_delta for shard in of_shards),
@@ -93,6 +96,13 @@ def _missed_the_database(workers: Sequence[SeenWorker] | None, before: Status | 
     """Since when workers miss it, and this command."""
     told = [worker.said.database_away_since for worker in workers or ()]
     return [*told, before.database_away_since] if before else told
+
+
+def _disagreement(workers: Sequence[SeenWorker] | None) -> Iterator[str]:
+    """What one worker leaves in flight, as nothing has confirmed it, another must not apply."""
+    if len({worker.durability for worker in workers or ()}) > 1:
+        said = ", ".join(f"{worker.name} has {worker.durability}" for worker in workers or ())
+        yield f"workers differ in LIKES_DURABILITY ({said}): give all of them the same"
 
 
 def _earliest(moments: Iterable[datetime | None]) -> datetime:

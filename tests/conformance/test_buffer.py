@@ -480,6 +480,28 @@ def test_confirm_tells_which_batches_were_sealed_here(shard: Shard) -> None:
     assert shard.call(scripts.confirm(shard.keys, asked)).remembers == set()
 
 
+def test_a_witness_writes_only_where_all_batches_are_in_flight(shard: Shard) -> None:
+    shard.add({"a": 1, "b": 1}, sequence=1)
+    shard.hand_off("a")
+    shard.hand_off("b", seq=1, nonce=NONCES[1], in_flight=1)
+    first, second, unknown = (BatchId(3, "e", seq, NONCES[seq]) for seq in (1, 2, 3))
+    before = shard.state()
+    for batches in ([unknown], [first, unknown], [replace_nonce(first), second]):
+        assert shard.call(scripts.witness(shard.keys, batches)) is False
+    assert shard.call(scripts.witness(epoch_keys("likes", 3, "other"), is_current=True)) is False
+    assert shard.state() == before
+    written = set()
+    for batches in ([first], [first, second], []):
+        assert shard.call(scripts.witness(shard.keys, batches, is_current=True)) is True
+        written.add(shard.state()["witness"])
+    assert len(written) == 3
+    assert shard.redis.exists(epoch_keys("likes", 3, "other").state) == 0
+
+
+def replace_nonce(batch: BatchId) -> BatchId:
+    return batch._replace(nonce=NONCES[9])
+
+
 def test_the_last_ten_thousand_batches_are_remembered(shard: Shard) -> None:
     shard.redis.rpush(shard.keys.nonces, *(f"{seq}:old" for seq in range(10_000)))
     shard.add({"a": 1}, sequence=1)

@@ -13,6 +13,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -24,6 +25,8 @@ import pytest
 import redis
 from sqlalchemy import Engine, NullPool, create_engine, inspect
 
+from likes.buffer.heartbeat import Doing, Heartbeat
+from likes.connect import Places
 from likes.items import shard_of
 from likes.sql.engine import open_engine
 from likes.sql.rights import NEEDED
@@ -197,6 +200,52 @@ def test_a_replica(own_redis: Stage, own_valkey: Callable[..., RedisServer]) -> 
     assert own_redis.likes.settings["redis_url"] == master.url
 
 
+# What a batch waits for.
+
+
+def use(**settings: object) -> Callable[[Stage], object]:
+    return lambda stage: stage.likes.settings.update(settings)
+
+
+def another_worker(stage: Stage) -> None:
+    places = Places(stage.likes.settings["redis_url"], None, None, redis_timeout=5, database_timeout=5)
+    with places.open_buffer("likes", durability="replicas:7") as buffer:
+        Heartbeat(buffer, "other:1", "other").beat(Doing("waiting", datetime.now(UTC)))
+
+
+def end_another_worker(stage: Stage) -> None:
+    stage.redis.delete("{likes:0}:workers")
+
+
+DURABILITY = [
+    Row("a disk that is synced every second", use(durability="aof"), "durability"),
+    Row("replicas where there are none", use(durability="replicas:1"), "durability"),
+    Row("another worker waits for something else", another_worker, "workers", WARNING, end_another_worker),
+]
+REPLICAS = [
+    Row("replicas that nobody waits for", use(durability="none"), "durability", WARNING),
+    Row("more replicas than there are", use(durability="replicas:3"), "durability"),
+    Row("the disk, though a replica may be promoted", use(durability="aof"), "durability", WARNING),
+]
+
+
+def test_durability(own_redis: Stage) -> None:
+    are_found_and_mended(own_redis, DURABILITY)
+    assert own_redis.redis.config_get("appendfsync")["appendfsync"] == "always"
+
+
+def test_replicas(own_redis: Stage, own_valkey: Callable[..., RedisServer]) -> None:
+    replica = own_valkey()
+    with redis.Redis.from_url(replica.url) as client:
+        client.replicaof("127.0.0.1", own_redis.redis.connection_pool.connection_kwargs["port"])
+        wait_until(lambda: client.info("replication")["master_link_status"] == "up", timeout=30)
+    own_redis.redis.config_set("appendfsync", "always")
+    own_redis.likes.settings["durability"] = "replicas:1"
+    own_redis.likes.settings["redis_url"] = own_redis.likes.settings["redis_url"].replace("//", "//limited:any@")
+    may_not("reset", "on", ">any", "~{likes:*", "+@all")(own_redis)
+    are_found_and_mended(own_redis, [*REPLICAS, Row("no WAIT", may_not("-wait"), "durability")])
+
+
 # What a user of Redis may not do; tests/integration/test_check_rights.py has every command.
 
 
@@ -225,10 +274,6 @@ def test_rights_in_redis(own_redis: Stage) -> None:
 
 def misspell_in_file(stage: Stage) -> None:
     (stage.likes.folder / ".env").write_text("LIKES_SHARDS=16\nLIKES_INTERVALL=5\n")
-
-
-def use(**settings: object) -> Callable[[Stage], object]:
-    return lambda stage: stage.likes.settings.update(settings)
 
 
 def flush_some(stage: Stage) -> None:
@@ -518,5 +563,17 @@ def test_rights_in_mariadb(on_mariadb: Granted) -> None:
 
 
 def test_there_are_enough_of_them() -> None:
-    rows = [*REDIS, *RIGHTS_IN_REDIS, *SETTINGS, *UNDECIDED, *TABLES, *KEYS, *RIGHTS, *POSTGRESQL, *MARIADB]
+    rows = [
+        *REDIS,
+        *RIGHTS_IN_REDIS,
+        *SETTINGS,
+        *UNDECIDED,
+        *DURABILITY,
+        *REPLICAS,
+        *TABLES,
+        *KEYS,
+        *RIGHTS,
+        *POSTGRESQL,
+        *MARIADB,
+    ]
     assert len({row.what for row in rows}) >= 40

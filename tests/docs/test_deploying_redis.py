@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -26,9 +27,11 @@ from tests.docs.everyday import CODES, a_year
 from tests.running_api import RunningApi
 from tests.running_worker import RunningWorker
 from tests.scrapes import scrape
+from tests.servers import RedisServer
 from tests.shell import Shell
 from tests.snippets import DOCS, block
 
+PAGE = DOCS / "deploying.md"
 NAMES = ("likes_app", "likes_api", "likes_worker")
 
 
@@ -97,6 +100,28 @@ def test_the_worker_needs_every_right(likes: Shell, admin: redis.Redis, sqlite_e
         set_user(admin, "likes_worker", [rule for rule in rules_of("likes_worker") if rule != right])
         year = zip(a_year(likes, admin, sqlite_engine), CODES, strict=False)
         assert any(denied(admin) or ran.code != code for ran, code in year), right
+
+
+def rights_to_wait() -> dict[str, list[str]]:
+    """What each LIKES_DURABILITY needs besides, as the page says."""
+    (said,) = re.findall(r"`LIKES_DURABILITY=replicas:N` needs `(.+?)` as well, `aof` needs `(.+?)`", PAGE.read_text())
+    return {"replicas:1": said[0].split(), "aof": said[1].split()}
+
+
+@pytest.mark.parametrize("durability", ["aof", "replicas:1"])
+def test_a_worker_that_waits_may_with_what_it_needs_besides(
+    tmp_path: Path, own_valkey: Callable[..., RedisServer], sqlite_engine: Engine, durability: str
+) -> None:
+    server, needed = own_valkey("--appendfsync", "always"), rights_to_wait()[durability]
+    likes = Shell(tmp_path, redis_url=url_for(server.url, "likes_worker"), database_url=url_of(sqlite_engine), shards=1)
+    with redis.Redis.from_url(server.url) as admin:
+        for without in needed:
+            set_user(admin, "likes_worker", [*rules_of("likes_worker"), *(each for each in needed if each != without)])
+            assert likes("flush", durability=durability).err.rstrip().endswith(f"; {without}")
+        set_user(admin, "likes_worker", [*rules_of("likes_worker"), *needed])
+        flushed = likes("flush", durability=durability)
+        assert flushed.code == 0 or "no replica follows it" in flushed.err
+        assert {entry["object"] for entry in denied(admin)} <= {"likes-embedded:lineage"}
 
 
 def use_as_an_application_does(places: Places) -> None:

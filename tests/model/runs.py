@@ -20,6 +20,8 @@ SHORT = [
     Run("protocol_rows", "--break cursor", breaks=True),
     Run("protocol_rows", "--break named only=back", breaks=True),
     Run("protocol_rows", "--break locked idle=1 faults=0", breaks=True),
+    Run("protocol_rows", "adds=1 only=failover durable=witness", breaks=False),
+    Run("protocol_rows", "only=failover durable=plain", breaks=True),
     Run("owner", "--break look only=emptied", breaks=True),
 ]
 
@@ -29,6 +31,8 @@ CLEAN = [
     ("protocol_rows", f"{AS_BUILT} skips=1 adds=3 faults=0 prune=1"),
     ("protocol_rows", f"{AS_BUILT} adds=3 faults=0 row=3"),
     ("protocol_rows", f"{AS_BUILT} workers=1 adds=3 faults=2 only=back,sql"),
+    ("protocol_rows", f"{AS_BUILT} only=failover durable=witness"),
+    ("protocol_rows", f"{AS_BUILT} only=failover durable=witness lock=1"),
     ("owner", ""),
     ("owner", "adds=2 faults=0 takeover=1"),
     ("owner", "only=back"),

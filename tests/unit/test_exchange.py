@@ -102,6 +102,32 @@ def test_an_error_that_is_an_answer_stands_for_its_call_only() -> None:
 # A script that is missing.
 
 
+def test_what_vouches_for_the_calls_before_it_is_sent_again_behind_those_that_are() -> None:
+    wait = Call(("WAIT", 1, 100), int, vouches=True)
+    calls = [script_call(ADD, "a"), script_call(ACKNOWLEDGE), wait]
+    exchange = exchange_of(calls)
+    written(exchange)
+    for reply in (b"1", MISSING, 1):
+        exchange.hear(reply)
+    assert written(exchange) == [load(ACKNOWLEDGE), packed(calls[1].words), packed(wait.words)]
+    for reply in (ACKNOWLEDGE.sha.encode(), MISSING, 1):  # it keeps no scripts
+        exchange.hear(reply)
+    assert written(exchange) == [packed(calls[1].whole.words), packed(wait.words)]
+    exchange.hear(b"2")
+    assert exchange.awaits_reply
+    exchange.hear(0)
+    assert exchange.replies() == ["read b'1'", "read b'2'", 0]
+
+
+def test_what_vouched_before_a_call_was_sent_again_is_void_though_the_connection_breaks_then() -> None:
+    exchange = exchange_of([script_call(ADD), Call(("WAIT", 1, 100), int, vouches=True)])
+    written(exchange)
+    for reply in (MISSING, 1):
+        exchange.hear(reply)
+    exchange.broke_off(TIMEOUT)
+    assert [type(reply) for reply in exchange.replies()] == [Unanswered, Unanswered]
+
+
 def test_what_lacked_its_script_is_sent_once_more_behind_each_script_once() -> None:
     calls = [script_call(ADD, "a"), script_call(ACKNOWLEDGE), command("GET", "b"), script_call(ADD, "c")]
     exchange = exchange_of(calls)

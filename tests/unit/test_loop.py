@@ -10,7 +10,16 @@ from typing import Any, cast
 import pytest
 
 from likes.buffer.heartbeat import Doing, Heartbeat
-from likes.errors import DatabaseUnavailable, LikesError, RedisUnavailable, SchemaOutdated, WrongDatabase, WrongRedis
+from likes.errors import (
+    CannotBeDurable,
+    DatabaseUnavailable,
+    LikesError,
+    NotDurable,
+    RedisUnavailable,
+    SchemaOutdated,
+    WrongDatabase,
+    WrongRedis,
+)
 from tests.waiting import wait_until
 from worker import loop as loop_module
 from worker.loop import Loop
@@ -144,7 +153,15 @@ def test_it_outlives_whatever_happens_and_says_each_trouble_once(caplog: pytest.
     assert len(revived) == 6
 
 
-@pytest.mark.parametrize("error", [SchemaOutdated("no table"), WrongRedis("run adopt"), WrongDatabase("not this one")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        SchemaOutdated("no table"),
+        WrongRedis("run adopt"),
+        WrongDatabase("not this one"),
+        CannotBeDurable("no replica follows it"),
+    ],
+)
 def test_what_waiting_does_not_mend_ends_it(error: LikesError) -> None:
     rounds = FakeRounds(error)
     with pytest.raises(type(error)):
@@ -152,16 +169,21 @@ def test_what_waiting_does_not_mend_ends_it(error: LikesError) -> None:
     assert rounds.last_flushes == 0
 
 
-def test_tables_that_were_there_may_come_back(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("gone", [SchemaOutdated, CannotBeDurable])
+def test_tables_and_replicas_that_were_there_may_come_back(
+    gone: type[LikesError], caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO", "likes.worker")
-    rounds = FakeRounds(False, SchemaOutdated("run likes migrate"), SchemaOutdated("run likes migrate"))
+    rounds = FakeRounds(False, gone("run likes migrate"), gone("run likes migrate"))
     with running(make(rounds, interval=0.02)):
         wait_until(lambda: rounds.flushes > 4)
     assert [record.getMessage().partition(";")[0] for record in caplog.records][:1] == ["run likes migrate"]
     assert len(caplog.records) == 2, "told once, and that it is over"
 
 
-@pytest.mark.parametrize("error", [RedisUnavailable("no route"), DatabaseUnavailable("no route")])
+@pytest.mark.parametrize(
+    "error", [RedisUnavailable("no route"), DatabaseUnavailable("no route"), NotDurable("no route")]
+)
 def test_a_server_away_at_the_end_is_no_failure(error: LikesError, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "likes.worker")
     rounds = FakeRounds()
@@ -171,7 +193,7 @@ def test_a_server_away_at_the_end_is_no_failure(error: LikesError, caplog: pytes
     loop.run()
     (said,) = [record.getMessage() for record in caplog.records]
     assert "no route; nothing is lost" in said
-    assert ("7 items are pending in Redis and 1 batches in flight" in said) == isinstance(error, DatabaseUnavailable)
+    assert ("7 items are pending in Redis and 1 batches in flight" in said) != isinstance(error, RedisUnavailable)
 
 
 @pytest.mark.parametrize("error", [WrongRedis("run likes adopt"), SchemaOutdated("run likes migrate"), ValueError("?")])

@@ -87,10 +87,15 @@ def test_a_value_that_is_refused(name: str, value: str) -> None:
     assert len(complaint) < 200
 
 
-@pytest.mark.parametrize("durability", ["aof", "replicas:2"])
-def test_a_durability_of_a_later_version(durability: str) -> None:
+@pytest.mark.parametrize("durability", ["none", "aof", "replicas:1", "replicas:99"])
+def test_what_a_batch_may_wait_for(durability: str) -> None:
+    assert Settings.load(durability=durability).durability == durability
+
+
+@pytest.mark.parametrize("durability", ["replicas", "replicas:0", "replicas:100", "replicas:01", "aof:1", "aof\n"])
+def test_what_no_batch_waits_for(durability: str) -> None:
     (complaint,) = complaints(durability=durability)
-    assert "comes in a later version; allowed: none" in complaint
+    assert complaint.endswith("; allowed: none, aof or replicas:N (1 to 99)")
 
 
 def test_no_password_is_shown() -> None:

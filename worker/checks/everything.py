@@ -19,7 +19,7 @@ def find_everything(settings: Settings) -> Iterator[Finding]:
     """Look at the settings, at Redis, at the database, and at how they fit together. Raises nothing."""
     yield from check_settings(settings)
     places = Places.from_settings(settings)
-    yield from check_redis(places, settings.prefix, range(settings.shards))
+    yield from check_redis(places, settings.prefix, range(settings.shards), settings.durability)
     try:
         engine = places.open_database(pool_size=1)
     except LikesError as error:

@@ -12,6 +12,7 @@ from likes.buffer.rights import READING, WRITING, refused
 from likes.connect import Places
 from likes.errors import LikesError, RedisClusterNode, RedisRefused, RedisUnavailable
 from worker.checks.batches import check_batches
+from worker.checks.durability import check_durability
 from worker.checks.finding import Finding, Level
 
 CLOCK_SECONDS = 5.0
@@ -20,10 +21,10 @@ MOST_NAMES = 12
 WITHIN_SCRIPTS = sorted(READING | WRITING)
 
 
-def check_redis(places: Places, namespace: str, shards: Collection[int]) -> Iterator[Finding]:
+def check_redis(places: Places, namespace: str, shards: Collection[int], durability: str = "none") -> Iterator[Finding]:
     """What a server says of itself, and lets us do in these shards; one error if it cannot be used at all."""
     try:
-        with places.open_buffer(namespace) as buffer:
+        with places.open_buffer(namespace, durability=durability) as buffer:
             yield from _look_at(buffer, shards, unquote(urlsplit(places.redis_url()).username or "default"))
     except RedisClusterNode as error:
         yield Finding(Level.ERROR, "redis mode", str(error), "name a single server in LIKES_REDIS_URL")
@@ -46,6 +47,7 @@ def _look_at(buffer: Buffer, shards: Collection[int], user: str) -> Iterator[Fin
     if not kind or kind.level is Level.OK:
         yield from _permission(buffer, shards, user)
         yield from check_batches(buffer, shards)
+        yield from check_durability(buffer, info, shards, user)
     yield _clock(buffer)
 
 

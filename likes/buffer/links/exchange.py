@@ -140,6 +140,8 @@ class Exchange:
         else:
             for i in again:
                 self._calls[i] = self._calls[i].whole
+        if again:
+            again += [i for i, call in enumerate(self._calls) if call.vouches]
         for i in again:
             self._replies[i] = _UNHEARD
             self._unsent.append((i, self._calls[i]))

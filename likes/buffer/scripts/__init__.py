@@ -17,6 +17,7 @@ from likes.buffer.scripts.batches import (
     fetch,
     hand_off,
 )
+from likes.buffer.scripts.durability import WITNESS, wait_for_disk, wait_for_replicas, witness
 from likes.buffer.scripts.epochs import (
     BEGIN_EPOCH,
     CLAIM,
@@ -86,6 +87,7 @@ __all__ = [
     "REPAIR",
     "TALLY",
     "TURN_ONCE",
+    "WITNESS",
     "WRITE_OFF",
     "Acknowledged",
     "Added",
@@ -122,5 +124,8 @@ __all__ = [
     "tally",
     "turn_once",
     "use",
+    "wait_for_disk",
+    "wait_for_replicas",
+    "witness",
     "write_off",
 ]
