@@ -158,9 +158,9 @@ def own_valkey() -> Iterator[Callable[..., RedisServer]]:
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[PostgreSQL]:
+def own_postgres(postgres_server: PostgreSQL) -> Iterator[PostgreSQL]:
     """A PostgreSQL of the test's own, to stop and start."""
-    server = PostgreSQL().start()
+    server = PostgreSQL(like=postgres_server).start()
     yield server
     server.remove()
 

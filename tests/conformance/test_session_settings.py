@@ -25,9 +25,9 @@ ITEMS = {"plain": 1, "é": 2, "😀": 3, "it's": 4, "\\": 5}
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[PostgreSQL]:
+def own_postgres(postgres_server: PostgreSQL) -> Iterator[PostgreSQL]:
     """One that waits for its disk, to kill."""
-    server = PostgreSQL(durable=True)
+    server = PostgreSQL(durable=True, like=postgres_server)
     yield server.start()
     server.remove()
 

@@ -18,8 +18,8 @@ from tests.shell import Shell
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[PostgreSQL]:
-    server = PostgreSQL(durable=True)
+def own_postgres(postgres_server: PostgreSQL) -> Iterator[PostgreSQL]:
+    server = PostgreSQL(durable=True, like=postgres_server)
     yield server.start()
     server.remove()
 
