@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import sysconfig
 import tempfile
 from contextlib import suppress
@@ -36,12 +37,31 @@ class MissingServerError(Exception):
 
 
 def free_port() -> int:
-    """A port nobody listens on, below those outgoing connections take: it is free still when a server starts again."""
+    """A port nobody listens on, below those outgoing connections take: it is free still when a server starts again.
+
+    No other process of tests is given it as long as this one runs: it could begin to listen before our server does.
+    """
     while True:
         port = 10_000 + secrets.randbelow(20_000)
+        if not _is_mine(port):
+            continue
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port
+
+
+def _is_mine(port: int) -> bool:
+    """Take it: a name of Linux's abstract sockets is one process's alone, and given back with its end."""
+    if not sys.platform.startswith("linux"):
+        return True
+    mark = socket.socket(socket.AF_UNIX)
+    try:
+        mark.bind(f"\0likes-test-port-{port}")
+    except OSError:
+        mark.close()
+        return False
+    mark.detach()  # open until the end
+    return True
 
 
 def find_program(name: str) -> str | None:
