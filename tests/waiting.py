@@ -8,14 +8,17 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_LOOK_AGAIN_SECONDS = 0.005
+# The longer it takes already, the longer until the next look: what is waited for needs the processor, too.
+_LOOK_AGAIN_SECONDS = (0.005, 0.02)
 
 
-def wait_until(condition: Callable[[], T], timeout: float = 10) -> T:
+def wait_until(condition: Callable[[], T], timeout: float = 30) -> T:
     """Return what `condition` returns once that is true; raise TimeoutError after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
+    soonest, latest = _LOOK_AGAIN_SECONDS
     while not (met := condition()):
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > timeout:
             raise TimeoutError(f"not within {timeout} s: {condition}")
-        time.sleep(_LOOK_AGAIN_SECONDS)
+        time.sleep(min(max(soonest, waited / 20), latest))
     return met
