@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -28,6 +28,17 @@ WITH_EACH_COMMAND = [
     for command in commands_of(scene.script)
 ]
 EACH = [pytest.param(scene, id=scene.name) for scene in SCENES]
+
+
+OF_BYTES = ":(batch:|once:|producers$|workers$)"
+READ: dict[str, Callable[[Any, str], object]] = {
+    "none": lambda pipe, key: pipe.exists(key),
+    "string": lambda pipe, key: pipe.get(key),
+    "list": lambda pipe, key: pipe.lrange(key, 0, -1),
+    "set": lambda pipe, key: pipe.smembers(key),
+    "hash": lambda pipe, key: pipe.hgetall(key),
+    "zset": lambda pipe, key: pipe.zrange(key, 0, -1),
+}
 
 
 class Stage:
@@ -58,30 +69,34 @@ class Stage:
 
     def holdings(self) -> dict[str, Any]:
         """All that counts: what producers were told and when something was pending first does not."""
-        client = self.shard.redis
-        read = {
-            "string": client.get,
-            "list": lambda key: client.lrange(key, 0, -1),
-            "set": client.smembers,
-            "hash": client.hgetall,
-            "zset": lambda key: client.zrange(key, 0, -1),
-        }
-        held = {}
-        for key in sorted(client.keys()):
-            if key.endswith(":state") and client.type(key) == "hash":
-                sums = {"seq": "0", "nonce": "", "accepted": "0", "sealed": "0", "acked": "0"} | client.hgetall(key)
+        found = self.read_all()
+        held: dict[str, Any] = {}
+        for key, (kind, value) in found.items():
+            if key.endswith(":state") and kind == "hash":
+                sums = {"seq": "0", "nonce": "", "accepted": "0", "sealed": "0", "acked": "0"} | value
                 held[key] = {name: value for name, value in sums.items() if name != "pending_since"}
             elif ":batch:" in key:
                 held[key] = "sealed"
             elif ":rate:" in key:
                 held[key] = "kept"
-            elif key.endswith(":once") and client.type(key) == "string":
-                held[key] = re.sub(r"\d{9,}", "now", client.get(key))
+            elif key.endswith(":once") and kind == "string":
+                held[key] = re.sub(r"\d{9,}", "now", value)
             elif ":once:" in key:
                 held[key] = kept_in(self.shard, key)
             elif not key.endswith((":producers", ":workers")):
-                held[key] = read[client.type(key)](key)
+                held[key] = value
         return {key: value for key, value in held.items() if value not in (NO_STATE, {})}
+
+    def read_all(self) -> dict[str, tuple[str, Any]]:
+        """What type each key is of, and what it holds if that is text; in as few round trips as can be."""
+        keys = sorted(self.shard.redis.keys())
+        with self.shard.redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.type(key)
+            kinds = pipe.execute()
+            for key, kind in zip(keys, kinds, strict=True):
+                READ["none" if re.search(OF_BYTES, key) else kind](pipe, key)
+            return dict(zip(keys, zip(kinds, pipe.execute(), strict=True), strict=True))
 
 
 def kept_in(shard: Shard, key: str) -> dict[bytes, bytes]:
