@@ -26,7 +26,7 @@ lint: install  ## style, types and the direction of imports
 	$(BIN)/lint-imports --no-logo
 
 test: lint  ## lint, then all tests on real servers, which they start themselves
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 others: install  ## the fundamentals, forks and event loops on Python 3.12 and 3.13, where they are installed
 	@for version in 3.12 3.13; do \
