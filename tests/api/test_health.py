@@ -19,10 +19,10 @@ from tests.waiting import wait_until
 
 
 def ready(api: RunningApi) -> tuple[int, dict[str, object]]:
-    """The answer of /readyz, which comes within a second."""
+    """The answer of /readyz, which waits for a server a second at most."""
     began = time.monotonic()
     answer = api.client.get("/readyz")
-    assert time.monotonic() - began < 1.5, "a second, on a busy machine"
+    assert time.monotonic() - began < 4, "other calls wait for five seconds"
     return answer.status_code, answer.json()
 
 

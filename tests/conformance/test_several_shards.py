@@ -88,9 +88,9 @@ def test_a_shard_whose_batch_the_database_refuses_stops_no_other(rig: Rig) -> No
 @pytest.mark.parametrize("migrated_url", ["postgres"], indirect=True)  # whose time-outs may be short
 def test_a_shard_whose_cursor_another_transaction_holds_stops_no_other(rig: Rig) -> None:
     of_shard_0 = [item for item in ITEMS if shard_of(item.encode(), SHARDS) == 0]
-    hasty = open_engine(url_of(rig.engine), timeout=0.2)
+    hasty, holding = open_engine(url_of(rig.engine), timeout=1), open_engine(url_of(rig.engine), timeout=60)
     patient, rig.worker.ledger.engine = rig.worker.ledger.engine, hasty
-    with writing(rig.engine) as connection:
+    with writing(holding) as connection:
         cursors.lock(connection, "likes", 0)
         for flush in range(2, 4):
             rig.likes.add(EACH_ONCE)
@@ -98,6 +98,7 @@ def test_a_shard_whose_cursor_another_transaction_holds_stops_no_other(rig: Rig)
                 rig.flush()
             assert rig.totals() == {item: 1 if item in of_shard_0 else flush for item in ITEMS}
     hasty.dispose()
+    holding.dispose()
     rig.worker.ledger.engine = patient
     rig.flush()
     assert rig.totals() == dict.fromkeys(ITEMS, 3)

@@ -21,7 +21,7 @@ from tests.servers import RedisServer
 from tests.waiting import wait_until
 
 A_HUNDRED_AND_ONE = 150  # and more
-SLACK_SECONDS = 1.5  # of a machine that is busy with other tests
+SLACK_SECONDS = 2.5  # of a machine that is busy with other tests; without its time-out a call takes five and more
 
 
 @pytest.fixture

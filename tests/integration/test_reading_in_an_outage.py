@@ -24,7 +24,7 @@ from tests.servers import PostgreSQL, RedisServer
 from tests.shell import Shell
 
 HOT, COLD = "video:hot", "video:cold"
-AT_ONCE_SECONDS = 2.0  # and a call that waits for a server takes five
+AT_ONCE_SECONDS = 4.0  # on a busy machine; a call that waits for a server takes five and more
 
 
 @pytest.fixture
@@ -187,11 +187,10 @@ def test_without_sql_a_miss_neither_delays_nor_fails_a_hit_of_the_same_turn(
             for near_its_end in (False, True):
                 if near_its_end:
                     await asyncio.to_thread(is_near_its_end, rig)
-                began = time.monotonic()
                 miss = asyncio.create_task(likes.total(COLD, timeout=3))
                 hits = [asyncio.create_task(likes.total(HOT, timeout=3)) for _ in range(50)]
                 assert await asyncio.gather(*hits) == [8] * 50
-                assert time.monotonic() - began < AT_ONCE_SECONDS
+                assert not miss.done(), "they wait for nobody"
                 with pytest.raises(DatabaseUnavailable):
                     await miss
 
