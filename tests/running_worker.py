@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from threading import Thread
 from typing import Any, Self
 
 from tests.shell import Shell
 from tests.waiting import wait_until
+from tests.warm import Forked
 
 PATIENCE_SECONDS = 30
 
@@ -17,7 +19,7 @@ class Running:
     """A process that was just started; killed at the end of the block if it still runs."""
 
     def __init__(self, shell: Shell, *words: str, **settings: object) -> None:
-        self.process = shell.start(*words, **{"log_format": "json", **settings})
+        self.process = self._start(shell, *words, **{"log_format": "json", **settings})
         self.lines: list[str] = []
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -72,6 +74,9 @@ class Running:
         self._reader.join()
         return code
 
+    def _start(self, shell: Shell, *words: str, **settings: object) -> subprocess.Popen[bytes] | Forked:
+        return shell.start(*words, **settings)
+
     def _read(self) -> None:
         assert self.process.stderr
         for line in self.process.stderr:
@@ -79,7 +84,10 @@ class Running:
 
 
 class RunningWorker(Running):
-    """`likes worker`."""
+    """`likes worker`, forked: that it starts from scratch, too, others see."""
 
     def __init__(self, shell: Shell, **settings: object) -> None:
         super().__init__(shell, "worker", **settings)
+
+    def _start(self, shell: Shell, *words: str, **settings: object) -> subprocess.Popen[bytes] | Forked:
+        return shell.fork(*words, **settings)
