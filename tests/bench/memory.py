@@ -10,7 +10,7 @@ from tests.bench.figure import Figure, at_most
 from tests.bench.report import progress
 from tests.bench.stand import Stand
 from tests.bench.traffic import deltas
-from tests.running_worker import RunningWorker
+from tests.running_worker import Running
 from tests.shell import Shell
 from tests.waiting import wait_until
 
@@ -42,7 +42,7 @@ def _peak(stand: Stand, count: int) -> float:
     stand.post(deltas(count, seed=count))
     with TemporaryDirectory() as folder, stand.database() as database:
         shell = Shell(Path(folder), redis_url=stand.redis.url, database_url=database)
-        with RunningWorker(shell) as worker:
+        with Running(shell, "worker") as worker:  # from scratch: a fork has more loaded
             wait_until(lambda: worker.said("flushed") or worker.process.poll() is not None, timeout=PATIENCE_SECONDS)
             assert worker.said("flushed")[0]["items"] == count, worker.lines
             status = Path(f"/proc/{worker.process.pid}/status").read_text()

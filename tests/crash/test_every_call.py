@@ -1,6 +1,7 @@
 """A worker dies before and after every single external call of a flush; the next flush is exact.
 
-In the rarer situations only before each: dying after a call leaves the servers as dying before the next one does.
+In the rarer situations only before each: dying after a call leaves the servers as dying before the next one does. And
+on one kind of database each, in turn: how each kind keeps what it has committed, and nothing else, the others show.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ def rig(valkey_url: str, engine: Engine) -> Iterator[Rig]:
 def mortals() -> Iterator[Mortals]:
     with Mortals() as mortals:
         yield mortals
+
+
+def on(kind: str) -> pytest.MarkDecorator:
+    """On this kind of database alone."""
+    return pytest.mark.parametrize("migrated_url", [kind], indirect=True)
 
 
 def times(number: int) -> dict[str, int]:
@@ -103,6 +109,7 @@ def test_in_finishing_what_a_dead_worker_left(rig: Rig, mortals: Mortals) -> Non
     assert (rig.kinds(), rig.dead_letters()) == ([], [])
 
 
+@on("postgres")
 def test_after_redis_went_back(rig: Rig, mortals: Mortals) -> None:
     rig.flush()
     for call in count(1):
@@ -123,6 +130,7 @@ def test_after_redis_went_back(rig: Rig, mortals: Mortals) -> None:
     assert rig.kinds() == ["redis_went_back", "set_aside"] * call
 
 
+@on("sqlite")
 def test_after_redis_was_emptied(rig: Rig, mortals: Mortals) -> None:
     rig.likes.add(LIKES)
     rig.flush()
@@ -139,6 +147,7 @@ def test_after_redis_was_emptied(rig: Rig, mortals: Mortals) -> None:
     assert rig.dead_letters() == []
 
 
+@on("mariadb")
 def test_after_sql_went_back(rig: Rig, mortals: Mortals) -> None:
     rig.likes.add(LIKES)
     rig.flush()
@@ -157,6 +166,7 @@ def test_after_sql_went_back(rig: Rig, mortals: Mortals) -> None:
     assert rig.dead_letters() == []
 
 
+@on("mariadb")
 def test_with_entries_that_cannot_be_counted(rig: Rig, mortals: Mortals) -> None:
     rig.likes.add({"full": 1, "good": 1})
     rig.flush()
