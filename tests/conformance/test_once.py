@@ -54,7 +54,8 @@ def test_what_an_entry_was_refused_for_is_kept_where_others_counted(shard: Shard
 
 
 def test_a_lone_entry_that_was_refused_may_be_tried_again(shard: Shard) -> None:
-    assert once(shard, {"list": 1}).refused
+    for _ in range(2):  # the reply was lost, and it was sent again
+        assert once(shard, {"list": 1}).refused
     shard.redis.delete(shard.delta("list"))
     assert once(shard, {"list": 1}, sequence=3).pending == (1,)
 

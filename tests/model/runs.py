@@ -23,6 +23,9 @@ SHORT = [
     Run("protocol_rows", "adds=1 only=failover durable=witness", breaks=False),
     Run("protocol_rows", "only=failover durable=plain", breaks=True),
     Run("owner", "--break look only=emptied", breaks=True),
+    Run("once", "requests=AB", breaks=False),
+    Run("once", "--break together", breaks=True),
+    Run("once", "--break sequence requests=AAC crashes=0", breaks=True),
 ]
 
 CLEAN = [
@@ -38,6 +41,14 @@ CLEAN = [
     ("owner", "only=back"),
     ("owner", "only=lost"),
     ("live_rows", "readers=1"),
+    ("once", ""),
+    ("once", "requests=AAC room=1 crashes=0"),
+    ("once", "faults=1 requests=AA late=0"),
+    ("once", "faults=1 requests=AA losses=0 crashes=0"),
+    ("once", "ticks=3 requests=AA losses=0 crashes=0"),
+    ("once", "day=1 faults=1 requests=AAA losses=0 late=0 crashes=0"),
+    ("once", "batch=1 late=0 losses=0"),
+    ("once", "batch=1 requests=AA late=0 crashes=0"),
 ]
 
 BROKEN = [
@@ -54,6 +65,16 @@ BROKEN = [
     ("owner", "--break guard faults=0 takeover=1"),
     ("owner", "--break absent only=back"),
     ("owner", "--break cas faults=0 takeover=1"),
+    ("once", "--break reserve"),
+    ("once", "--break text requests=AAC room=1 losses=0 late=0 crashes=0"),
+    ("once", "--break all requests=AAC room=1 losses=0 late=0 crashes=0"),
+    ("once", "--break digest"),
+    ("once", "--break resend faults=1 requests=A"),
+    ("once", "--break mark faults=1 requests=AA"),
+    ("once", "--break successor ticks=3 requests=AA losses=0 crashes=0"),
+    ("once", "--break guard day=1 faults=1 requests=AA"),
+    ("once", "--break home batch=1"),
+    ("once", "--break first batch=1"),
 ]
 
 LONG = [*(Run(*run, breaks=False) for run in CLEAN), *(Run(*run, breaks=True) for run in BROKEN)]

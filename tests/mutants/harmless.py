@@ -30,6 +30,12 @@ HARMLESS: Sequence[Harmless] = (
         "Adding 0 overflows nothing.",
     ),
     Harmless(
+        "likes/buffer/lua/add_once.lua",
+        "elseif #refused > 0 then",
+        "elseif #refused >= 0 then",
+        "That none was refused is kept as an empty list instead of nothing, which is read alike; it takes a byte more.",
+    ),
+    Harmless(
         "likes/buffer/lua/beat.lua",
         "if not readable or type(record) ~= 'table' or (tonumber(record[1]) or 0) < now - ARGV[4] then",
         "if not readable or type(record) ~= 'table' or (tonumber(record[1]) or 0) <= now - ARGV[4] then",

@@ -49,6 +49,17 @@ WINDOW = "tests/unit/test_window.py"
 EXPOSURE = "tests/property/test_exposure.py"
 EXPOSED = "tests/attack/test_windows.py"
 FORGETFUL = "tests/attack/test_forgetful_redis.py"
+ONCE = "tests/conformance/test_once.py"
+ONCE_DIES = "tests/crash/test_once.py"
+ONCE_HTTP = "tests/api/test_once.py"
+ALLOWANCES = "tests/unit/test_allowances.py"
+LIMITS = "tests/api/test_limits.py"
+SESSIONS = "tests/conformance/test_sessions.py"
+SESSION_PROMISES = "tests/fundamentals/test_sessions.py"
+SESSION_SCRIPTS = "tests/attack/test_session_scripts.py"
+SESSIONS_DIE = "tests/crash/test_sessions_every_call.py"
+SESSION_SETTINGS = "tests/conformance/test_session_settings.py"
+SWEEP = "tests/integration/test_sweep.py"
 
 TARGETS: Sequence[Target] = (
     Target("likes/buffer/lua/add.lua", (BUFFER, RESENDS, ALL_OR_NOTHING)),
@@ -66,6 +77,10 @@ TARGETS: Sequence[Target] = (
     Target("likes/buffer/lua/repair.lua", (BUFFER, AUDIT)),
     Target("likes/buffer/lua/tally.lua", (BUFFER, MISSING)),
     Target("likes/buffer/lua/write_off.lua", (BUFFER, MISSING)),
+    Target("likes/buffer/lua/add_once.lua", (ONCE, ALL_OR_NOTHING)),
+    Target("likes/buffer/lua/turn_once.lua", (ONCE, ALL_OR_NOTHING)),
+    Target("likes/buffer/lua/gcra.lua", (LIMITS, ALL_OR_NOTHING)),
+    Target("likes/sessions/lua/*.lua", (SESSIONS, SESSION_PROMISES, SESSION_SCRIPTS, SESSIONS_DIE, SWEEP)),
     Target("likes/buffer/damage.py", (DAMAGED,)),
     Target("likes/buffer/tally.py", (MISSING,)),
     Target("worker/missing.py", (MISSING,)),
@@ -96,6 +111,12 @@ TARGETS: Sequence[Target] = (
     Target("likes/posting/answers.py", (LOOPS, TIME, RESENDS)),
     Target("likes/posting/loop_turn.py", (LOOPS, TIME, RESENDS)),
     Target("likes/live/looks.py", (READING, COUNTING, LIVE_TOTALS, CACHE, OUTAGE)),
+    Target("likes/posting/once*.py", (ONCE, ONCE_DIES, ONCE_HTTP)),
+    Target("likes/posting/batch_once.py", (ONCE, ONCE_DIES, ONCE_HTTP)),
+    Target("likes/limiting/*.py", (ALLOWANCES, LIMITS)),
+    Target("likes/sessions/*.py", (SESSIONS, SESSION_PROMISES, SESSIONS_DIE, SESSION_SETTINGS, SWEEP)),
+    Target("likes/live/in_flight.py", (READING, COUNTING, LIVE_TOTALS, CACHE)),
+    Target("likes/live/total.py", (READING, LIVE_TOTALS, CACHE, OUTAGE)),
     Target("likes/live/reading.py", (READING, COUNTING, LIVE_TOTALS, CACHE, OUTAGE)),
     Target("likes/live/read.py", (READING, TOGETHER_READ, OUTAGE)),
     Target("likes/live/loop_reads.py", (TOGETHER_READ, LOOPS)),
