@@ -13,9 +13,9 @@ from cli.output import as_table, rows_as_json
 DOUBTS = {
     "out-of-step": "Redis or the database was emptied, replaced or restored, or a batch of a later version is in flight"
     ": until a flush has seen to it, these totals may be off.",
-    "other-database": "This Redis belongs to another database, which gets what is pending here: these totals are off."
-    " Correct LIKES_REDIS_URL or LIKES_DATABASE_URL, or, if that database is gone for good, take over what is here:"
-    " likes adopt --database. To see both: likes check",
+    "other-database": "This Redis belongs to another database, which gets what is pending here: these totals may be"
+    " off. Correct LIKES_REDIS_URL or LIKES_DATABASE_URL, or, if that database is gone for good, take over what is"
+    " here: likes adopt --database. To see both: likes check",
 }
 
 

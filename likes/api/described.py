@@ -21,8 +21,8 @@ from likes.api.tokens import SESSION
 ABOUT = """Counts likes, each exactly once: into Redis at once, into SQL by a worker every few minutes.
 
 Every error is `application/problem+json` (RFC 9457) with a `type` for programs. Below `/v1`, unknown fields and
-parameters are refused. In a path, the bytes of an item are percent-encoded, `/` as `%2F`; in a query, a space may be
-`+`.
+parameters are refused. In a path, the bytes of an item are percent-encoded, `/` as `%2F`, `%` as `%25`; in a query, a
+space may be `+`.
 """
 
 EVERYWHERE = {

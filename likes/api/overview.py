@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TICK_SECONDS = 1.0
 MOST_PAGES = 100
 REDIS_SECONDS, DATABASE_SECONDS = 2.0, 5.0  # people wait: a server that takes longer counts as away
-SECTIONS = ("now", "servers", "rate", "workers", "flushes", "top", "incidents", "dead_letters", "problems")
+SECTIONS = ("now", "servers", "rate", "cache", "workers", "flushes", "top", "incidents", "dead_letters", "problems")
 
 
 class OverviewFeed(Feed[str, Any]):

@@ -37,6 +37,7 @@ def sections_of(overview: Overview) -> dict[str, Any]:
         ),
         "servers": {"failed": overview.failed, **_servers(status)},
         "rate": [_fit(sample._asdict()) for sample in overview.samples],
+        "cache": overview.cache and {"hits": overview.cache.hits, "misses": overview.cache.misses},
         "workers": _workers(status),
         "flushes": _each(overview.flushes, asdict),
         "top": _each(overview.top, lambda row: {"item": row.item, "database": row.total}),

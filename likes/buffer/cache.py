@@ -16,8 +16,17 @@ from likes.member import Member
 SCAN_CHUNK = 5000
 
 
+class CacheFound(NamedTuple):
+    """What all readers together found."""
+
+    hits: int
+    misses: int
+    early_refreshes: int
+    waits: int
+
+
 class CacheStats(NamedTuple):
-    """What all readers together found. entries: totals that are cached now."""
+    """The same. entries: totals that are cached now."""
 
     hits: int
     misses: int
@@ -26,12 +35,15 @@ class CacheStats(NamedTuple):
     entries: int
 
 
+def read_found(buffer: Buffer) -> CacheFound:
+    """How the cache does; quick."""
+    (counts,) = ask(buffer.link, [command("HMGET", shard_keys(buffer.namespace, 0).cache, *STATS, shard=0)])
+    return CacheFound(*(int(count or 0) for count in counts))
+
+
 def read_stats(buffer: Buffer) -> CacheStats:
     """How the cache does; takes as long as looking at all keys does."""
-    (counts,) = ask(buffer.link, [command("HMGET", shard_keys(buffer.namespace, 0).cache, *STATS, shard=0)])
-    entries = sum(len(keys) for keys in _all_totals(buffer))
-    hits, misses, early_refreshes, waits = (int(count or 0) for count in counts)
-    return CacheStats(hits, misses, early_refreshes, waits, entries)
+    return CacheStats(*read_found(buffer), entries=sum(len(keys) for keys in _all_totals(buffer)))
 
 
 def clear(buffer: Buffer) -> int:

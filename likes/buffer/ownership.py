@@ -68,8 +68,8 @@ class Ownership:
                 ours = f"{database[:8]}…" if database else "a new one"
                 raise WrongDatabase(
                     f"{self._link.where} belongs to the database {owner[:8]}… (shard {shard}), not to this one "
-                    f"({ours}), so nothing was taken from it; set DATABASE_URL to its own database or, if that is gone "
-                    "for good, let it belong to this one: likes adopt --database"
+                    f"({ours}), so nothing was taken from it; set LIKES_DATABASE_URL to its own database or, if that "
+                    "is gone for good, let it belong to this one: likes adopt --database"
                 )
 
     def require_own(self, shard: int, owner: str) -> None:

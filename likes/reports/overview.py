@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from likes.buffer.buffer import Buffer
+from likes.buffer.cache import CacheFound, read_found
 from likes.errors import LikesError, Unavailable
 from likes.items import DEFAULT_COUNTER
 from likes.reports.flushes import Flush, flushes_in
@@ -44,6 +45,7 @@ class Sample(NamedTuple):
 class Overview:
     """One moment. failed: what keeps it from being read, other than a server that is away.
 
+    cache: None while Redis is away.
     size, top, flushes, dead_letters are of `database_at`; None before the database has told them.
     """
 
@@ -51,6 +53,7 @@ class Overview:
     status: Status | None
     failed: str | None
     samples: Sequence[Sample]
+    cache: CacheFound | None
     database_at: datetime | None
     size: Size | None
     top: Sequence[Total] | None
@@ -115,11 +118,12 @@ class OverviewReader:
 
     def read(self) -> Overview:
         """How things stand now. Raises nothing that is about the servers."""
-        failed = None
+        failed = cache = None
         try:
             self._status = read_status(self._buffer, self._ledger, self._shards, self._status)
             if not self._status.redis_trouble:
                 self._rates.note(self._status.shards, datetime.now(UTC), time.monotonic())
+                cache = self._ask_cache()
             if not self._status.database_trouble:
                 self._ask_database()
         except LikesError as error:
@@ -129,12 +133,19 @@ class OverviewReader:
             status=None if failed else self._status,
             failed=failed,
             samples=tuple(self._rates.samples),
+            cache=cache,
             database_at=self._database_at,
             size=self._size.value,
             top=self._top.value,
             flushes=self._flushes.value,
             dead_letters=self._letters.value,
         )
+
+    def _ask_cache(self) -> CacheFound | None:
+        try:
+            return read_found(self._buffer)
+        except LikesError:  # gone by now, or damaged: all else is shown
+            return None
 
     def _ask_database(self) -> None:
         try:

@@ -106,6 +106,15 @@ def test_with_redis_away_it_says_so_and_shows_what_the_database_knows(likes, own
         page.wait_for("#said", "Redis and the database answer")
 
 
+def test_how_often_totals_are_found_in_the_cache_is_shown(likes, api, valkey_url, browser):
+    assert likes("flush").code == 0  # before that there is nothing to cache
+    with redis.Redis.from_url(valkey_url) as client:
+        client.hset("{likes:0}:cache", mapping={"hits": 930, "misses": 70})
+    with seen(browser, api.address) as page:
+        page.wait_for("#cache-rate", "93.0 %")
+        page.wait_for("#cache-note", "of 1,000 reads")
+
+
 def test_dead_letters_and_incidents_come_with_what_to_do(likes, api, valkey_url, browser):
     likes("post", "<b>evil</b>")
     assert likes("flush").code == 0

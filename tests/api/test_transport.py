@@ -103,6 +103,7 @@ AMBIGUOUS = {
     "a tab for a space": b"GET\t/v1/items/a\tHTTP/1.1\r\nHost: localhost\r\n\r\n",
     "bytes in the path": b"GET /v1/items/\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "no path": b"GET v1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "a fragment": b"GET /v1/items/a#b HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "an address with a user": b"GET http://me@localhost/livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "an address of another protocol": b"GET ftp://localhost/livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "a method in lower case": b"get /v1/items/a HTTP/1.1\r\nHost: localhost\r\n\r\n",

@@ -22,6 +22,8 @@ def check(method: bytes, url: bytes, headers: Headers, version: str, limits: Lim
         raise refusals.wrong_version()
     if method == b"CONNECT":
         raise refusals.no_tunnel()
+    if b"#" in url:
+        raise refusals.malformed("its target has a #, which is written %23")
     if len(headers) > limits.headers:
         raise refusals.head_too_large(f"it has more than {limits.headers} headers")
     length, hosts = len(url), 0
@@ -33,6 +35,10 @@ def check(method: bytes, url: bytes, headers: Headers, version: str, limits: Lim
             _check_value(name, value, version, limits)
     if length > limits.head_bytes:
         raise too_large(limits)
+    _check_hosts(hosts, version)
+
+
+def _check_hosts(hosts: int, version: str) -> None:
     if hosts > 1:
         raise refusals.malformed("it has several Host headers")
     if not hosts and version == "1.1":
