@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.warm import CHECKOUT, Forked, Warm
 
-warm = cache(Warm)  # one for all tests
+warm = cache(Warm)  # one of each checkout for all tests
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,11 @@ class Ran:
 class Shell:
     """Calls `likes`. `settings` become `LIKES_…` variables; the data folder is in `folder` unless they name one.
 
-    module: what `start` starts; a test may have one that adds to `likes`.
+    module: what `start` starts; a test may have one that adds to `likes`. checkout: whose `likes` it is.
     """
 
     module = "likes"
+    checkout = CHECKOUT
 
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
@@ -50,7 +51,7 @@ class Shell:
         with TemporaryFile() as out, TemporaryFile() as err, os.fdopen(read_end, "rb") as source:
             with os.fdopen(write_end, "wb") as sink:
                 sink.write(stdin)
-            code = warm().run(
+            code = warm(self.checkout).run(
                 [os.fsdecode(word) for word in words],
                 self.folder,
                 self.environment(**settings),
@@ -80,4 +81,4 @@ class Shell:
         mine = {name: value for name, value in os.environ.items() if not name.upper().startswith("LIKES_")}
         chosen = {**self.settings, **settings}
         given = {f"LIKES_{name.upper()}": str(value) for name, value in chosen.items() if value is not None}
-        return {**mine, "PYTHONPATH": str(CHECKOUT), "HOME": str(self.folder), **given}
+        return {**mine, "PYTHONPATH": str(self.checkout), "HOME": str(self.folder), **given}

@@ -62,13 +62,13 @@ class Forked:
 
 
 class Warm:
-    """The process that forks, seen from the tests."""
+    """The process that forks, seen from the tests. checkout: whose `likes` it runs, with whose copy of this file."""
 
-    def __init__(self) -> None:
+    def __init__(self, checkout: Path) -> None:
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.warm", str(theirs.fileno())], cwd=CHECKOUT, pass_fds=[theirs.fileno()]
+                [sys.executable, "-m", "tests.warm", str(theirs.fileno())], cwd=checkout, pass_fds=[theirs.fileno()]
             )
         atexit.register(self.close)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,24 +115,39 @@ def test_redis_looks_replaced_and_the_epoch_is_kept_for_the_later_version(live: 
     assert rig.dead_letters() == [] and rig.totals() == live.accepted
 
 
-def test_an_epoch_given_up_keeps_the_current_one_from_nothing(rig: Rig) -> None:
-    rig.likes.like(FIRST, 1)
-    rig.flush()
-    rig.likes.like(FIRST, 20)
+def hand_off(rig: Rig, count: int) -> None:
+    """Leave so many likes of one item in flight."""
+    rig.likes.like(FIRST, count)
     with SteppedWorker(rig) as worker:
         worker.go_until("hand_off").step()
+
+
+@pytest.fixture
+def given_up(rig: Rig) -> Callable[[], str]:
+    """Redis went back. Called, it brings back what it held then, with batch 2 in flight, under an epoch given up."""
+    rig.likes.like(FIRST, 1)
+    rig.flush()
+    hand_off(rig, 20)
     copy, old = rig.copy_redis(), rig.epoch()
     rig.flush()
     rig.likes.like(FIRST, 300)
     rig.flush()
     rig.restore_redis(copy)
-    rig.flush()  # Redis went back
+    rig.flush()
     assert [*rig.retired()] == [old] and rig.epoch() != old
-    key = f"{{likes:0}}:{old}:batch:2"
-    for name, value in copy.items():
-        if old.encode() in name:
-            rig.redis.restore(name, 0, value)
-    rig.redis.sadd("{likes:0}:epochs", old)
+
+    def bring_back() -> str:
+        for name, value in copy.items():
+            if old.encode() in name:
+                rig.redis.restore(name, 0, value)
+        rig.redis.sadd("{likes:0}:epochs", old)
+        return old
+
+    return bring_back
+
+
+def test_in_an_epoch_given_up_it_keeps_the_current_one_from_nothing(rig: Rig, given_up: Callable[[], str]) -> None:
+    key = f"{{likes:0}}:{given_up()}:batch:2"
     make_later(rig, key)
     dump = rig.redis.dump(key)
     for count in (4000, 50_000):
@@ -141,6 +156,19 @@ def test_an_epoch_given_up_keeps_the_current_one_from_nothing(rig: Rig) -> None:
             rig.flush()
     assert rig.totals() == {FIRST: 54_321}
     assert rig.redis.dump(key) == dump and rig.dead_letters() == []
+
+
+def test_in_the_current_epoch_it_keeps_none_given_up_from_being_seen_to(rig: Rig, given_up: Callable[[], str]) -> None:
+    hand_off(rig, 4000)
+    before = make_later(rig, key := rig.key("batch:1"))
+    old = given_up()
+    assert rig.epochs() == {old, rig.epoch()}
+    with pytest.raises(LikesError, match="later version"):
+        rig.flush()
+    assert rig.epochs() == {rig.epoch()} and [*rig.retired()] == [old]
+    rig.redis.set(key, before)
+    rig.flush()
+    assert rig.totals() == {FIRST: 4321} and rig.dead_letters() == []
 
 
 def test_sessions_end_and_dead_letters_are_told_meanwhile(
