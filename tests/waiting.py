@@ -11,7 +11,7 @@ T = TypeVar("T")
 _LOOK_AGAIN_SECONDS = 0.005
 
 
-def wait_until(condition: Callable[[], T], timeout: float = 10) -> T:
+def wait_until(condition: Callable[[], T], timeout: float = 30) -> T:
     """Return what `condition` returns once that is true; raise TimeoutError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not (met := condition()):
