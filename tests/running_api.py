@@ -20,7 +20,7 @@ class RunningApi(Running):
         self.address: str = self.wait_for("serving")["address"]
         path = self.address.removeprefix("unix:") if self.address.startswith("unix:") else None
         base = "http://localhost" if path else self.address
-        self.client = httpx.Client(base_url=base, timeout=10, transport=httpx.HTTPTransport(uds=path))
+        self.client = httpx.Client(base_url=base, timeout=30, transport=httpx.HTTPTransport(uds=path))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,7 @@
-"""`likes` whose `serve` has routes that do not end, and the limits that LIMITS (JSON) says."""
+"""`likes` whose `serve` has routes that do not end, and the limits that LIMITS (JSON) says.
+
+Every answer that the application gave has the header `x-answered-by`: so a test sees what was answered before it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from functools import partial
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import StreamingResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from likes.__main__ import main
 from likes.api import app as application
@@ -86,12 +90,28 @@ async def headers(request: Request) -> list[str]:
     return [*request.headers]
 
 
+class Marked:
+    """Marks every answer of the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], (b"x-answered-by", b"application")]}
+            await send(message)
+
+        await self._app(scope, receive, send_marked)
+
+
 def make_app(settings: Settings) -> FastAPI:
     """The application, with more; none under a certain prefix."""
     if settings.prefix == "does-not-start":
         raise LikesError("it does not start")
     app = application.make_app(settings)
     app.include_router(router)
+    app.add_middleware(Marked)
     return app
 
 

@@ -27,6 +27,10 @@ class Read:
         self._in_vain: Counter[int] = Counter()
         self._tell = tell
 
+    def waits_for(self, members: Mapping[int, Iterable[Member]]) -> bool:
+        """True if one of these, given by shard, is still to be told."""
+        return any(member in self.todo.get(shard, ()) for shard, some in members.items() for member in some)
+
     def looks_in_vain(self, shard: int) -> int:
         """How often a shard was looked at while a batch in flight was gone, with this time."""
         self._in_vain[shard] += 1

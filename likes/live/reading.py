@@ -97,7 +97,7 @@ class Reader:
     def _ask_sql(self, read: Read, asked: Mapping[int, list[Member]], deadline: Deadline) -> Steps[None]:
         """Ask SQL for these members, keep in the cache what it says, and tell it if it holds."""
         began = time.monotonic()
-        if not any(member in read.todo.get(shard, ()) for shard, members in asked.items() for member in members):
+        if not read.waits_for(asked):
             deadline = Deadline(min(deadline.left(), LEASE_SECONDS))  # all were told: nobody should wait for the cache
         known = yield from self._query(asked, deadline)
         if isinstance(known, LikesError):
@@ -119,7 +119,8 @@ class Reader:
                 total = known.totals.get(member, 0)
                 summed = add_up(member, total, cursor, in_flight, pending, doubt)
                 read.found(shard, member, of_database(total, doubt) if went_back else summed)
-        read.tries += 1
+        if read.waits_for(asked):
+            read.tries += 1  # what it waits for besides is still being filled by others
 
     def _tell_of_database(self, read: Read, deadline: Deadline, tell: Tell) -> Steps[None]:
         asked = {shard: members for shard, (members, _) in read.away.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -12,7 +13,7 @@ from likes.batch import FORMAT, BatchId
 from likes.buffer.scripts import Cached, Look
 from likes.deadline import Deadline
 from likes.errors import DatabaseUnavailable, LikesError, RedisRefused, RedisUnavailable
-from likes.live.caching import CacheRules
+from likes.live.caching import LEASE_SECONDS, CacheRules
 from likes.live.in_flight import SeenBatches
 from likes.live.known import Identity, Known, Position
 from likes.live.looks import EPOCHS_LEARNED
@@ -39,13 +40,16 @@ class NoSql:
 
 
 class Answers:
-    """Reads the live total of `a` in shard 0, given answers one by one; `asked` is what it wants next."""
+    """Reads live totals of shard 0, of `a` unless told others, given answers one by one; `asked` is what it wants."""
 
-    def __init__(self, identity: Identity | LikesError = OURS, *, or_database: bool = False) -> None:
+    def __init__(
+        self, identity: Identity | LikesError = OURS, *, or_database: bool = False, members: Sequence[Member] = (A,)
+    ) -> None:
         self.reader = Reader("likes", NoSql(), CacheRules())
         self.told: list[LiveTotal | LikesError] = []
         self.is_over = False
         self._or_database = or_database
+        self._members = members
         self.begin()
         assert isinstance(self.asked, Query)
         self._answer(identity)
@@ -54,7 +58,7 @@ class Answers:
         """Read (once more), with what is known by now."""
         self.told.clear()
         self.is_over = False
-        self._steps = self.reader.live({0: [A]}, Deadline(60), self._tell, or_database=self._or_database)
+        self._steps = self.reader.live({0: self._members}, Deadline(60), self._tell, or_database=self._or_database)
         self.asked = next(self._steps)
 
     def look(self, seen: Look | LikesError) -> None:
@@ -91,7 +95,7 @@ class Answers:
         return total
 
     def _tell(self, member: Member, total: LiveTotal | LikesError) -> None:
-        assert member == A
+        assert member in self._members
         self.told.append(total)
 
     def _answer(self, answer: Any) -> None:
@@ -223,6 +227,21 @@ def test_who_waits_for_another_reader_asks_in_the_end(answers: Answers) -> None:
             waited.append(answers.pause())
     assert waited == sorted(waited) and waited[0] < 0.01 and 0.5 <= sum(waited) < 0.6
     assert (answers.reader.counts.waits, answers.reader.counts.misses) == (1, 1)
+
+
+def test_what_others_are_filling_is_waited_for_after_a_query_of_its_own() -> None:
+    answers = Answers(members=(A, B))
+    answers.look(UNKNOWN)
+    answers.look(seen(deltas=(0, 0), cached=("missing", "awaited")))
+    answers.query(3)
+    answers.look(seen(cached=(Cached(3, 0, refresh=False),)))
+    assert answers.told == [LiveTotal(3, 3, 0, 0)]
+    assert isinstance(answers.asked, Send)
+    assert answers.asked.calls[0].words[-1] == LEASE_SECONDS * 1000, "else it asks SQL for what another one asks for"
+    answers.look(seen(cached=("awaited",)))
+    answers.pause()
+    answers.look(seen(cached=(Cached(5, 0, refresh=False),)))
+    assert answers.told == [LiveTotal(3, 3, 0, 0), LiveTotal(5, 5, 0, 0)]
 
 
 def test_redis_is_asked_again_once_where_a_connection_broke(answers: Answers) -> None:

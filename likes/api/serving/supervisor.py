@@ -20,6 +20,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from likes.api import events
@@ -100,6 +101,10 @@ class Supervisor:
 
     def _hang_up(self) -> None:
         if self._has_terminal and not os.isatty(sys.stderr.fileno()):
+            with Path(os.devnull).open(
+                "wb"
+            ) as nowhere:  # else what cannot be written to the terminal ends Python with 120
+                os.dup2(nowhere.fileno(), sys.stderr.fileno())
             self._stop(signal.SIGHUP)
         else:
             self._roll.set()
