@@ -36,6 +36,24 @@ HARMLESS: Sequence[Harmless] = (
         "That none was refused is kept as an empty list instead of nothing, which is read alike; it takes a byte more.",
     ),
     Harmless(
+        "likes/buffer/lua/turn_once.lua",
+        "if not wanted and now - newest.began >= tonumber(ARGV[6]) then",
+        "if not wanted and now - newest.began > tonumber(ARGV[6]) then",
+        "A generation has its successor a millisecond later.",
+    ),
+    Harmless(
+        "likes/buffer/lua/turn_once.lua",
+        "while wanted > 1 and held * tonumber(ARGV[8]) <= 64 do",
+        "while wanted > 1 and held * tonumber(ARGV[8]) < 64 do",
+        "Buckets that would be just half full are a quarter as full then; either will do.",
+    ),
+    Harmless(
+        "likes/limiting/allowances.py",
+        "if even_at - now > self.seconds * (1 + 1e-9):",
+        "if even_at - now >= self.seconds * (1 + 1e-9):",
+        "Times are rounded by less than that: nobody is ahead by just so much.",
+    ),
+    Harmless(
         "likes/buffer/lua/beat.lua",
         "if not readable or type(record) ~= 'table' or (tonumber(record[1]) or 0) < now - ARGV[4] then",
         "if not readable or type(record) ~= 'table' or (tonumber(record[1]) or 0) <= now - ARGV[4] then",
