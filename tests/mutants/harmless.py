@@ -48,6 +48,24 @@ HARMLESS: Sequence[Harmless] = (
         "Buckets that would be just half full are a quarter as full then; either will do.",
     ),
     Harmless(
+        "likes/buffer/lua/turn_once.lua",
+        "if i < #all and now - all[i + 1].began >= tonumber(ARGV[5]) then each.over = '-' end",
+        "if i < #all and now - all[i + 1].began > tonumber(ARGV[5]) then each.over = '-' end",
+        "Keys are known for a millisecond longer.",
+    ),
+    Harmless(
+        "likes/sessions/lua/life.lua",
+        "and now < tonumber(session.expires_at) and now < longest(session)",
+        "and now <= tonumber(session.expires_at) and now < longest(session)",
+        "A session lives for a millisecond longer.",
+    ),
+    Harmless(
+        "likes/sessions/lua/life.lua",
+        "and now < tonumber(session.expires_at) and now < longest(session)",
+        "and now < tonumber(session.expires_at) and now <= longest(session)",
+        "A session lives for a millisecond longer.",
+    ),
+    Harmless(
         "likes/limiting/allowances.py",
         "if even_at - now > self.seconds * (1 + 1e-9):",
         "if even_at - now >= self.seconds * (1 + 1e-9):",
