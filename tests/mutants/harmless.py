@@ -84,6 +84,12 @@ HARMLESS: Sequence[Harmless] = (
         "Both ways of adding a number of 12 digits are exact.",
     ),
     Harmless(
+        "likes/posting/once.py",
+        "self.doubtful = isinstance(reply, Added) and not reply.done and self.sent_at is not None",
+        "self.doubtful = isinstance(reply, Added) and not reply.done",
+        "It is sent again, and that reply decides; where it is a repeat, the mark finds the key and changes nothing.",
+    ),
+    Harmless(
         "likes/buffer/links/exchange.py",
         "request = self._held_back or packed(call.words)",
         "request = packed(call.words)",
