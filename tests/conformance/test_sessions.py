@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
@@ -120,6 +121,19 @@ def test_unused_it_ends(brief: SessionRig) -> None:
     assert brief.touch(token)
     wait_until(lambda: gone(brief, token))
     assert brief.touch(token) is None
+
+
+@pytest.mark.parametrize("days", [-1, 400])
+def test_the_clock_of_the_process_that_asks_does_not_matter(
+    rig: SessionRig, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    token = rig.begin("mary")
+    wrong = time.time_ns() + days * 24 * 3600 * 10**9
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("likes.sessions.session.time.time_ns", lambda: wrong)
+        session = rig.touch(token)
+    assert session
+    assert abs(session.seen - rig.redis_now()) < timedelta(hours=1)
 
 
 def test_used_it_slides_up_to_its_longest(brief: SessionRig) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from likes import AsyncLikeCounter
 from likes.buffer.links.event_loop import EventLoopLink
-from likes.errors import OutcomeUnknown
+from likes.errors import EntryRefused, OutcomeUnknown
 from tests.rig import Rig
 
 SURVIVED, DIED = 0, 42
@@ -125,6 +125,33 @@ def test_where_redis_is_replaced_before_it_answers_every_repeat_says_that_nobody
     assert outcomes == [1, 1]
     rig.flush()
     assert rig.totals() == {"a": 3, "another": 1}
+
+
+def test_what_was_refused_may_be_tried_again_though_its_first_reply_was_lost(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.likes.like("a")
+    delta = next(key for key in rig.redis.scan_iter() if key.endswith(b":a"))
+    rig.redis.delete(delta)
+    rig.redis.rpush(delta, "x")
+    send, lost = EventLoopLink.send, []
+
+    async def loses_one(self: EventLoopLink, wanted: Sequence[Any], deadline: Any) -> list[Any]:
+        replies = await send(self, wanted, deadline)
+        if lost or not any(call.script and call.script.name == "add_once" for call in wanted):
+            return replies
+        lost.append(replies)
+        return likes_unanswered(len(replies))
+
+    async def main(likes: AsyncLikeCounter, key: bytes) -> None:
+        monkeypatch.setattr(EventLoopLink, "send", loses_one)
+        with pytest.raises(EntryRefused):
+            await likes.like_once("a", key=key)
+        assert lost
+        rig.redis.delete(delta)
+        assert await likes.like_once("a", key=key) == 1
+
+    asyncio.run(on_a_process_of_its_own(rig, main, b"k"))
 
 
 def likes_unanswered(number: int) -> list[Any]:

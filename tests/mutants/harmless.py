@@ -36,6 +36,42 @@ HARMLESS: Sequence[Harmless] = (
         "That none was refused is kept as an empty list instead of nothing, which is read alike; it takes a byte more.",
     ),
     Harmless(
+        "likes/buffer/lua/turn_once.lua",
+        "if not wanted and now - newest.began >= tonumber(ARGV[6]) then",
+        "if not wanted and now - newest.began > tonumber(ARGV[6]) then",
+        "A generation has its successor a millisecond later.",
+    ),
+    Harmless(
+        "likes/buffer/lua/turn_once.lua",
+        "while wanted > 1 and held * tonumber(ARGV[8]) <= 64 do",
+        "while wanted > 1 and held * tonumber(ARGV[8]) < 64 do",
+        "Buckets that would be just half full are a quarter as full then; either will do.",
+    ),
+    Harmless(
+        "likes/buffer/lua/turn_once.lua",
+        "if i < #all and now - all[i + 1].began >= tonumber(ARGV[5]) then each.over = '-' end",
+        "if i < #all and now - all[i + 1].began > tonumber(ARGV[5]) then each.over = '-' end",
+        "Keys are known for a millisecond longer.",
+    ),
+    Harmless(
+        "likes/sessions/lua/life.lua",
+        "and now < tonumber(session.expires_at) and now < longest(session)",
+        "and now <= tonumber(session.expires_at) and now < longest(session)",
+        "A session lives for a millisecond longer.",
+    ),
+    Harmless(
+        "likes/sessions/lua/life.lua",
+        "and now < tonumber(session.expires_at) and now < longest(session)",
+        "and now < tonumber(session.expires_at) and now <= longest(session)",
+        "A session lives for a millisecond longer.",
+    ),
+    Harmless(
+        "likes/limiting/allowances.py",
+        "if even_at - now > self.seconds * (1 + 1e-9):",
+        "if even_at - now >= self.seconds * (1 + 1e-9):",
+        "Times are rounded by less than that: nobody is ahead by just so much.",
+    ),
+    Harmless(
         "likes/buffer/lua/beat.lua",
         "if not readable or type(record) ~= 'table' or (tonumber(record[1]) or 0) < now - ARGV[4] then",
         "if not readable or type(record) ~= 'table' or (tonumber(record[1]) or 0) <= now - ARGV[4] then",
@@ -46,6 +82,12 @@ HARMLESS: Sequence[Harmless] = (
         "elseif #text <= 12 then sum = sum + tonumber(text)",
         "elseif #text < 12 then sum = sum + tonumber(text)",
         "Both ways of adding a number of 12 digits are exact.",
+    ),
+    Harmless(
+        "likes/posting/once.py",
+        "self.doubtful = isinstance(reply, Added) and not reply.done and self.sent_at is not None",
+        "self.doubtful = isinstance(reply, Added) and not reply.done",
+        "It is sent again, and that reply decides; where it is a repeat, the mark finds the key and changes nothing.",
     ),
     Harmless(
         "likes/buffer/links/exchange.py",

@@ -21,6 +21,8 @@ INSTEAD: dict[type[ast.cmpop], tuple[str, tuple[str, ...]]] = {
     ast.IsNot: (r"is\s+not", ("is",)),
 }
 
+_LOOSE = ast.BoolOp | ast.IfExp | ast.NamedExpr | ast.Lambda | ast.Yield | ast.YieldFrom  # bind less than `and`
+
 
 def mutants_of(path: str, source: str) -> list[Mutant]:
     """The mutants of one module, in the order of their places."""
@@ -98,7 +100,7 @@ class _Module:
     def _operand(self, node: ast.expr) -> str:
         """The text of a condition, in the parentheses that its place may have given it."""
         text = self._text(node)
-        return f"({text})" if isinstance(node, ast.BoolOp | ast.IfExp | ast.NamedExpr | ast.Lambda) else text
+        return f"({text})" if isinstance(node, _LOOSE) else text
 
     def _text(self, node: ast.expr) -> str:
         return self.source[self._start(node) : self._end(node)]

@@ -69,6 +69,21 @@ def test_those_that_are_even_are_forgotten() -> None:
         take(allowances, 100.0, str(n))
     take(allowances, 101.0, "one more")
     assert len(allowances._clients) == 1
+    take(allowances, 200.0, "another")  # looking through few takes more time than it saves memory
+    assert len(allowances._clients) == 2
+
+
+def test_who_is_ahead_or_not_told_of_yet_is_not_forgotten() -> None:
+    allowances = Allowances(2, 20.0)
+    for n in range(LEAST_FORGOTTEN_AT - 3):
+        take(allowances, 90.0, str(n))
+    for _ in range(2):
+        take(allowances, 100.0, "ahead")
+    allowances.take("being told of", 100.0)
+    allowances.tell()
+    allowances.take("untold", 100.0)
+    take(allowances, 115.0, "one more")
+    assert allowances._clients.keys() == {"ahead", "being told of", "untold", "one more"}
 
 
 @given(st.lists(st.floats(0, 3, allow_nan=False), max_size=200), st.integers(1, 20), st.floats(0.1, 20))

@@ -26,7 +26,8 @@ for over, number, buckets, began in string.gmatch(generations, '(%-?)(%d+):(%d+)
 end
 local newest = all[#all]
 local wanted = newest and tonumber(ARGV[3]) or not newest and tonumber(ARGV[7])
-if not wanted and now - newest.began >= tonumber(ARGV[6]) then  -- as many as are filled by a quarter, or as there were
+if not wanted and now - newest.began >= tonumber(ARGV[6]) then
+  -- As many as are filled by a quarter, or as there were.
   local held = 0
   for i = 3, #KEYS do held = held + redis.call('HLEN', KEYS[i]) / (#KEYS - 2) end
   wanted = newest.buckets

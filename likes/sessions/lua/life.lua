@@ -24,7 +24,8 @@ end
 local function longest(session) return tonumber(session.created_at) + tonumber(ARGV[2]) end
 
 local function is_alive(session)
-  return session.user and not session.ended_at and now < tonumber(session.expires_at) and now < longest(session)
+  return session.user and not session.ended_at
+    and now < tonumber(session.expires_at) and now < longest(session)
 end
 
 local function next_expiry(session) return math.min(now + tonumber(ARGV[1]), longest(session)) end
