@@ -196,7 +196,7 @@ def test_a_replica(own_redis: Stage, own_valkey: Callable[..., RedisServer]) -> 
         stage.redis.replicaof("127.0.0.1", master.port)
         wait_until(lambda: stage.redis.info("replication")["master_link_status"] == "up")
 
-    is_found_and_mended(own_redis, Row("a replica", follow, "redis mode"))
+    is_found_and_mended(own_redis, Row("a replica", follow, "redis mode", leaves="durability"))
     assert own_redis.likes.settings["redis_url"] == master.url
 
 
