@@ -107,6 +107,7 @@ def test_what_does_not_end_by_itself_is_cut_off_in_time(
         assert all(wire.ends() for wire in begun)
         server.resume()
         assert api.wait() == 0
+        assert not [line for line in api.lines if "Traceback" in line]
     assert counted(likes) == 3  # those that were sent to Redis; what waited behind others was never begun
 
 

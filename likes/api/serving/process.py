@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -55,6 +56,7 @@ def run(settings: Settings, listening: int) -> None:
         server_header=False,
         proxy_headers=False,
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cut_off)
     limits = Limits(connections=connections_possible(Limits().connections))
     server = Server(config, limits, started=lifeline.say_ready, stopping=partial(_say_stopping, app))
     server.run(sockets=[socket.socket(fileno=listening)])
@@ -79,6 +81,11 @@ def _may_pass(app: FastAPI, settings: Settings) -> MayPass:
         return settings.rate_limit is None and caller is not None and caller.is_full
 
     return may_pass
+
+
+def _is_no_cut_off(record: logging.LogRecord) -> bool:
+    """False for the traceback of a request that was cut off at the end, whose client was told."""
+    return not (record.exc_info and record.exc_info[0] is asyncio.CancelledError)
 
 
 def _say_stopping(app: FastAPI) -> None:
