@@ -30,13 +30,13 @@ from likes.posting.part import Part
 from likes.posting.steps import Steps, run_async, wait_for_async
 
 if TYPE_CHECKING:
-    from likes.buffer.links.event_loop import EventLoopLink
+    from likes.buffer.links.link import AsyncLink
     from likes.sql.totals import Total
 
 T = TypeVar("T")
 
 
-class OpenedForLoops(Opened["EventLoopLink"]):
+class OpenedForLoops(Opened["AsyncLink"]):
     """What a counter for asyncio has open in one process. `turns`, `once`, `reads`: what each event loop is about to
     send, and to read.
     """
@@ -237,7 +237,7 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
 
     async def _run(self, steps: Steps[T]) -> T:
         opened = self._opened.get()
-        link: EventLoopLink | None = opened.link
+        link: AsyncLink | None = opened.link
         if link is None:
             link = await asyncio.to_thread(opened.open_link)  # which may start the embedded server
         return await run_async(steps, link)

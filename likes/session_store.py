@@ -24,8 +24,7 @@ from likes.sessions.token import Place
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from likes.buffer.links.blocking import BlockingLink
-    from likes.buffer.links.event_loop import EventLoopLink
+    from likes.buffer.links.link import AsyncLink, Link
     from likes.config.settings import Settings
 
 _log = logging.getLogger("likes.sessions")
@@ -81,7 +80,7 @@ class SessionStore(Store):
 
     def __init__(self, places: Places, namespace: str, life: Life) -> None:
         super().__init__(places, namespace, life)
-        self._link: BlockingLink | None = None
+        self._link: Link | None = None
 
     def of_user(self, user: str) -> list[Session]:
         """The sessions of a user that are not over, the newest first."""
@@ -112,7 +111,7 @@ class SessionStore(Store):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open(self) -> BlockingLink:
+    def _open(self) -> Link:
         with self._opening:
             self._link = self._link or self._places.open_link()
             return self._link
@@ -126,7 +125,7 @@ class AsyncSessionStore(Store):
 
     def __init__(self, places: Places, namespace: str, life: Life) -> None:
         super().__init__(places, namespace, life)
-        self._link: EventLoopLink | None = None
+        self._link: AsyncLink | None = None
         self._threads = ThreadPoolExecutor(2, "likes-sessions")
         self.created = self.ended = 0  # by this process
 
@@ -228,12 +227,12 @@ class AsyncSessionStore(Store):
         if database:
             await run_async(self._sessions.drop(ended, database), await self._open())
 
-    async def _open(self) -> EventLoopLink:
+    async def _open(self) -> AsyncLink:
         if self._link is not None:
             return self._link
         return await asyncio.to_thread(self._open_link)  # which may start an embedded server
 
-    def _open_link(self) -> EventLoopLink:
+    def _open_link(self) -> AsyncLink:
         with self._opening:
             if self._link is None:
                 self._link = self._places.open_async_link()

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-from likes.errors import RedisClusterNode, RedisUnavailable, SchemaOutdated, Unavailable, WrongDatabase, WrongRedis
+from likes.errors import (
+    NoRedisCluster,
+    RedisClusterNode,
+    RedisUnavailable,
+    SchemaOutdated,
+    Unavailable,
+    WrongDatabase,
+    WrongRedis,
+)
 from worker import events
 from worker.figures import Figures
 from worker.pulse import Pulse
@@ -55,8 +63,9 @@ class Loop:
     def run(self) -> None:
         """Flush whenever it is due, until `stop`; then once more, everything.
 
-        Raises WrongRedis, WrongDatabase, RedisClusterNode and, before a first flush was done, SchemaOutdated:
-        waiting does not cure them. And what fails the last flush, but for a server that is away: what is left is told.
+        Raises WrongRedis, WrongDatabase, RedisClusterNode, NoRedisCluster and, before a first flush was done,
+        SchemaOutdated: waiting does not cure them. And what fails the last flush, but for a server that is away: what
+        is left is told.
         """
         with ticking(self._schedule.interval, self._tick):
             while not self._stopping:
@@ -99,7 +108,7 @@ class Loop:
         """False for what waiting does not cure. Tables that were there may be on their way back from a backup."""
         if isinstance(error, SchemaOutdated):
             return self._rounds.have_worked
-        return not isinstance(error, WrongRedis | WrongDatabase | RedisClusterNode)
+        return not isinstance(error, WrongRedis | WrongDatabase | RedisClusterNode | NoRedisCluster)
 
     def _flush(self) -> None:
         if self._schedule.failing:

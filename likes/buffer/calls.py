@@ -44,18 +44,31 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """A command for Redis and how to read its reply. shard: whose keys it touches, None if it is for a server."""
+    """A command for Redis and how to read its reply. shard: whose keys it touches, None if it is for a server.
+
+    at: where it names no key, one that lives on the server it is for. node: the only one of a cluster that may do it.
+    """
 
     words: tuple[Word, ...]
     read: Callable[[Any], T]
     shard: int | None = None
     script: Script | None = None
+    at: bytes | None = None
+    node: str | None = None
 
     @property
     def key(self) -> bytes | None:
         """The key that a plain command touches, if it is just one."""
         word = self.words[1] if self.script is None and self.shard is not None and len(self.words) > 1 else None
         return word if isinstance(word, bytes) else None
+
+    @property
+    def placed_by(self) -> bytes | None:
+        """The key by which a cluster knows where it belongs; None if any node will do."""
+        if self.script is None:
+            return self.at or self.key
+        first = self.words[3]
+        return first if isinstance(first, bytes) else str(first).encode()
 
     @property
     def given(self) -> tuple[Sequence[Word], Sequence[Word]]:
@@ -74,9 +87,9 @@ class Call(Generic[T]):
         return replace(self, words=("EVAL", self.script.source, *self.words[2:])) if self.script else self
 
 
-def command(*words: Word, shard: int | None = None) -> Call[Any]:
+def command(*words: Word, shard: int | None = None, at: bytes | None = None) -> Call[Any]:
     """A plain command; its reply is left as it comes."""
-    return Call(words, _as_it_comes, shard)
+    return Call(words, _as_it_comes, shard, at=at)
 
 
 def _as_it_comes(reply: object) -> object:

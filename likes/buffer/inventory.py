@@ -57,11 +57,12 @@ def current_epoch(buffer: Buffer, shard: int) -> str:
 
 def find_deltas(buffer: Buffer, shard: int, epoch: str) -> list[Member]:
     """The members that have a delta key; found by going through all keys, so it takes a while."""
-    prefix = epoch_keys(buffer.namespace, shard, epoch).deltas  # no character in it means anything in a pattern
+    keys_of = epoch_keys(buffer.namespace, shard, epoch)
+    prefix = keys_of.deltas  # no character in it means anything in a pattern
     members: set[Member] = set()
     cursor = b"0"
     while True:
-        scan = command("SCAN", cursor, "MATCH", prefix + b"*", "COUNT", SCAN_CHUNK, shard=shard)
+        scan = command("SCAN", cursor, "MATCH", prefix + b"*", "COUNT", SCAN_CHUNK, shard=shard, at=keys_of.owner)
         ((cursor, keys),) = ask(buffer.link, [scan])
         members.update(Member(key.removeprefix(prefix)) for key in keys)
         if cursor == b"0":

@@ -234,7 +234,7 @@ def test_a_greeting_that_is_not_answered_leaves_nothing_in_doubt(
 def test_what_another_node_has_is_said_to_be_of_a_cluster(error: redis_errors.RedisError) -> None:
     exchange = exchange_of([command("GET", "a")])
     hear(exchange, error)
-    assert type(exchange.replies()[0]) is RedisClusterNode
+    assert isinstance(exchange.replies()[0], RedisClusterNode)
 
 
 # A connection that breaks.

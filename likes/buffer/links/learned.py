@@ -16,8 +16,8 @@ class Learned:
     loads: it keeps a script that was loaded. digests: it may be sent the digest of a script instead of its source.
     """
 
-    def __init__(self) -> None:
-        self.greeted = False
+    def __init__(self, *, greeted: bool = False) -> None:
+        self.greeted = greeted
         self.loads = True
         self.digests = True
 
