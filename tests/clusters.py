@@ -26,7 +26,7 @@ class ClusterNode:
             *("--repl-diskless-sync-delay", "0", "--cluster-allow-replica-migration", "no"),
             *options,
         )
-        while not _is_free(self.server.port + 10_000):  # where the nodes talk to each other
+        while self.server.port >= 20_000 or not _is_free(self.server.port + 10_000):  # where the nodes talk
             self.server.port = free_port()
         self.server.url = f"redis://127.0.0.1:{self.server.port}/0"
         self.client: Any = redis.Redis(port=self.server.port, protocol=2, socket_timeout=5)

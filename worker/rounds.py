@@ -10,7 +10,7 @@ from likes.batch import Batch
 from likes.buffer.backlog import Backlog
 from likes.buffer.leases import Leases
 from likes.counted import Counted
-from likes.errors import LikesError
+from likes.errors import LikesError, ShardMoving
 from likes.sql.letters import last_letter, letters_after
 from likes.sql.reports import incidents_after, last_incident
 from likes.sql.schema import require_head
@@ -53,6 +53,7 @@ class Rounds:
         self._backlog: Backlog | None = None
         self._told_incident = self._told_letter = 0
         self.have_worked = False
+        self._moving = False
         self._told_letter = 0
 
     def pending_items(self) -> int:
@@ -60,17 +61,25 @@ class Rounds:
         return self._backlog.items() if self._backlog else 0
 
     def flush(self) -> bool:
-        """Flush the shards that are free; True if some were not. Raises SchemaOutdated, and as `Flusher.flush`."""
+        """Flush the shards that are free; True if some were not, or are being moved.
+
+        Raises SchemaOutdated, and as `Flusher.flush`.
+        """
         self._prepare()
         self._flusher.claim(self._shards)  # before a lease is taken from whomever it belongs to
         shards = self._leases.take(self._shards)
         try:
             self._flush(shards)
+            self._moving = False
+        except ShardMoving as moving:
+            if not self._moving:
+                events.moving(moving)
+            self._moving = True
         finally:
             with suppress(LikesError):  # they run out by themselves
                 self._leases.give_back()
         self._housekeeping.tidy(self._shards)
-        return len(shards) < len(self._shards)
+        return self._moving or len(shards) < len(self._shards)
 
     def flush_everything(self) -> None:
         """Flush all shards, whoever else is flushing them."""
@@ -108,11 +117,17 @@ class Rounds:
         try:
             flush.run(shards)
             self.have_worked = True
+        except ShardMoving:
+            self._tell()
+            raise
         finally:
             seconds = time.monotonic() - began
             self._figures.flush_took(seconds, flush.counted)
             if flush.counted.batches:
                 events.flushed(flush.counted, seconds)
+        self._tell()
+
+    def _tell(self) -> None:
         self._tell_letters()
         self._tell_incidents()
         if self._notices:

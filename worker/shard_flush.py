@@ -24,6 +24,8 @@ class ShardFlush:
     started: milliseconds since 1970; what is pending then is flushed.
     stopped: once set, nothing more is begun.
     count: called with batches that are in SQL now and what was counted of them.
+    node: the node of a cluster that alone may hand the shard off; None without a cluster.
+    receive: called before anything is handed off, where the shard has come to that node.
     """
 
     turn: Turn  # what it hands off next, once `begin` or `go_on` said so
@@ -38,6 +40,8 @@ class ShardFlush:
         started: int,
         stopped: Event,
         count: Callable[[Sequence[Batch], Counted], None],
+        node: str | None = None,
+        receive: Callable[[Cursor, ShardView], None] | None = None,
     ) -> None:
         self.number = cursor.shard
         self._recovery = recovery
@@ -50,6 +54,8 @@ class ShardFlush:
         self._started = started
         self._stopped = stopped
         self._count = count
+        self._node = node
+        self._receive = receive
         self._done: set[str] = set()  # epochs of which nothing is left that was pending at the start
         self._unequal: set[str] = set()  # those of them under which another sum was accepted than sealed
         self._steps = 0
@@ -59,7 +65,9 @@ class ShardFlush:
 
         Raises whatever keeps the shard from being flushed.
         """
-        if self._view.epochs.keys() - {self._cursor.epoch}:
+        if self._receive is not None:
+            self._receive(self._cursor, self._view)
+        if self._receive is not None or self._view.epochs.keys() - {self._cursor.epoch}:
             self._look_closer()
         return self._put_right()
 
@@ -105,7 +113,8 @@ class ShardFlush:
                 return self._end()
             if step.do is Do.HAND_OFF:
                 owner = self._buffer.ownership.database
-                self.turn = Turn(self._view.epochs[step.epoch], owner=owner, started=self._started)
+                standing = self._view.epochs[step.epoch]
+                self.turn = Turn(standing, owner=owner, started=self._started, node=self._node)
                 return True
             self._take(step)
             self._look_closer()

@@ -192,6 +192,10 @@ class Buffer:
             self._go_without(_SERVER_IDS, "INFO lacks run_id or master_replid, or is refused", None)
         return found
 
+    def run_ids(self) -> set[str]:
+        """The processes of all servers that may have keys of ours, as far as they tell. Raises Unavailable."""
+        return {server.run_id for server, _ in self.servers(self.servers_there_are().values())}
+
     def servers_there_are(self) -> dict[str, int]:
         """What messages call each server that may have keys of ours, and a shard that it has. Raises Unavailable."""
         keys = {shard: shard_keys(self.namespace, shard).owner for shard in range(MAX_SHARDS)}

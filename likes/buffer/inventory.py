@@ -99,6 +99,11 @@ def take_stock(buffer: Buffer, shard: int, epoch: str, found: Sequence[Member]) 
     )
 
 
+def read_standing_of(buffer: Buffer, shard: int, epoch: str) -> Standing:
+    """Where a shard stands under an epoch now."""
+    return _standing(buffer.link, epoch_keys(buffer.namespace, shard, epoch))
+
+
 def _standing(link: Link, keys: EpochKeys) -> Standing:
     pointer, *standing = ask(link, [command("GET", keys.pointer, shard=keys.shard), *reads(keys)])
     return read_standing(keys, read_word(keys.pointer, pointer), *standing)

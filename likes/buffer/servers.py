@@ -86,7 +86,7 @@ def _read(where: str, replies: list[Any]) -> Server:
         is_durable=synced and fields.get("connected_slaves") == "0",
         now=_moment(time),
         where=where,
-        in_cluster=fields.get("redis_mode") == "cluster",
+        in_cluster="cluster" in (fields.get("redis_mode"), fields.get("server_mode")),  # as Redis and Valkey call it
     )
 
 

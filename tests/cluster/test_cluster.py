@@ -113,7 +113,7 @@ def test_the_api_and_a_worker_serve_it(cluster: Cluster, tmp_path: Path) -> None
         begun = api.client.post("/v1/sessions", json={"user": "ann"}).json()
         bearer = {"Authorization": f"Bearer {begun['token']}"}
         assert api.client.get("/v1/session", headers=bearer).json()["user"] == "ann"
-        wait_until(lambda: api.client.get("/readyz").json()["status"] == "ok", 30)
+        wait_until(lambda: api.client.get("/readyz").json()["status"] == "ready", 30)
 
         def is_flushed() -> bool:
             found = api.client.get("/v1/items/video:1").json()

@@ -88,7 +88,7 @@ def _kind(info: Mapping[str, str], buffer: Buffer, shard: int) -> Finding | None
         if isinstance(error, RedisUnavailable) or "MISCONF" in str(error):
             return _refuses_writes(error)
         return None
-    kind = "a Redis Cluster" if info.get("redis_mode") == "cluster" else "a single server"
+    kind = "a Redis Cluster" if info.get("cluster_enabled") == "1" else "a single server"
     return Finding(Level.OK, "redis mode", f"{kind} that takes writes")
 
 
