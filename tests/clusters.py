@@ -189,6 +189,13 @@ class Cluster:
             pass
         self.close_slot(slot, to)
 
+    def move_slot_at_once(self, slot: int, to: ClusterNode) -> None:
+        """All of it, as Valkey 9 does it."""
+        source = self.owner(slot)
+        wait_until(lambda: source.knows(to), PATIENCE)
+        source("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", to.id())
+        wait_until(lambda: any(first <= slot <= last for first, last in to.slots()), PATIENCE)
+
     def all_keys(self) -> Iterator[bytes]:
         """All keys of all masters."""
         for node in self.masters():

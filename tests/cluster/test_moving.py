@@ -2,107 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import islice
-from threading import Event, Thread
-from typing import Self
+from collections.abc import Callable
 
 import pytest
 
-from likes import AsyncLikeCounter, LikeCounter, LikesError, RedisUnavailable
-from likes.errors import ShardMoving
-from likes.items import encode_item, shard_of
-from tests.clusters import Cluster, slot_of_shard
+from likes import RedisUnavailable, ShardMoving
+from tests.cluster.traffic import SHARDS, Traffic, flushing, items_of
+from tests.clusters import Cluster, ClusterNode, slot_of_shard
 from tests.rig import Rig
-from tests.waiting import wait_until
 
 NewRig = Callable[..., Rig]
-SHARDS = 4
-
-
-def items_of(shard: int, shards: int = SHARDS, count: int = 5) -> list[str]:
-    """Items that belong to a shard."""
-    found = (item for n in range(100_000) if shard_of(encode_item(item := f"item:{n}"), shards) == shard)
-    return [*islice(found, count)]
-
-
-class Traffic:
-    """Threads and tasks that like without end, new items among others, and count what was acknowledged."""
-
-    def __init__(self, cluster: Cluster, *, timeout: float = 20) -> None:
-        self.errors: list[LikesError] = []
-        self.accepted = 0
-        self.rounds = 0
-        self._stop = Event()
-        self._url = cluster.url
-        self._timeout = timeout
-        self._threads = [Thread(target=self._like), Thread(target=lambda: asyncio.run(self._like_async()))]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        self.goes_on()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def goes_on(self) -> None:
-        """Wait until more was acknowledged by each."""
-        before = self.rounds
-        wait_until(lambda: self.rounds > before + 20, 60)
-
-    def _items(self) -> Iterator[dict[str, int]]:
-        number = 0
-        while not self._stop.is_set():
-            number += 1
-            yield {f"item:{(number * 7 + n) % 3000}": 1 for n in range(8)}
-
-    def _like(self) -> None:
-        with LikeCounter(redis_url=self._url, shards=SHARDS, redis_timeout=self._timeout) as likes:
-            for items in self._items():
-                try:
-                    likes.add(items)
-                    self.accepted += len(items)
-                except LikesError as error:
-                    self.errors.append(error)
-                self.rounds += 1
-
-    async def _like_async(self) -> None:
-        async with AsyncLikeCounter(redis_url=self._url, shards=SHARDS, redis_timeout=self._timeout) as likes:
-            for items in self._items():
-                done = await asyncio.gather(*(likes.like(item) for item in items), return_exceptions=True)
-                self.errors += [each for each in done if isinstance(each, LikesError)]
-                self.accepted += sum(isinstance(each, int) for each in done)
-                self.rounds += 1
-
-
-@contextmanager
-def flushing(rig: Rig) -> Iterator[None]:
-    """A worker that flushes without end; a shard on the move is no error."""
-    stop, failed = Event(), list[Exception]()
-
-    def work() -> None:
-        while not stop.is_set() and not failed:
-            try:
-                rig.flush()
-            except ShardMoving:
-                continue
-            except Exception as error:
-                failed.append(error)
-
-    thread = Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    assert failed == []
 
 
 def test_two_slots_move_key_by_key_to_an_empty_node(cluster: Cluster, new_rig: NewRig) -> None:
@@ -143,3 +52,97 @@ def test_a_shard_on_two_nodes_takes_likes_of_what_is_pending_and_is_not_flushed(
     rig.flush()
     assert rig.totals() == {mine[0]: 3, mine[1]: 3, **dict.fromkeys(other, 3)}
     assert rig.incidents() == []
+
+
+def other_master(cluster: Cluster, shard: int) -> ClusterNode:
+    owner = cluster.owner(slot_of_shard(shard))
+    return next(node for node in cluster.masters() if node is not owner)
+
+
+def test_keys_of_two_moments_are_set_aside_before_they_are_flushed(cluster: Cluster, new_rig: NewRig) -> None:
+    """A move that is broken off leaves a key at the other node; mended later, it brings back what was flushed since."""
+    rig, shard = new_rig(shards=SHARDS), 1
+    slot, to = slot_of_shard(shard), other_master(cluster, shard)
+    stale, pending, *_ = items_of(shard)
+    rig.likes.like(stale, 5)
+    source = cluster.owner(slot)
+    dump = source("DUMP", rig.key(f"delta:likes:{stale}", shard))
+    rig.flush()
+    rig.likes.like(stale, 1)
+    rig.likes.like(pending, 1)
+    cluster.open_slot(slot, to)
+    while cluster.move_keys(slot, source, to):
+        pass
+    to("ASKING")
+    to("RESTORE", rig.key(f"delta:likes:{stale}", shard), 0, dump, "REPLACE")
+    cluster.close_slot(slot, to)
+    rig.flush()
+    assert rig.totals() == {stale: 5}
+    assert rig.set_aside() == {stale: 5, pending: 1}
+    assert rig.kinds() == ["set_aside"]
+    assert "+4 more is pending than was accepted" in rig.incidents()[0].detail
+    rig.likes.like(stale, 2)
+    rig.flush()
+    assert rig.totals() == {stale: 7}
+
+
+def test_keys_that_were_left_behind_are_told_of_before_the_others_are_flushed(
+    cluster: Cluster, new_rig: NewRig
+) -> None:
+    rig, shard = new_rig(shards=SHARDS), 1
+    slot, to = slot_of_shard(shard), other_master(cluster, shard)
+    kept, left = items_of(shard, 2)
+    rig.likes.add({kept: 1})
+    rig.flush()
+    rig.likes.add({kept: 2, left: 3})
+    source = cluster.open_slot(slot, to)
+    source("DEL", rig.key(f"delta:likes:{left}", shard))
+    while cluster.move_keys(slot, source, to):
+        pass
+    cluster.close_slot(slot, to)
+    rig.flush()
+    assert rig.totals() == {kept: 3}
+    assert [(each.kind, each.delta) for each in rig.incidents()] == [("deltas_missing", 3)]
+
+
+def test_a_shard_that_moves_after_it_was_looked_at_is_handed_off_where_it_was_looked_at_again(
+    cluster: Cluster, new_rig: NewRig
+) -> None:
+    """Else what stands at the other node could be flushed without a look at it."""
+    rig, shard = new_rig(shards=SHARDS, batch_items=2), 1
+    to, items = other_master(cluster, shard), items_of(shard, 40)
+    rig.likes.add(dict.fromkeys(items, 1))
+    rig.flush()
+    rig.likes.add(dict.fromkeys(items, 1))
+    seen: list[str] = []
+    apply, note_server = rig.worker.ledger.apply, rig.worker.recovery.note_server
+
+    def move_once(sealed):
+        if "moved" not in seen:
+            cluster.move_slot(slot_of_shard(shard), to)
+            seen.append("moved")
+        return apply(sealed)
+
+    def note(known, server, **options):
+        seen.extend(server.where for cursor in known if cursor.shard == shard)
+        note_server(known, server, **options)
+
+    rig.worker.ledger.apply, rig.worker.recovery.note_server = move_once, note
+    assert rig.flush().items == len(items)
+    assert seen[seen.index("moved") :] == ["moved", f"Redis at {to.address}"]
+    assert rig.totals() == dict.fromkeys(items, 2)
+    assert rig.incidents() == []
+
+
+def test_slots_that_move_at_one_stroke(cluster: Cluster, new_rig: NewRig) -> None:
+    """Valkey 9 copies a slot with all its keys and hands it over in a moment."""
+    rig, seventh = new_rig(shards=SHARDS, batch_items=50), cluster.new_node()
+    rig.flush()
+    with Traffic(cluster) as traffic, flushing(rig):
+        for shard in (1, 2):
+            cluster.move_slot_at_once(slot_of_shard(shard), seventh)
+            traffic.goes_on()
+    assert traffic.errors == []
+    rig.flush()
+    assert sum(rig.totals().values()) == traffic.accepted
+    assert (rig.dead_letters(), rig.incidents()) == ([], [])
