@@ -11,7 +11,8 @@ from redis import exceptions as redis_errors
 from redis.crc import key_slot
 
 from likes.buffer.calls import Call, command
-from likes.buffer.links.delivery import ASKING, Round, Wait, deliver, find_owners
+from likes.buffer.links.delivery import Round, Wait, deliver, find_owners
+from likes.buffer.links.learned import ASKING
 from likes.buffer.links.routes import SLOTS, Node, Routes
 from likes.buffer.refusals import Elsewhere, NotNow, NotSent, Unanswered
 from likes.buffer.scripts import ADD
@@ -119,12 +120,12 @@ def test_a_node_that_does_not_say_where_it_is_means_its_own_host() -> None:
     assert [*nodes.sent[1]] == [Node("a", 9)]
 
 
-def test_an_asked_node_is_asked_for_this_very_call_with_its_script() -> None:
+def test_an_asked_node_is_asked_for_this_very_call() -> None:
     nodes, routes = Nodes(), Routes([A])
     call = ADD.call(0, [key_of(A)], [], str)
     nodes.script = {A: [[ask(NEW), "stays"], ["back"]], NEW: [["OK", "added"]]}
     assert play(nodes, [call, get(A)], routes=routes) == ["added", "stays"]
-    assert nodes.sent[1] == {NEW: [ASKING, call.whole]}
+    assert nodes.sent[1] == {NEW: [ASKING, call]}
     assert play(nodes, [get(A)], routes=routes) == ["back"]  # the slot is A's still
     assert nodes.asked == [A]
 

@@ -10,7 +10,7 @@ from redis import exceptions as redis_errors
 
 from likes.buffer.calls import Call, command
 from likes.buffer.links.exchange import Exchange, packed
-from likes.buffer.links.learned import GREETING, Learned
+from likes.buffer.links.learned import ASKING, GREETING, Learned
 from likes.buffer.links.window import BYTES_UNDER_WAY
 from likes.buffer.refusals import NotSent, Unanswered, is_cluster_node
 from likes.buffer.scripts import ACKNOWLEDGE, ADD, HAND_OFF
@@ -116,6 +116,18 @@ def test_what_lacked_its_script_is_sent_once_more_behind_each_script_once() -> N
     assert written(exchange) == []
     assert not exchange.awaits_reply
     assert exchange.replies() == ["read b'1'", "read b'2'", b"3", "read b'4'"]
+
+
+def test_what_is_asked_of_a_node_is_asked_again_behind_its_script() -> None:
+    call = script_call(ADD, "a")
+    exchange = exchange_of([ASKING, call, call])
+    written(exchange)
+    for reply in (b"OK", MISSING, MISSING):
+        exchange.hear(reply)
+    assert written(exchange) == [load(ADD), packed(ASKING.words), packed(call.words), packed(call.words)]
+    for reply in (ADD.sha.encode(), b"OK", b"1", b"2"):
+        exchange.hear(reply)
+    assert exchange.replies() == [b"OK", "read b'1'", "read b'2'"]
 
 
 def eval_of(call: Call[Any]) -> bytes:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Generator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from likes.buffer.calls import Call, command
+from likes.buffer.calls import Call
+from likes.buffer.links.learned import ASKING
 from likes.buffer.links.routes import SLOTS, Node, Routes
 from likes.buffer.refusals import Elsewhere, NotNow, NotSent, Unanswered, is_no_cluster
 from likes.deadline import Deadline
@@ -26,8 +27,6 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.2
 LEAST_SECONDS = 0.05  # less is not enough for a try: it would leave unknown what is certainly not done
 REDIRECTIONS = 5  # so often a call is sent on at once; a slot that is sent round and round has to settle first
 ASKING_SECONDS = 1.0  # how long one node may take to tell the slots, as there are others
-
-ASKING: Final = command("ASKING")  # lets a node that is being given a slot do the next call, for the keys it has
 
 
 class Leg(NamedTuple):
@@ -153,7 +152,7 @@ class _Parcels:
                 self.replies[i] = _has_moved(call, node)
             else:
                 calls, numbers = legs.setdefault(node, ([], []))
-                calls += [ASKING, call.whole] if asks else [call]  # a new node has no scripts, and asks but once
+                calls += [ASKING, call] if asks else [call]
                 numbers += [None, i] if asks else [i]
         self.left = homeless
         return [(Leg(node, calls), numbers) for node, (calls, numbers) in sorted(legs.items())]

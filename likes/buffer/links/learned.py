@@ -7,6 +7,7 @@ from typing import Final
 from likes.buffer.calls import command
 
 GREETING: Final = command("HELLO")  # any user may ask that
+ASKING: Final = command("ASKING")  # lets a node that is being given a slot do the next call, for the keys it has
 
 
 class Learned:
