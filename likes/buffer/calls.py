@@ -44,17 +44,12 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """A command for Redis and how to read its reply. shard: whose keys it touches, None if it is for a server.
-
-    at: where it names no key, one that lives on the server it is for. node: the only one of a cluster that may do it.
-    """
+    """A command for Redis and how to read its reply. shard: whose keys it touches, None if it is for a server."""
 
     words: tuple[Word, ...]
     read: Callable[[Any], T]
     shard: int | None = None
     script: Script | None = None
-    at: bytes | None = None
-    node: str | None = None
 
     @property
     def key(self) -> bytes | None:
@@ -65,10 +60,16 @@ class Call(Generic[T]):
     @property
     def placed_by(self) -> bytes | None:
         """The key by which a cluster knows where it belongs; None if any node will do."""
-        if self.script is None:
-            return self.at or self.key
-        first = self.words[3]
-        return first if isinstance(first, bytes) else str(first).encode()
+        return _first_key(self)
+
+    @property
+    def node(self) -> str | None:
+        """The only node of a cluster that may do it, as messages call it; None for whichever has its keys."""
+        return None
+
+    def on(self, node: str | None) -> Call[T]:
+        """The same for one node alone; None for whichever has its keys."""
+        return PlacedCall(self.words, self.read, self.shard, self.script, for_node=node) if node else self
 
     @property
     def given(self) -> tuple[Sequence[Word], Sequence[Word]]:
@@ -87,9 +88,36 @@ class Call(Generic[T]):
         return replace(self, words=("EVAL", self.script.source, *self.words[2:])) if self.script else self
 
 
+@dataclass(frozen=True, slots=True)
+class PlacedCall(Call[T]):
+    """One that says itself where in a cluster it belongs: with this key, or on this node alone."""
+
+    at: bytes | None = None
+    for_node: str | None = None
+
+    @property
+    def placed_by(self) -> bytes | None:
+        """The key by which a cluster knows where it belongs."""
+        return self.at or _first_key(self)
+
+    @property
+    def node(self) -> str | None:
+        """The only node of a cluster that may do it."""
+        return self.for_node
+
+
+def _first_key(call: Call[Any]) -> bytes | None:
+    if call.script is None:
+        return call.key
+    first = call.words[3]
+    return first if isinstance(first, bytes) else str(first).encode()
+
+
 def command(*words: Word, shard: int | None = None, at: bytes | None = None) -> Call[Any]:
-    """A plain command; its reply is left as it comes."""
-    return Call(words, _as_it_comes, shard, at=at)
+    """A plain command; its reply is left as it comes. at: for one that names no key, one that lies where it is for."""
+    if at is not None:
+        return PlacedCall(words, _as_it_comes, shard, at=at)
+    return Call(words, _as_it_comes, shard)
 
 
 def _as_it_comes(reply: object) -> object:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from likes.buffer import scripts
@@ -79,7 +78,7 @@ class Turn:
                 pending_since=self.started if is_last and not left else None,
                 owner=self.owner,
             )
-            calls.append(replace(call, node=self.node) if self.node else call)
+            calls.append(call.on(self.node))
             after = after._replace(seq=after.seq + 1, nonce=nonce)
         return calls
 

@@ -222,7 +222,7 @@ def test_a_call_that_is_sent_round_and_round_is_given_up_and_was_not_done() -> N
 
 def test_what_is_for_one_node_alone_does_not_follow_its_slot() -> None:
     nodes, routes = Nodes(), Routes([A])
-    pinned = Call(get(A).words, str, 0, node=A.where)
+    pinned = get(A).on(A.where)
     for answer in (moved(B), ask(B)):
         nodes.script[A] = [[answer, "there"]]
         elsewhere, there = play(nodes, [pinned, get(A)], routes=routes)
