@@ -22,6 +22,7 @@ from likes.member import Entry, Member
 from likes.opened import Opened
 from likes.per_loop import PerLoop
 from likes.posting import batch_once
+from likes.posting.adder import Tell as TellSettled
 from likes.posting.loop_turn import Caller, LoopTurns
 from likes.posting.once import OnceAdder, OncePart, Wanted
 from likes.posting.once_turn import OnceTurns
@@ -219,9 +220,10 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         opened.once = PerLoop(partial(OnceTurns, self._post_once))
         return opened
 
-    async def _post(self, entries: Mapping[int, list[Entry]], timeout: float) -> list[Part]:
+    async def _post(self, entries: Mapping[int, list[Entry]], timeout: float, tell: TellSettled) -> list[Part]:
         with self._producers.one() as producer:
-            return await self._run(self._adder.add(producer, entries, wants_pending=True, timeout=timeout))
+            steps = self._adder.add(producer, entries, wants_pending=True, timeout=timeout, tell=tell)
+            return await self._run(steps)
 
     async def _read(
         self, members: Mapping[int, Sequence[Member]], deadline: Deadline, tell: Tell, or_database: bool

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 
-from likes import RedisUnavailable, ShardMoving
-from tests.cluster.traffic import SHARDS, Traffic, flushing, items_of
+from likes import AsyncLikeCounter, RedisUnavailable, ShardMoving
+from tests.cluster.traffic import PATIENCE, SHARDS, Traffic, flushing, items_of
 from tests.clusters import Cluster, ClusterNode, slot_of_shard
 from tests.rig import Rig
 
@@ -41,8 +42,8 @@ def test_a_shard_on_two_nodes_takes_likes_of_what_is_pending_and_is_not_flushed(
     source = cluster.open_slot(slot_of_shard(shard), to)
     assert rig.likes.like(mine[0]) == 2  # all its keys are there
     with pytest.raises(RedisUnavailable, match="moving this shard"):
-        rig.likes.like(mine[2], timeout=0.3)
-    rig.likes.add(dict.fromkeys(other, 1), timeout=0.3)
+        rig.likes.like(mine[2], timeout=2)
+    rig.likes.add(dict.fromkeys(other, 1))
     with pytest.raises(ShardMoving, match="shard 1|moving this shard"):
         rig.flush()
     assert rig.totals() == {mine[0]: 1, mine[1]: 1, **dict.fromkeys(other, 3)}
@@ -52,6 +53,30 @@ def test_a_shard_on_two_nodes_takes_likes_of_what_is_pending_and_is_not_flushed(
     rig.flush()
     assert rig.totals() == {mine[0]: 3, mine[1]: 3, **dict.fromkeys(other, 3)}
     assert rig.incidents() == []
+
+
+def test_a_like_that_waits_for_its_shard_holds_up_none_of_the_same_turn(cluster: Cluster, new_rig: NewRig) -> None:
+    rig, shard = new_rig(shards=SHARDS), 1
+    pending, new, *_ = items_of(shard)
+    other = items_of(2)[0]
+    rig.likes.add({pending: 1, other: 1})
+    slot, to = slot_of_shard(shard), other_master(cluster, shard)
+
+    async def main() -> None:
+        async with AsyncLikeCounter(redis_url=cluster.url, shards=SHARDS, redis_timeout=PATIENCE) as likes:
+            await likes.add({pending: 1, other: 1})
+            source = cluster.open_slot(slot, to)
+            waits, goes = asyncio.create_task(likes.like(new)), asyncio.create_task(likes.like(other))
+            assert await goes == 3
+            assert not waits.done()
+            while cluster.move_keys(slot, source, to):
+                pass
+            cluster.close_slot(slot, to)
+            assert await waits == 1
+
+    asyncio.run(main())
+    rig.flush()
+    assert rig.totals() == {pending: 2, other: 3, new: 1}
 
 
 def other_master(cluster: Cluster, shard: int) -> ClusterNode:

@@ -74,9 +74,16 @@ class Nodes:
 
 
 def play(
-    nodes: Nodes, calls: Sequence[Call[Any]], *, routes: Routes | None = None, patient: bool = True, seconds: float = 5
+    nodes: Nodes,
+    calls: Sequence[Call[Any]],
+    *,
+    routes: Routes | None = None,
+    patient: bool = True,
+    hurried: bool = False,
+    seconds: float = 5,
 ) -> list[Any]:
-    delivery = deliver(calls, routes or Routes([A]), Deadline(seconds), patient=patient, where="the cluster")
+    deadline = Deadline(seconds, hurried=hurried)
+    delivery = deliver(calls, routes or Routes([A]), deadline, patient=patient, where="the cluster")
     answer = None
     while True:
         try:
@@ -137,6 +144,15 @@ def test_what_is_on_two_nodes_is_sent_again_after_a_while_and_the_others_are_not
     assert nodes.sent == [{A: calls}, {A: calls[1:]}, {A: [calls[1]]}]
     assert nodes.waits == sorted(nodes.waits)
     assert len(nodes.waits) == 2
+
+
+def test_who_is_in_a_hurry_is_told_what_was_answered_and_waits_for_the_rest_alone() -> None:
+    nodes, moving = Nodes(), NotNow("two")
+    nodes.script[A] = [["done", moving], [moving], ["now"]]
+    assert play(nodes, [get(A), get(A, 1)], hurried=True) == ["done", moving]
+    assert nodes.waits == []
+    assert play(nodes, [get(A, 1)], hurried=True) == ["now"]
+    assert len(nodes.waits) == 1
 
 
 def test_who_is_not_patient_does_not_wait_for_a_shard_that_moves() -> None:

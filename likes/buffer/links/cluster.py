@@ -83,19 +83,26 @@ class ClusterLink:
         """Write to all nodes before the first is read, and again whenever each has answered something."""
         talks: list[_Talk] = []
         try:
-            talks.extend(_Talk(self._server(leg.node), leg.calls, wanted.deadline) for leg in wanted.legs)
+            for leg in wanted.legs:
+                talks.append(talk := _Talk(self._server(leg.node), leg.calls, wanted.deadline, len(wanted.legs)))
+                talk.write()  # at once: the next one may take long to connect to
             while going := [talk for talk in talks if talk.goes_on]:
                 for talk in going:
-                    talk.write()
-                for talk in going:
                     talk.read()
+                for talk in going:
+                    talk.write()
         finally:
             for talk in talks:
                 talk.end()
         return [talk.exchange.replies() for talk in talks]
 
     def _server(self, node: Node) -> _Server:
-        return self._nodes.get(node) or self._nodes.setdefault(node, _Server(node, self._connect(node)))
+        if (server := self._nodes.get(node)) is not None:
+            return server
+        for gone in [each for each in [*self._nodes] if not self._routes.knows(each)]:
+            if (left := self._nodes.pop(gone, None)) is not None:
+                left.lender.close()
+        return self._nodes.setdefault(node, _Server(node, self._connect(node)))
 
 
 class _Server:
@@ -108,22 +115,28 @@ class _Server:
 
 
 class _Talk:
-    """An exchange with one node, beside those with others. goes_on: something is to be written or read still."""
+    """An exchange with one node, beside those with others: so many as share the time there is for connecting.
 
-    def __init__(self, server: _Server, calls: Sequence[Call[Any]], deadline: Deadline) -> None:
+    goes_on: something is to be written or read still.
+    """
+
+    def __init__(self, server: _Server, calls: Sequence[Call[Any]], deadline: Deadline, together: int) -> None:
         self.exchange = Exchange(calls, server.where, server.learned)
         self.goes_on = True
         self._lender = server.lender
         self._deadline = deadline
         self._connection: Any = None
         try:
-            self._connection = server.lender.lend(deadline)
+            self._connection = server.lender.lend(deadline if together == 1 else Deadline(deadline.left() / 2))
+            deadline.has_connection()
         except BROKEN as error:
             self.exchange.had_no_connection(error)
             self.goes_on = False
 
     def write(self) -> None:
         """Write all that may be written now."""
+        if not self.goes_on:
+            return
         try:
             for request in self.exchange.requests():
                 self._connection.send_packed_command([request])

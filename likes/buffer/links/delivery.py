@@ -24,7 +24,8 @@ from likes.deadline import Deadline
 from likes.errors import LikesError, RedisUnavailable
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.2
-LEAST_SECONDS = 0.05  # less is not enough for a try: it would leave unknown what is certainly not done
+# A tenth of the time is kept back, within these: a try that is cut short leaves unknown what was certainly not done.
+LEAST_SECONDS, MOST_SECONDS = 0.05, 0.5
 REDIRECTIONS = 5  # so often a call is sent on at once; a slot that is sent round and round has to settle first
 ASKING_SECONDS = 1.0  # how long one node may take to tell the slots, as there are others
 
@@ -59,7 +60,9 @@ def deliver(calls: Sequence[Call[Any]], routes: Routes, deadline: Deadline, *, p
     where: what messages call the cluster.
     """
     parcels = _Parcels(calls, routes, patient, where)
-    until = time.monotonic() + deadline.left()  # of one that is renewed: for sending again, too
+    seconds = deadline.left()
+    until = time.monotonic() + seconds  # of one that is renewed: for sending again, too
+    least = min(max(seconds / 10, LEAST_SECONDS), MOST_SECONDS)
     redirected, pause = 0, FIRST_PAUSE_SECONDS
     while True:
         if routes.is_stale and (error := (yield from learn_slots(routes, deadline, where))):
@@ -70,7 +73,8 @@ def deliver(calls: Sequence[Call[Any]], routes: Routes, deadline: Deadline, *, p
             return parcels.replies
         redirected = redirected + 1 if parcels.sent_on else 0
         wait = 0.0 if 0 < redirected <= REDIRECTIONS else pause
-        if min(deadline.left(), until - time.monotonic()) < wait + LEAST_SECONDS:
+        is_late = min(deadline.left(), until - time.monotonic()) < wait + least
+        if is_late or (wait and deadline.hurried and parcels.are_some_done):
             return parcels.replies
         if wait:
             yield Wait(wait)
@@ -125,6 +129,11 @@ class _Parcels:
         self._where = where
         self._why_unknown: LikesError | None = None
         self._sent_to: dict[int, tuple[Node, bool]] = {}  # and whether ASKING comes first
+
+    @property
+    def are_some_done(self) -> bool:
+        """True if something is no longer to be sent."""
+        return len(self.left) < len(self.replies)
 
     def fail(self, error: LikesError) -> None:
         """Nobody tells the slots. Where waiting may cure it, those whose owner is known are tried all the same."""

@@ -55,6 +55,9 @@ class LoopClusterLink:
     async def _send(self, leg: Leg, deadline: Deadline) -> list[Any]:
         link = self._links.get(leg.node)
         if link is None:
+            for gone in [each for each in self._links if not self._routes.knows(each)]:
+                if (left := self._links.pop(gone, None)) is not None:
+                    await left.close()
             made = EventLoopLink(self._connect(leg.node), leg.node.where, Learned(greeted=True))
             link = self._links.setdefault(leg.node, made)
         return await link.send(leg.calls, deadline)

@@ -49,6 +49,10 @@ class Routes:
             return None
         return self._nodes[0] if key is None else self._owners[key_slot(key)]
 
+    def knows(self, node: Node) -> bool:
+        """True for a seed, and for a node that has slots or a replica of one."""
+        return node in self.seeds or node in self._nodes
+
     def to_ask(self) -> list[Node]:
         """Who may tell the slots, in the order in which to ask."""
         first = [self._ahead] if self._ahead else []
