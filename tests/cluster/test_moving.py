@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
-from likes import AsyncLikeCounter, RedisUnavailable, ShardMoving
+from likes import AsyncLikeCounter, LikeCounter, RedisUnavailable, ShardMoving
+from likes.sql.urls import url_of
 from tests.cluster.traffic import PATIENCE, SHARDS, Traffic, flushing, items_of
 from tests.clusters import Cluster, ClusterNode, slot_of_shard
 from tests.rig import Rig
+from tests.running_worker import RunningWorker
+from tests.shell import Shell
+from tests.waiting import wait_until
 
 NewRig = Callable[..., Rig]
 
@@ -41,10 +47,10 @@ def test_a_shard_on_two_nodes_takes_likes_of_what_is_pending_and_is_not_flushed(
     to = next(node for node in cluster.masters() if node is not cluster.owner(slot_of_shard(shard)))
     source = cluster.open_slot(slot_of_shard(shard), to)
     assert rig.likes.like(mine[0]) == 2  # all its keys are there
-    with pytest.raises(RedisUnavailable, match="moving this shard"):
+    with pytest.raises(RedisUnavailable, match="is just moving shard 1 to another node"):
         rig.likes.like(mine[2], timeout=2)
     rig.likes.add(dict.fromkeys(other, 1))
-    with pytest.raises(ShardMoving, match="shard 1|moving this shard"):
+    with pytest.raises(ShardMoving, match="is just moving shard 1 to another node"):
         rig.flush()
     assert rig.totals() == {mine[0]: 1, mine[1]: 1, **dict.fromkeys(other, 3)}
     cluster.move_keys(slot_of_shard(shard), source, to)
@@ -171,3 +177,33 @@ def test_slots_that_move_at_one_stroke(cluster: Cluster, new_rig: NewRig) -> Non
     rig.flush()
     assert sum(rig.totals().values()) == traffic.accepted
     assert (rig.dead_letters(), rig.incidents()) == ([], [])
+
+
+def test_a_worker_says_once_that_a_shard_moves_and_flushes_the_others(
+    cluster: Cluster, sqlite_engine: Engine, tmp_path: Path
+) -> None:
+    shard, slot = 1, slot_of_shard(1)
+    mine, other = items_of(shard)[0], items_of(2)[0]
+    shell = Shell(tmp_path, redis_url=cluster.url, database_url=url_of(sqlite_engine), shards=SHARDS, interval=0.2)
+    with LikeCounter(redis_url=cluster.url, shards=SHARDS) as likes, RunningWorker(shell) as worker:
+        likes.add({mine: 1, other: 1})
+        worker.wait_for("flushed")
+        wait_until(lambda: likes.pending(mine) == likes.pending(other) == 0, PATIENCE)
+        likes.like(mine)
+        to = other_master(cluster, shard)
+        source = cluster.open_slot(slot, to)
+        likes.like(mine)
+        worker.wait_for("moving")
+        for _ in range(3):
+            likes.like(other)
+            wait_until(lambda: likes.pending(other) == 0, PATIENCE)
+        while cluster.move_keys(slot, source, to):
+            pass
+        cluster.close_slot(slot, to)
+        wait_until(lambda: likes.pending(mine) == 0, PATIENCE)
+        assert worker.stop() == 0
+        assert len(worker.said("moving")) == 1
+        levels = {each["level"] for each in worker.said_all() if each["event"] not in ("moving", "finding")}
+        assert levels <= {"info", "debug"}, worker.lines
+    assert shell("totals", mine, other, "--json").json[0]["total"] == 3
+    assert shell("incidents", "list", "--all", "--json").json == []

@@ -149,16 +149,20 @@ def test_what_is_on_two_nodes_is_sent_again_after_a_while_and_the_others_are_not
 def test_who_is_in_a_hurry_is_told_what_was_answered_and_waits_for_the_rest_alone() -> None:
     nodes, moving = Nodes(), NotNow("two")
     nodes.script[A] = [["done", moving], [moving], ["now"]]
-    assert play(nodes, [get(A), get(A, 1)], hurried=True) == ["done", moving]
+    done, waits = play(nodes, [get(A), get(A, 1)], hurried=True)
+    assert (done, type(waits)) == ("done", NotNow)
     assert nodes.waits == []
     assert play(nodes, [get(A, 1)], hurried=True) == ["now"]
     assert len(nodes.waits) == 1
 
 
 def test_who_is_not_patient_does_not_wait_for_a_shard_that_moves() -> None:
-    nodes, moving = Nodes(), NotNow("two")
-    nodes.script[A] = [["done", moving]]
-    assert play(nodes, [get(A), get(A, 1)], patient=False) == ["done", moving]
+    nodes = Nodes()
+    nodes.script[A] = [["done", NotNow("two")]]
+    done, moving = play(nodes, [get(A), get(A, 1)], patient=False)
+    assert done == "done"
+    assert type(moving) is NotNow
+    assert str(moving) == "Redis at a:1 is just moving shard 1 to another node"
     assert nodes.waits == []
 
 

@@ -183,6 +183,7 @@ class _Parcels:
         if isinstance(reply, Elsewhere):
             return self._send_on(i, node, reply)
         if isinstance(reply, NotNow):
+            self.replies[i] = NotNow(f"{node.where} is just moving {_slot(self._calls[i])} to another node")
             return self._patient
         if isinstance(reply, NotSent | Unanswered):
             self._routes.doubt(node)
