@@ -39,8 +39,8 @@ def test_two_slots_move_key_by_key_to_an_empty_node(cluster: Cluster, new_rig: N
 def test_a_shard_on_two_nodes_takes_likes_of_what_is_pending_and_is_not_flushed(
     cluster: Cluster, new_rig: NewRig
 ) -> None:
-    rig, shard = new_rig(shards=SHARDS), 1
-    mine, other = items_of(shard), items_of(2)
+    rig, shard = new_rig(shards=SHARDS, batch_items=1), 1
+    mine, other = items_of(shard), items_of(2, 20)  # five rows of batches
     rig.likes.add(dict.fromkeys([*mine[:2], *other], 1))
     rig.flush()
     rig.likes.add(dict.fromkeys([*mine[:2], *other], 1))
