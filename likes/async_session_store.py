@@ -16,7 +16,7 @@ from likes.sessions.token import Place
 from likes.store import LONGEST_REVOCATION, Store
 
 if TYPE_CHECKING:
-    from likes.buffer.links.event_loop import EventLoopLink
+    from likes.buffer.links.link import AsyncLink
 
 
 class AsyncSessionStore(Store):
@@ -27,7 +27,7 @@ class AsyncSessionStore(Store):
 
     def __init__(self, places: Places, namespace: str, life: Life) -> None:
         super().__init__(places, namespace, life)
-        self._link: EventLoopLink | None = None
+        self._link: AsyncLink | None = None
         self._threads = ThreadPoolExecutor(2, "likes-sessions")
         self.created = self.ended = 0  # by this process
 
@@ -129,12 +129,12 @@ class AsyncSessionStore(Store):
         if database:
             await run_async(self._sessions.drop(ended, database), await self._open())
 
-    async def _open(self) -> EventLoopLink:
+    async def _open(self) -> AsyncLink:
         if self._link is not None:
             return self._link
         return await asyncio.to_thread(self._open_link)  # which may start an embedded server
 
-    def _open_link(self) -> EventLoopLink:
+    def _open_link(self) -> AsyncLink:
         with self._opening:
             if self._link is None:
                 self._link = self._places.open_async_link()

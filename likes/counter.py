@@ -18,12 +18,12 @@ from likes.posting.outcome import all_counted, entries_of, raise_unless_counted
 from likes.posting.steps import run, wait_for
 
 if TYPE_CHECKING:
-    from likes.buffer.links.blocking import BlockingLink
+    from likes.buffer.links.link import Link
     from likes.posting.part import Part
     from likes.sql.totals import Total
 
 
-class LikeCounter(Counting[Client, "Opened[BlockingLink]"]):
+class LikeCounter(Counting[Client, "Opened[Link]"]):
     """Counts likes in Redis, each exactly once, for a worker to move into SQL; and reads totals live.
 
     Make one for a process, when the application starts, and share it: any number of threads may use it. It connects
@@ -137,7 +137,7 @@ class LikeCounter(Counting[Client, "Opened[BlockingLink]"]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _nothing_open(self) -> Opened[BlockingLink]:
+    def _nothing_open(self) -> Opened[Link]:
         return Opened(self._redis.open_link, self._database, self.prefix, self._rules)
 
     def _add(self, entries: Mapping[int, Sequence[Entry]], timeout: float | None, *, wants_pending: bool) -> list[Part]:

@@ -57,9 +57,10 @@ class Counting(Generic[ClientT, OpenedT]):
     ) -> None:
         """Connects to nothing yet: connections are opened when first needed. Raises InvalidInput for a wrong argument.
 
-        redis_url: `redis://`, `rediss://` (TLS) or `unix://`. Or `redis`: a redis-py client or connection pool of a
-            single server. It is used for its address, credentials and TLS only: connections are the counter's own,
-            without the client's retries, which would count a like twice, and without its time-outs and decoding.
+        redis_url: `redis://`, `rediss://` (TLS), `unix://`; for a Redis Cluster `redis+cluster://HOST:PORT,HOST:PORT`.
+            Or `redis`: a redis-py client or connection pool of a single server. It is used for its address, credentials
+            and TLS only: connections are the counter's own, without the client's retries, which would count a like
+            twice, and without its time-outs and decoding.
         database_url: `postgresql://`, `mysql://`, `mariadb://` or `sqlite:///`; only reading totals needs it. Or
             `engine`: a synchronous Engine of SQLAlchemy. Its pool is used, its settings stay, and it is not closed.
         data_dir: the folder of the embedded Redis and SQLite, which stand in for what is not given; by default

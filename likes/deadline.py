@@ -12,11 +12,13 @@ class Deadline:
 
     first: another try may follow, so from when it has a connection it gets half of what is left.
     renewed: it begins anew with every answer, as it bounds the time without one.
+    hurried: what was answered is not to wait for what has to be sent again: that is for the next try.
     """
 
-    __slots__ = ("_at", "_first", "_renewed", "_seconds")
+    __slots__ = ("_at", "_first", "_renewed", "_seconds", "hurried")
 
-    def __init__(self, seconds: float, *, first: bool = False, renewed: bool = False) -> None:
+    def __init__(self, seconds: float, *, first: bool = False, renewed: bool = False, hurried: bool = False) -> None:
+        self.hurried = hurried
         self._seconds = seconds
         self._first = first
         self._renewed = renewed

@@ -25,6 +25,10 @@ class RedisUnavailable(Unavailable):
     """Redis cannot be reached, or did not answer; a `like` or `add` that raises this has counted nothing."""
 
 
+class ShardMoving(RedisUnavailable):
+    """A shard is being moved to another node of a Redis Cluster; nothing was done, and later it can be."""
+
+
 class DatabaseUnavailable(Unavailable):
     """The database cannot be reached, or did not answer in time; likes need Redis alone and are still accepted."""
 
@@ -47,6 +51,10 @@ class RedisFull(RedisRefused):
 
 class RedisClusterNode(RedisRefused):
     """This Redis is a node of a Redis Cluster, which has some of the shards only; nothing was counted."""
+
+
+class NoRedisCluster(RedisRefused):
+    """This Redis is a single server, and was named as a Redis Cluster; nothing was counted."""
 
 
 class NotDurable(LikesError):

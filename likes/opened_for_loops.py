@@ -21,6 +21,7 @@ from likes.member import Entry, Member
 from likes.opened import Opened
 from likes.per_loop import PerLoop
 from likes.posting.adder import Adder
+from likes.posting.adder import Tell as TellSettled
 from likes.posting.loop_turn import LoopTurns
 from likes.posting.once import OnceAdder, OncePart, Wanted
 from likes.posting.once_turn import OnceTurns
@@ -29,17 +30,17 @@ from likes.posting.producer import Producers
 from likes.posting.steps import Steps, run_async
 
 if TYPE_CHECKING:
-    from likes.buffer.links.event_loop import EventLoopLink
+    from likes.buffer.links.link import AsyncLink
 
 T = TypeVar("T")
 
 
-class OpenedForLoops(Opened["EventLoopLink"]):
+class OpenedForLoops(Opened["AsyncLink"]):
     """`turns`, `once`, `reads`: what each event loop is about to add, to add under keys, and to read."""
 
     def __init__(
         self,
-        open_link: Callable[[], EventLoopLink],
+        open_link: Callable[[], AsyncLink],
         database: Places | HandedDatabase,
         namespace: str,
         rules: CacheRules,
@@ -70,9 +71,9 @@ class OpenedForLoops(Opened["EventLoopLink"]):
             await self.link.close()
         await asyncio.to_thread(self.close_database)
 
-    async def _post(self, entries: Mapping[int, list[Entry]], timeout: float) -> list[Part]:
+    async def _post(self, entries: Mapping[int, list[Entry]], timeout: float, tell: TellSettled) -> list[Part]:
         with self._producers.one() as producer:
-            return await self.run(self._adder.add(producer, entries, wants_pending=True, timeout=timeout))
+            return await self.run(self._adder.add(producer, entries, wants_pending=True, timeout=timeout, tell=tell))
 
     async def _post_once(self, wanted: Sequence[Wanted], timeout: float) -> list[OncePart]:
         with ExitStack() as lent:  # one unanswered call of a producer

@@ -11,7 +11,7 @@ from likes.sessions.session import Life, Session
 from likes.store import LONGEST_REVOCATION, Store
 
 if TYPE_CHECKING:
-    from likes.buffer.links.blocking import BlockingLink
+    from likes.buffer.links.link import Link
 
 
 class SessionStore(Store):
@@ -19,7 +19,7 @@ class SessionStore(Store):
 
     def __init__(self, places: Places, namespace: str, life: Life) -> None:
         super().__init__(places, namespace, life)
-        self._link: BlockingLink | None = None
+        self._link: Link | None = None
 
     def of_user(self, user: str) -> list[Session]:
         """The sessions of a user that are not over, the newest first."""
@@ -50,7 +50,7 @@ class SessionStore(Store):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open(self) -> BlockingLink:
+    def _open(self) -> Link:
         with self._opening:
             self._link = self._link or self._places.open_link()
             return self._link

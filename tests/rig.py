@@ -44,6 +44,14 @@ RedisCopy = dict[bytes, bytes]
 SqlCopy = dict[str, list[dict[str, Any]]]
 
 
+def _client_of(url: str) -> redis.Redis | redis.RedisCluster:
+    scheme, _, nodes = url.partition("://")
+    if scheme != "redis+cluster":
+        return redis.Redis.from_url(url)
+    host, _, port = nodes.partition(",")[0].rpartition(":")
+    return redis.RedisCluster(host, int(port))
+
+
 class Rig:
     """`likes` posts, `flush` moves what was posted into SQL; the rest breaks them or looks inside."""
 
@@ -65,7 +73,7 @@ class Rig:
         self.durability, self.patience = durability, patience
         self.places = Places(redis_url, url_of(engine), None, redis_timeout=5, database_timeout=10)
         self._open = ExitStack()
-        self.redis: Any = self._open.enter_context(redis.Redis.from_url(redis_url))
+        self.redis: Any = self._open.enter_context(_client_of(redis_url))
         self.likes = self._open.enter_context(
             LikeCounter(redis_url=redis_url, database_url=url_of(engine), shards=shards, prefix=prefix)
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,8 +31,8 @@ class TappedLink:
             replies += self.around(names, partial(self.link.send, some))
         return replies
 
-    def by_node(self, shards: Collection[int]) -> Sequence[Collection[int]]:
-        return self.link.by_node(shards)
+    def by_node(self, keys: Mapping[int, bytes]) -> Mapping[str, Collection[int]]:
+        return self.link.by_node(keys)
 
     def close(self) -> None:
         self.link.close()

@@ -88,6 +88,11 @@ class Server:
         assert self._process, "not started"
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """True from its start until it is ended."""
+        return self._process is not None
+
     def command(self) -> list[str]:
         """What starts it in the foreground."""
         raise NotImplementedError

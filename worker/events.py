@@ -106,6 +106,12 @@ def not_swept(error: LikesError) -> None:
     _say(logging.WARNING, "not_swept", words, error=type(error).__name__)
 
 
+def moving(error: Exception) -> None:
+    """A shard is being moved to another node; said once, until none is."""
+    words = f"{_words(error)}; its likes wait in Redis until it has moved, the other shards are flushed"
+    _say(logging.WARNING, "moving", words)
+
+
 def stopping(reason: str) -> None:
     """The end was asked for."""
     _say(logging.INFO, "stopping", f"{reason}: one last flush", reason=reason)

@@ -17,9 +17,10 @@ from likes.batch import Batch
 from likes.buffer.buffer import Buffer
 from likes.chain import Chain
 from likes.counted import Counted
-from likes.errors import DatabaseBusy, LikesError, Unavailable
+from likes.errors import DatabaseBusy, LikesError, ShardMoving, Unavailable
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import Ledger
+from worker.arrivals import Arrivals
 from worker.beginning import Beginning
 from worker.claim import Pair
 from worker.generations import agree
@@ -90,16 +91,20 @@ class Flush:
         self._ledger = flusher.ledger
         self._counting = Lock()
         self._errors: list[Exception] = []
+        self._moving: dict[int, ShardMoving] = {}
         self._stopped = Event()
 
     def run(self, shards: Collection[int]) -> Counted:
-        """Flush `shards`, by several threads; raises as `Flusher.flush` does, once nothing more can be done."""
+        """Flush `shards`, by several threads; raises as `Flusher.flush` does, once nothing more can be done. Last of
+        all ShardMoving, where nothing else is wrong than that a shard is on its way to another node.
+        """
         began = Beginning(self._buffer, self._ledger)
         flushed = self._look_at(shards, began)
         with ThreadPoolExecutor(self._flusher.threads, thread_name_prefix="flush") as pool:
             try:
                 list(pool.map(self._flush_group, self._in_groups(flushed)))
-                if again := self._put_back(flushed):
+                if again := {*self._put_back(flushed), *self._moving}:
+                    self._moving.clear()
                     flushed = [shard for shard in flushed if shard.number not in again]
                     flushed += (more := self._look_at(again, Beginning(self._buffer, self._ledger)))
                     list(pool.map(self._flush_group, self._in_groups(more)))
@@ -111,6 +116,8 @@ class Flush:
             self._fail(broken)
         for error in sorted(self._errors, key=lambda error: not isinstance(error, Unavailable)):
             raise error
+        for moving in self._moving.values():
+            raise moving
         return self.counted
 
     def _flush_group(self, shards: Sequence[ShardFlush]) -> None:
@@ -154,14 +161,15 @@ class Flush:
             try:
                 if not self._stopped.is_set() and look(shard):
                     ready.append(shard)
+            except ShardMoving as moving:
+                self._moving[shard.number] = moving
             except Exception as error:  # noqa: BLE001 (told by `run`: one shard must not keep the others from being flushed)
                 self._fail(error)
         return ready
 
     def _look_at(self, shards: Collection[int], began: Beginning) -> list[ShardFlush]:
         cursors = self._flusher.claim(shards)  # SQL before Redis: else "Redis went back" could be a false alarm
-        for server, its_shards in began.note_servers(cursors):
-            self._flusher.recovery.note_server([cursors[shard] for shard in its_shards], server)
+        arrivals = Arrivals(self._flusher.recovery, self._flusher.missing, cursors, began.note_servers(cursors))
         views = self._buffer.look({shard: cursors[shard].epoch if shard in cursors else None for shard in shards})
         for shard in {*shards} - {*cursors}:  # nobody can tell whose it is, and so it was not claimed
             unclaimed = LikesError(f"{self._buffer.where}: shard {shard} was not claimed; flush again")
@@ -169,7 +177,16 @@ class Flush:
         agree(self._buffer, self._ledger, cursors, views)
         started = time.time_ns() // 1_000_000
         return [
-            ShardFlush(self._flusher.recovery, cursors[shard], views[shard], started, self._stopped, self._count)
+            ShardFlush(
+                self._flusher.recovery,
+                cursors[shard],
+                views[shard],
+                started,
+                self._stopped,
+                self._count,
+                arrivals.node(shard),
+                arrivals.receiving(shard),
+            )
             for shard in shards
             if shard in cursors
         ]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from likes.buffer.buffer import Buffer
+from likes.buffer.servers import Server
 from likes.buffer.tally import Tally, count_as_sealed, put_back_deltas, take_tally
 from likes.sql.incidents import Kind
 from likes.sql.ledger import Ledger
@@ -37,12 +38,20 @@ class Missing:
         shard, epoch = tally.standing.shard, tally.standing.epoch
         found = 0
         if self._searched.get(shard) != (epoch, tally.missing):
+            server = self._server(shard)
             found = put_back_deltas(self._buffer, shard, epoch)
-            tally = take_tally(self._buffer, {shard: epoch}).get(shard, tally)
+            again = take_tally(self._buffer, {shard: epoch}).get(shard)
+            if server.in_cluster and (again is None or self._server(shard).run_id != server.run_id):
+                return bool(found)  # it is being moved, so that the search may have missed keys
+            tally = again or tally
             self._searched[shard] = epoch, tally.missing
         if tally.missing:
             self._write_off(tally)
         return bool(found)
+
+    def _server(self, shard: int) -> Server:
+        ((server, _),) = self._buffer.servers([shard])
+        return server
 
     def _write_off(self, tally: Tally) -> None:
         shard, epoch = tally.standing.shard, tally.standing.epoch

@@ -135,14 +135,17 @@ class Recovery:
         later = self.buffer.in_flight(one for one in redis.in_flight if one.seq > batch.seq)
         return _unaccounted(shard, redis, sum(one.delta for _, one in later if one))
 
-    def note_server(self, known: Collection[Cursor], server: Server) -> None:
-        """Record one incident where these cursors know another server, or the same before it may have lost memory."""
+    def note_server(self, known: Collection[Cursor], server: Server, *, moved: bool = False) -> None:
+        """Record one incident where these cursors know another server, or the same before it may have lost memory.
+
+        moved: their shards came to it from another node of the cluster.
+        """
         now = server.run_id, server.replid, int(server.is_durable)
         others = [cursor for cursor in known if (cursor.run_id, cursor.replid, cursor.durable) != now]
         if not server.run_id or not others:
             return
         lineage = self.buffer.lineage() if any(cursor.run_id != server.run_id for cursor in others) else []
-        incident = next(filter(None, (what_happened(cursor, server, lineage) for cursor in others)), None)
+        incident = next(filter(None, (what_happened(cursor, server, lineage, moved=moved) for cursor in others)), None)
         self.ledger.note_server(
             others,
             server.run_id,
@@ -151,6 +154,20 @@ class Recovery:
             incident=incident,
             redis_now=server.now,
         )
+
+    def set_apart(self, shard: int, epoch: str, excess: int) -> None:
+        """Give up an epoch under which more is pending than was accepted: no one can tell what was counted before."""
+
+        def work(locked: LockedShard) -> None:
+            if locked.cursor.epoch == epoch and not locked.is_retired(epoch):
+                locked.retire(epoch, "more is pending than was accepted")
+                detail = (
+                    f"{excess:+,} more is pending than was accepted since the shard came to another node (was an open "
+                    "slot mended with keys of two moments?): what is pending is set aside as dead letters"
+                )
+                locked.record(Kind.SET_ASIDE, detail, epoch)
+
+        self.ledger.locked(shard, work)
 
     def note_forgotten(self, shard: int, epoch: str) -> None:
         """Record one incident for a proof, by a client, that Redis no longer knows what it had acknowledged to it."""

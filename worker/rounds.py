@@ -10,7 +10,7 @@ from likes.batch import Batch
 from likes.buffer.backlog import Backlog
 from likes.buffer.leases import Leases
 from likes.counted import Counted
-from likes.errors import LikesError, RedisRefused
+from likes.errors import LikesError, RedisRefused, ShardMoving
 from likes.sql.letters import last_letter, letters_after
 from likes.sql.reports import incidents_after, last_incident
 from likes.sql.schema import require_head
@@ -53,6 +53,7 @@ class Rounds:
         self._backlog: Backlog | None = None
         self._told_incident = self._told_letter = 0
         self.have_worked = False
+        self._moving = False
         self._told_letter = 0
 
     def pending_items(self) -> int:
@@ -60,22 +61,25 @@ class Rounds:
         return self._backlog.items() if self._backlog else 0
 
     def flush(self) -> bool:
-        """Flush the shards that are free; True if some were not. Raises SchemaOutdated, and as `Flusher.flush`."""
+        """Flush the shards that are free; True if some were not, or are being moved.
+
+        Raises SchemaOutdated, and as `Flusher.flush`.
+        """
         self._prepare()
         self._flusher.claim(self._shards)  # before a lease is taken from whomever it belongs to
         shards = self._leases.take(self._shards)
-        refused: RedisRefused | None = None
+        kept_back: RedisRefused | ShardMoving | None = None
         try:
             self._flush(shards)
-        except RedisRefused as error:  # in some of the shards: all else goes on
-            refused = error
+        except (RedisRefused, ShardMoving) as error:  # in some of the shards: all else goes on
+            kept_back = error
         finally:
             with suppress(LikesError):  # they run out by themselves
                 self._leases.give_back()
         self._housekeeping.tidy(self._shards)
-        if refused:
-            raise refused
-        return len(shards) < len(self._shards)
+        if isinstance(kept_back, RedisRefused):
+            raise kept_back
+        return self._is_moving(kept_back) or len(shards) < len(self._shards)
 
     def flush_everything(self) -> None:
         """Flush all shards, whoever else is flushing them."""
@@ -110,12 +114,12 @@ class Rounds:
             return
         began = time.monotonic()
         flush = Flush(self._flusher)
-        refused: RedisRefused | None = None
+        kept_back: RedisRefused | ShardMoving | None = None
         try:
             flush.run(shards)
             self.have_worked = True
-        except RedisRefused as error:  # in some of the shards: what came of the others is told
-            refused = error
+        except (RedisRefused, ShardMoving) as error:  # in some of the shards: what came of the others is told
+            kept_back = error
         finally:
             seconds = time.monotonic() - began
             self._figures.flush_took(seconds, flush.counted)
@@ -125,8 +129,14 @@ class Rounds:
         self._tell_incidents()
         if self._notices:
             self._notices.look()
-        if refused:
-            raise refused
+        if kept_back:
+            raise kept_back
+
+    def _is_moving(self, moving: ShardMoving | None) -> bool:
+        if moving and not self._moving:
+            events.moving(moving)
+        self._moving = moving is not None
+        return self._moving
 
     def _on_counted(self, batches: Sequence[Batch], counted: Counted) -> None:
         self.have_worked = True

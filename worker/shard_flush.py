@@ -25,6 +25,8 @@ class ShardFlush:
     started: milliseconds since 1970; what is pending then is flushed.
     stopped: once set, nothing more is begun.
     count: called with batches that are in SQL now and what was counted of them.
+    node: the node of a cluster that alone may hand the shard off; None without a cluster.
+    receive: called before anything is handed off, where the shard has come to that node.
     """
 
     turn: Turn  # what it hands off next, once `begin` or `go_on` said so
@@ -39,6 +41,8 @@ class ShardFlush:
         started: int,
         stopped: Event,
         count: Callable[[Sequence[Batch], Counted], None],
+        node: str | None = None,
+        receive: Callable[[Cursor, ShardView], None] | None = None,
     ) -> None:
         self.number = cursor.shard
         self._recovery = recovery
@@ -51,6 +55,8 @@ class ShardFlush:
         self._started = started
         self._stopped = stopped
         self._count = count
+        self._node = node
+        self._receive = receive
         self._done: set[str] = set()  # epochs of which nothing is left that was pending at the start
         self._later: dict[str, LaterBatch] = {}  # epochs with a batch in flight that only a later version can read
         self._unequal: set[str] = set()  # those of them under which another sum was accepted than sealed
@@ -61,7 +67,9 @@ class ShardFlush:
 
         Raises whatever keeps the shard from being flushed.
         """
-        if self._view.epochs.keys() - {self._cursor.epoch}:
+        if self._receive is not None:
+            self._receive(self._cursor, self._view)
+        if self._receive is not None or self._view.epochs.keys() - {self._cursor.epoch}:
             self._look_closer()
         return self._put_right()
 
@@ -107,7 +115,8 @@ class ShardFlush:
                 return self._end()
             if step.do is Do.HAND_OFF:
                 owner = self._buffer.ownership.database
-                self.turn = Turn(self._view.epochs[step.epoch], owner=owner, started=self._started)
+                standing = self._view.epochs[step.epoch]
+                self.turn = Turn(standing, owner=owner, started=self._started, node=self._node)
                 return True
             self._take(step)
             self._look_closer()

@@ -77,8 +77,9 @@ class Buffer:
         return self.batch_items * max(1, min(BATCHES_IN_A_ROW, 1000 // self.batch_items))
 
     def ping(self) -> None:
-        """Raise Unavailable if Redis does not answer."""
-        ask(self.link, [command("PING")])
+        """Raise Unavailable if Redis, or one of its nodes, does not answer."""
+        servers = [shard_keys(self.namespace, shard).owner for shard in self.servers_there_are().values()]
+        ask(self.link, [command("PING", at=key) for key in servers])
 
     def look(self, expected: Mapping[int, str | None]) -> dict[int, ShardView]:
         """Where each shard stands; one round trip if each has just its `expected` epoch. Raises Unavailable."""
@@ -189,29 +190,38 @@ class Buffer:
 
     def servers(self, shards: Collection[int]) -> list[tuple[Server, Collection[int]]]:
         """Which servers answer for these shards, each with those that it has."""
-        found = read_servers(self.link, shards)
+        found = read_servers(self.link, self.namespace, shards)
         if not all(server.run_id and server.replid for server, _ in found):
             self._go_without(_SERVER_IDS, "INFO lacks run_id or master_replid, or is refused", None)
         return found
+
+    def run_ids(self) -> set[str]:
+        """The processes of all servers that may have keys of ours, as far as they tell. Raises Unavailable."""
+        return {server.run_id for server, _ in self.servers(self.servers_there_are().values())}
+
+    def servers_there_are(self) -> dict[str, int]:
+        """What messages call each server that may have keys of ours, and a shard that it has. Raises Unavailable."""
+        keys = {shard: shard_keys(self.namespace, shard).owner for shard in range(MAX_SHARDS)}
+        return {where: min(shards) for where, shards in self.link.by_node(keys).items()}
 
     def lineage(self) -> list[str]:
         """The run ids of the processes whose memory the server has, whole, its own first; empty where it has no such.
 
         Only the embedded server keeps one.
         """
-        (found,) = self.link.send([command("LRANGE", LINEAGE, 0, -1)])
+        (found,) = self.link.send([command("LRANGE", LINEAGE, 0, -1, at=LINEAGE.encode())])
         if isinstance(found, Unavailable):
             raise found
         return [] if isinstance(found, LikesError) else [run_id.decode() for run_id in found]
 
     def clock(self, shard: int) -> datetime | None:
         """The moment by the clock of the server that a shard lives on; None if it does not tell."""
-        return read_clock(self.link, shard)
+        return read_clock(self.link, shard_keys(self.namespace, shard))
 
     def now(self) -> float:
         """Redis's clock, in seconds since 1970; this machine's where Redis does not tell."""
         try:
-            ((seconds, microseconds),) = ask(self.link, [command("TIME")])
+            ((seconds, microseconds),) = ask(self.link, [command("TIME", at=shard_keys(self.namespace, 0).workers)])
         except RedisRefused as refused:
             return self._go_without("the time, so this machine's clock is taken", refused, time.time())
         return int(seconds) + int(microseconds) / 1_000_000

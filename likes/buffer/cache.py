@@ -50,7 +50,7 @@ def clear(buffer: Buffer) -> int:
     """Drop all cached totals; returns how many there were. Harmless at any time: they are read anew."""
     dropped = 0
     for keys in _all_totals(buffer):
-        dropped += sum(ask(buffer.link, [command("DEL", key) for key in keys]))
+        dropped += sum(ask(buffer.link, [command("DEL", key, at=key) for key in keys]))
     return dropped
 
 
@@ -67,10 +67,13 @@ def count_cached(buffer: Buffer, members: Mapping[int, Sequence[Member]]) -> int
 
 def _all_totals(buffer: Buffer) -> Iterator[list[bytes]]:
     pattern = f"{{{buffer.namespace}:*}}:*:total:*"  # no character of a namespace means anything in a pattern
-    cursor = b"0"
-    while True:
-        ((cursor, keys),) = ask(buffer.link, [command("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_CHUNK)])
-        if keys:
-            yield keys
-        if cursor == b"0":
-            return
+    for shard in buffer.servers_there_are().values():
+        place = shard_keys(buffer.namespace, shard).owner
+        cursor = b"0"
+        while True:
+            scan = command("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_CHUNK, at=place)
+            ((cursor, keys),) = ask(buffer.link, [scan])
+            if keys:
+                yield keys
+            if cursor == b"0":
+                break

@@ -63,6 +63,23 @@ class Call(Generic[T]):
         return word if isinstance(word, bytes) else None
 
     @property
+    def placed_by(self) -> bytes | None:
+        """The key by which a cluster knows where it belongs; None if any node will do."""
+        return _first_key(self)
+
+    @property
+    def node(self) -> str | None:
+        """The only node of a cluster that may do it, as messages call it; None for whichever has its keys."""
+        return None
+
+    def on(self, node: str | None) -> Call[T]:
+        """The same for one node alone; None for whichever has its keys."""
+        if not node:
+            return self
+        at = self.placed_by
+        return PlacedCall(self.words, self.read, self.shard, self.script, self.vouches, at=at, for_node=node)
+
+    @property
     def given(self) -> tuple[Sequence[Word], Sequence[Word]]:
         """The KEYS and ARGV of its script."""
         end = 3 + int(self.words[2])
@@ -79,8 +96,35 @@ class Call(Generic[T]):
         return replace(self, words=("EVAL", self.script.source, *self.words[2:])) if self.script else self
 
 
-def command(*words: Word, shard: int | None = None) -> Call[Any]:
-    """A plain command; its reply is left as it comes."""
+@dataclass(frozen=True, slots=True)
+class PlacedCall(Call[T]):
+    """One that says itself where in a cluster it belongs: with this key, or on this node alone."""
+
+    at: bytes | None = None
+    for_node: str | None = None
+
+    @property
+    def placed_by(self) -> bytes | None:
+        """The key by which a cluster knows where it belongs."""
+        return self.at or _first_key(self)
+
+    @property
+    def node(self) -> str | None:
+        """The only node of a cluster that may do it."""
+        return self.for_node
+
+
+def _first_key(call: Call[Any]) -> bytes | None:
+    if call.script is None:
+        return call.key
+    first = call.words[3]
+    return first if isinstance(first, bytes) else str(first).encode()
+
+
+def command(*words: Word, shard: int | None = None, at: bytes | None = None) -> Call[Any]:
+    """A plain command; its reply is left as it comes. at: for one that names no key, one that lies where it is for."""
+    if at is not None:
+        return PlacedCall(words, _as_it_comes, shard, at=at)
     return Call(words, _as_it_comes, shard)
 
 

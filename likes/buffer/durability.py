@@ -6,14 +6,14 @@ What is not confirmed is left in flight, and the next flush waits for it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
 from likes.batch import BatchId
 from likes.buffer import scripts
 from likes.buffer.calls import Call, command
-from likes.buffer.keys import epoch_keys
+from likes.buffer.keys import epoch_keys, shard_keys
 from likes.buffer.links.link import Link
 from likes.buffer.turn import Overtaken, Turn
 from likes.chain import Chain
@@ -66,7 +66,8 @@ class Durability:
         if self.wanted == NONE:
             return []
         with closing(self._open_fresh()) as link:  # where nothing was written yet, WAIT counts the replicas there are
-            return [lack for group in link.by_node(shards) if (lack := self._lack(link, min(group)))]
+            groups = link.by_node(self._keys(shards)).values()
+            return [lack for group in groups if (lack := self._lack(link, min(group)))]
 
     def rows(self, turns: Sequence[Turn]) -> list[Chain]:
         """Wait for the rows handed off last; those that are durable. Another stays in flight, its turn has an error."""
@@ -112,13 +113,13 @@ class Durability:
         if not witnesses:
             return {}
         seconds = max(self._seconds - self._in_vain, IMPATIENT_SECONDS)
-        groups = [[*group] for group in self._link.by_node(witnesses)]
+        groups = self._link.by_node(self._keys(witnesses))
         calls: list[Call[bool] | Call[int]] = []
-        for group in groups:
-            calls += [*(witnesses[shard] for shard in group), self._wait(group[0], seconds)]
+        for node, group in groups.items():
+            calls += [*(witnesses[shard].on(node) for shard in group), self._wait(min(group), seconds).on(node)]
         replies = iter(self._link.send(calls))
         verdicts: dict[int, LikesError | None] = {}
-        for group in groups:
+        for group in groups.values():
             witnessed = [next(replies) for _ in group]
             late = self._lateness(next(replies), seconds)
             verdicts |= {shard: _verdict(shard, seen, late) for shard, seen in zip(group, witnessed, strict=True)}
@@ -126,9 +127,14 @@ class Durability:
 
     def _wait(self, shard: int, seconds: float) -> Call[int]:
         milliseconds = max(1, int(seconds * 1000))  # 0 would mean for ever
+        keys = shard_keys(self._namespace, shard)
         if self._kind == DISK:
-            return scripts.wait_for_disk(shard, milliseconds)
-        return scripts.wait_for_replicas(shard, self._needed, milliseconds)
+            return scripts.wait_for_disk(keys, milliseconds)
+        return scripts.wait_for_replicas(keys, self._needed, milliseconds)
+
+    def _keys(self, shards: Iterable[int]) -> dict[int, bytes]:
+        """A key of each shard, by which a cluster knows where it is."""
+        return {shard: shard_keys(self._namespace, shard).owner for shard in shards}
 
     def _lateness(self, confirmed: int | LikesError, seconds: float) -> LikesError | None:
         if isinstance(confirmed, LikesError):
@@ -143,7 +149,9 @@ class Durability:
         )
 
     def _lack(self, link: Link, shard: int) -> Lack | None:
-        settings = [command("CONFIG", "GET", "appendfsync", shard=shard)] if self._kind == DISK else []
+        keys = shard_keys(self._namespace, shard)
+        fsync_setting = command("CONFIG", "GET", "appendfsync", shard=shard, at=keys.owner)
+        settings = [fsync_setting] if self._kind == DISK else []
         confirmed, *fsync = link.send([self._wait(shard, 0), *settings])
         if isinstance(confirmed, LikesError):
             return _refused(confirmed, "WAITAOF" if self._kind == DISK else "WAIT")

@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from likes.buffer.buffer import Buffer
-from likes.buffer.calls import command
+from likes.buffer.calls import Call, command
 from likes.buffer.keys import epoch_keys, shard_keys
-from likes.buffer.links.blocking import BlockingLink
-from likes.buffer.links.link import ask
+from likes.buffer.links.link import Link, ask
 from likes.buffer.scripts import confirm
 from likes.errors import LikesError, RedisRefused
 from likes.member import split
 
 
-def read_info(buffer: Buffer) -> dict[str, str]:
-    """The fields of INFO; none where the server does not tell."""
+def read_info(buffer: Buffer, shard: int = 0) -> dict[str, str]:
+    """The fields of INFO of the server that a shard lives on; none where it does not tell."""
     try:
-        (said,) = ask(buffer.link, [command("INFO")])
+        (said,) = ask(buffer.link, [_of_server(buffer, shard, "INFO")])
     except RedisRefused:
         return {}
     lines = bytes(said).decode(errors="replace").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
-def read_config(buffer: Buffer, name: str) -> str | None:
-    """A setting of the server; None if it does not tell."""
+def read_config(buffer: Buffer, name: str, shard: int = 0) -> str | None:
+    """A setting of the server that a shard lives on; None if it does not tell."""
     try:
-        (reply,) = ask(buffer.link, [command("CONFIG", "GET", name)])
+        (reply,) = ask(buffer.link, [_of_server(buffer, shard, "CONFIG", "GET", name)])
         return bytes(reply[1]).decode()
     except (LikesError, IndexError):
         return None
 
 
-def read_clock(buffer: Buffer) -> float | None:
-    """The server's clock, in seconds since 1970; None if the server does not tell."""
+def read_clock(buffer: Buffer, shard: int = 0) -> float | None:
+    """The clock of the server that a shard lives on, in seconds since 1970; None if it does not tell."""
     try:
-        ((seconds, microseconds),) = ask(buffer.link, [command("TIME")])
+        ((seconds, microseconds),) = ask(buffer.link, [_of_server(buffer, shard, "TIME")])
     except RedisRefused:
         return None
     return int(seconds) + int(microseconds) / 1_000_000
 
 
-def try_script(buffer: Buffer) -> None:
+def _of_server(buffer: Buffer, shard: int, *words: str) -> Call[Any]:
+    return command(*words, shard=shard, at=shard_keys(buffer.namespace, shard).owner)
+
+
+def try_script(buffer: Buffer, shard: int = 0) -> None:
     """Run a script that changes nothing but needs the right to write. Raises RedisRefused if that is missing."""
-    ask(buffer.link, [confirm(epoch_keys(buffer.namespace, 0, "check"))])
+    ask(buffer.link, [confirm(epoch_keys(buffer.namespace, shard, "check"))])
 
 
-def try_writing(link: BlockingLink, namespace: str) -> None:
+def try_writing(link: Link, namespace: str) -> None:
     """Send a write that changes nothing, and that is refused where a like would be: by a full Redis, by a replica.
 
     Raises RedisUnavailable, RedisFull or RedisRefused.

@@ -57,11 +57,12 @@ def current_epoch(buffer: Buffer, shard: int) -> str:
 
 def find_deltas(buffer: Buffer, shard: int, epoch: str) -> list[Member]:
     """The members that have a delta key; found by going through all keys, so it takes a while."""
-    prefix = epoch_keys(buffer.namespace, shard, epoch).deltas  # no character in it means anything in a pattern
+    keys_of = epoch_keys(buffer.namespace, shard, epoch)
+    prefix = keys_of.deltas  # no character in it means anything in a pattern
     members: set[Member] = set()
     cursor = b"0"
     while True:
-        scan = command("SCAN", cursor, "MATCH", prefix + b"*", "COUNT", SCAN_CHUNK, shard=shard)
+        scan = command("SCAN", cursor, "MATCH", prefix + b"*", "COUNT", SCAN_CHUNK, shard=shard, at=keys_of.owner)
         ((cursor, keys),) = ask(buffer.link, [scan])
         members.update(Member(key.removeprefix(prefix)) for key in keys)
         if cursor == b"0":
@@ -96,6 +97,11 @@ def take_stock(buffer: Buffer, shard: int, epoch: str, found: Sequence[Member]) 
         is_still=is_current and later == standing,
         is_steady=is_current and _but_for_likes(later) == _but_for_likes(standing),
     )
+
+
+def read_standing_of(buffer: Buffer, shard: int, epoch: str) -> Standing:
+    """Where a shard stands under an epoch now."""
+    return _standing(buffer.link, epoch_keys(buffer.namespace, shard, epoch))
 
 
 def _standing(link: Link, keys: EpochKeys) -> Standing:

@@ -14,7 +14,7 @@ from likes.buffer.calls import command
 from likes.buffer.keys import EpochKeys, epoch_keys, shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.scripts import prune_producers
-from likes.errors import RedisRefused, Unavailable
+from likes.errors import RedisRefused, ShardMoving, Unavailable
 
 CHUNK = 1000
 MOST = 100_000  # so many are kept in mind; the others have their turn when those are forgotten
@@ -51,6 +51,8 @@ class SilentProducers:
                     room -= len(others[:room])
             except RedisRefused as error:
                 trouble = error
+            except ShardMoving:
+                continue
         self._seen, self._looked_at = now, self._clock()
         if trouble:
             raise trouble

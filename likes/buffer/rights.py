@@ -10,7 +10,7 @@ import msgpack
 from likes.buffer.buffer import Buffer
 from likes.buffer.calls import Call, Script, command
 from likes.buffer.keys import EpochKeys, epoch_keys
-from likes.errors import LikesError, Unavailable
+from likes.errors import LikesError, ShardMoving, Unavailable
 from likes.member import Member
 
 RIGHTS = Script("rights")
@@ -63,13 +63,15 @@ DISPENSABLE = {"TIME"}  # gone without where it is refused
 def refused(buffer: Buffer, shards: Collection[int]) -> dict[str, str]:
     """What of all that is needed the user may not do: command, or script of a shard -> the server's words.
 
-    Raises Unavailable, also where the server takes no writes now.
+    A shard that is just being moved is left out. Raises Unavailable, also where the server takes no writes now.
     """
     keys = [epoch_keys(buffer.namespace, shard, "check") for shard in shards]
     calls = [_outside(name, keys[0]) for name in OUTSIDE_SCRIPTS] + [_inside(each) for each in keys]
     replies = buffer.link.send(calls)
     failed: dict[str, str] = {}
     for name, reply in zip([*OUTSIDE_SCRIPTS, *(f"keys of shard {shard}" for shard in shards)], replies, strict=True):
+        if isinstance(reply, ShardMoving):
+            continue
         if isinstance(reply, Unavailable):
             raise reply
         if isinstance(reply, LikesError):
@@ -80,7 +82,7 @@ def refused(buffer: Buffer, shards: Collection[int]) -> dict[str, str]:
 
 
 def _outside(name: str, keys: EpochKeys) -> Call[Any]:
-    return command(*_words(name, OUTSIDE_SCRIPTS[name], keys), shard=keys.shard)
+    return command(*_words(name, OUTSIDE_SCRIPTS[name], keys), shard=keys.shard, at=keys.owner)
 
 
 def _inside(keys: EpochKeys) -> Call[dict[str, str]]:

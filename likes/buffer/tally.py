@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.calls import command
-from likes.buffer.inventory import find_deltas, put_among_pending, read_entries
+from likes.buffer.inventory import find_deltas, put_among_pending, read_entries, read_standing_of, take_stock
 from likes.buffer.keys import epoch_keys
 from likes.buffer.links.link import ask
 from likes.buffer.scripts import tally, write_off
@@ -56,6 +56,36 @@ def take_tally(buffer: Buffer, epochs: Mapping[int, str]) -> dict[int, Tally]:
         if not todo:
             break
     return found
+
+
+class Weighed(NamedTuple):
+    """What is pending against what should be. missing: negative for what is too much; 0 if they may agree.
+
+    is_sure: they were read at one moment, or nothing changed meanwhile.
+    """
+
+    missing: int
+    is_sure: bool
+
+
+def weigh(buffer: Buffer, shard: int, epoch: str) -> Weighed:
+    """Compare the sums of a shard with all that is pending, however much it is. Where likes come in meanwhile, what was
+    accepted before and after are the bounds of what may be pending.
+    """
+    if tallied := take_tally(buffer, {shard: epoch}).get(shard):
+        return Weighed(tallied.missing, is_sure=True)
+    weighed = Weighed(0, is_sure=False)
+    for _ in range(ATTEMPTS):
+        stock = take_stock(buffer, shard, epoch, ())
+        before, after = stock.standing, read_standing_of(buffer, shard, epoch)
+        if not (before.has_sums and after.has_sums):
+            return Weighed(0, is_sure=False)
+        least, most = sorted((before.accepted - before.sealed, after.accepted - after.sealed))
+        missing = least - stock.pending if stock.pending < least else min(most - stock.pending, 0)
+        weighed = Weighed(missing, stock.is_still)
+        if stock.is_still or not missing:
+            break
+    return weighed
 
 
 def _is_short(entries: list[Member] | LikesError) -> bool:

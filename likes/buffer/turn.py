@@ -24,7 +24,8 @@ class Overtaken(LikesError):
 class Turn:
     """Where the shard stands, and how much is left to hand off.
 
-    owner: the database that the shard must belong to.
+    owner: the database that the shard must belong to. node: the only one of a cluster that may hand it off; None for
+    whichever server has it.
     started: when the flush began, in milliseconds since 1970; what stays pending after it is younger.
     place: the end of the chain.
     left: how many entries are still to be handed off; head: the next of them, () before they are known.
@@ -33,9 +34,10 @@ class Turn:
     error: why that is so, or why that row could not be acknowledged.
     """
 
-    def __init__(self, standing: Standing, *, owner: str, started: int) -> None:
+    def __init__(self, standing: Standing, *, owner: str, started: int, node: str | None = None) -> None:
         self.shard = standing.shard
         self.owner = owner
+        self.node = node
         self.epoch = standing.epoch
         self.started = started
         self.place = standing.place
@@ -76,7 +78,7 @@ class Turn:
                 pending_since=self.started if is_last and not left else None,
                 owner=self.owner,
             )
-            calls.append(call)
+            calls.append(call.on(self.node))
             after = after._replace(seq=after.seq + 1, nonce=nonce)
         return calls
 

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from socket import gethostname
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
+from likes.config.cluster_url import ALLOWED, check_cluster_url, is_cluster_url, read_cluster_url
 from likes.config.url_options import MYSQL, POSTGRESQL, REDIS, REDISS, SQLITE, SQLITE_URI, Check, check_options
 
 # Up to the last `@`, whatever stands before it: a password with `/`, `#` or `@` left unescaped is still one.
@@ -16,6 +17,7 @@ _PASSWORD = re.compile(r"^((?:[a-z0-9+.-]+://)?+[^:]*):.*@", re.IGNORECASE | re.
 _SECRET_PARAMETER = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
 LAST_PORT = 65535
 _REDIS = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS) or unix:///PATH/TO/SOCKET?db=DB"
+_ANY_REDIS = f"{_REDIS}; or, for a Redis Cluster, {ALLOWED}"
 _DATABASE = re.compile(
     r"sqlite(\+pysqlite)?:///(?!:memory:)[^?].*"
     r"|(postgres|postgresql(\+psycopg)?|(mysql|mariadb)(\+pymysql)?)://(.*@)?(\[[^]/?]+]|[^]\[:/?@]*)"
@@ -37,17 +39,31 @@ def origin_of(url: str) -> str:
 
 
 def name_of(redis_url: str) -> str:
-    """The name of the Redis behind a URL: `host:port/db`, or `unix:/real/path?db=0`; never credentials.
+    """The name of the Redis behind a URL: `host:port/db`, or `unix:/real/path?db=0`; never credentials. That of a
+    cluster is `host:port` of each node the URL has, sorted.
 
     URLs that differ only in user, password or TLS have the same name. Where the address means another Redis on every
     host, `@` and the name of this host end it. Raises ValueError for a URL that leads nowhere.
     """
     address = address_of(redis_url)
-    return f"{address}@{gethostname()}" if _is_local(_split(redis_url)) else address
+    if is_cluster_url(redis_url):
+        is_local = any(map(_is_of_this_host, read_cluster_url(redis_url).hosts))
+    else:
+        is_local = _is_local(_split(redis_url))
+    return f"{address}@{gethostname()}" if is_local else address
+
+
+def user_of(redis_url: str) -> str:
+    """The user that Redis is told."""
+    netloc = redis_url.partition("://")[2].partition("/")[0].partition("?")[0]
+    query = parse_qs(redis_url.partition("?")[2])
+    return unquote(netloc.rpartition("@")[0].partition(":")[0]) or query.get("username", ["default"])[0]
 
 
 def address_of(redis_url: str) -> str:
     """The name without that of the host, as it was written down at first. Raises ValueError."""
+    if is_cluster_url(redis_url):
+        return read_cluster_url(redis_url).address
     parts = _split(redis_url)
     if parts.scheme == "unix":
         return f"unix:{os.path.realpath(unquote(parts.path))}?db={_number(parts)}"
@@ -58,10 +74,13 @@ def address_of(redis_url: str) -> str:
 def check_redis_url(url: str) -> str:
     """Return `url` if this version can connect to it; raise ValueError saying what is allowed otherwise."""
     scheme, separator, _ = url.partition("://")
-    if scheme.lower() in ("redis+cluster", "redis+sentinel"):
-        raise ValueError("this version does not connect to Redis Cluster or Sentinel yet; name a single server")
+    if scheme.lower() == "redis+sentinel":
+        raise ValueError("this version does not connect to Redis Sentinel yet; name a single server")
+    if is_cluster_url(url):
+        check_cluster_url(url)
+        return url
     if scheme not in ("redis", "rediss", "unix") or not separator:
-        raise ValueError(f"allowed: {_REDIS}")
+        raise ValueError(f"allowed: {_ANY_REDIS}")
     parts = _split(url)
     _number(parts)
     if scheme == "unix" and not parts.path.strip("/"):
@@ -111,10 +130,14 @@ def _host(parts: SplitResult) -> str:
 
 
 def _is_local(parts: SplitResult) -> bool:
-    if parts.scheme == "unix" or _host(parts) == "localhost" or _host(parts).endswith(".localhost"):
+    return parts.scheme == "unix" or _is_of_this_host(_host(parts))
+
+
+def _is_of_this_host(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        return ip_address(_host(parts)).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
         return False
 

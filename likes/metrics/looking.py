@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TypeVar
@@ -55,7 +56,8 @@ class Look:
             ("database",): [status.database_trouble is None],
         }
         if status.redis_trouble is None:
-            seen |= _of_redis(status) | _of_memory(_unless_refused(lambda: read_info(buffer)) or {})
+            infos = _unless_refused(lambda: [read_info(buffer, each) for each in buffer.servers_there_are().values()])
+            seen |= _of_redis(status) | _of_memory(infos or [])
         if status.database_trouble is None:
             kinds = _unless_refused(lambda: count_incidents(ledger.engine, ledger.namespace))
             seen |= _of_sql(status) | {"likes_incidents_total": {(kind,): [n] for kind, n in (kinds or {}).items()}}
@@ -84,13 +86,21 @@ def _of_redis(status: Status) -> Seen:
     return seen if status.workers is None else {**seen, "likes_workers": {(): [len(status.workers)]}}
 
 
-def _of_memory(info: Mapping[str, str]) -> Seen:
+def _of_memory(infos: Collection[Mapping[str, str]]) -> Seen:
+    """Of several nodes the memory of the fullest, and what all of them evicted."""
     names = {
         "likes_redis_memory_used_bytes": "used_memory",
         "likes_redis_memory_max_bytes": "maxmemory",
         "likes_redis_evicted_keys_total": "evicted_keys",
     }
-    return {name: {(): [float(info[field])]} for name, field in names.items() if info.get(field, "").isdecimal()}
+    told = [
+        {name: float(info[field]) for name, field in names.items() if info.get(field, "").isdecimal()} for info in infos
+    ]
+    used, most, evicted = names
+    fullest = max(told, key=lambda each: each.get(used, 0) / (each.get(most) or math.inf), default={})
+    if evicted in fullest:
+        fullest[evicted] = sum(each.get(evicted, 0) for each in told)
+    return {name: {(): [value]} for name, value in fullest.items()}
 
 
 def _of_sql(status: Status) -> Seen:

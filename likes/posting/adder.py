@@ -8,7 +8,7 @@ then, Redis was replaced, and nobody can tell whether the first send counted: th
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -28,6 +28,8 @@ ENTRIES_A_CALL = 250  # keeps the time one script holds Redis at about a millise
 UNSENT_PATIENCE_SECONDS = 1.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.01, 0.5
 
+Tell = Callable[[Sequence[Part]], None]
+
 # Counts the time a machine is suspended, which the monotonic clock of Linux does not.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -45,11 +47,18 @@ class Adder:
         self._epochs: dict[int, str] = {}
 
     def add(
-        self, producer: Producer, entries: Mapping[int, Sequence[Entry]], *, wants_pending: bool, timeout: float
+        self,
+        producer: Producer,
+        entries: Mapping[int, Sequence[Entry]],
+        *,
+        wants_pending: bool,
+        timeout: float,
+        tell: Tell = lambda _settled: None,
     ) -> Steps[list[Part]]:
         """Add the entries of each shard; returns a Part for each call, which says what became of it.
 
-        `timeout`: for how many seconds an answer is waited for, whatever was sent again meanwhile.
+        `timeout`: for how many seconds an answer is waited for, whatever was sent again meanwhile. `tell`: called with
+        parts that are settled while others have to wait.
         """
         chunks = [
             [Part(shard, producer.number(), some[i : i + ENTRIES_A_CALL]) for i in range(0, len(some), ENTRIES_A_CALL)]
@@ -63,17 +72,24 @@ class Adder:
                 for part in together:
                     part.error = away
             else:
-                yield from self._settle(producer, together, wants_pending, timeout)
+                yield from self._settle(producer, together, wants_pending, timeout, tell)
             parts += together
         return parts
 
-    def _settle(self, producer: Producer, parts: list[Part], wants_pending: bool, timeout: float) -> Steps[None]:
+    def _settle(
+        self,
+        producer: Producer,
+        parts: list[Part],
+        wants_pending: bool,
+        timeout: float,
+        tell: Tell = lambda _settled: None,
+    ) -> Steps[None]:
         heard_at, pause = seconds_now(), FIRST_PAUSE_SECONDS
         while parts:
             sent_at = seconds_now()
             left = timeout - (sent_at - heard_at)
             first = not any(part.error for part in parts)
-            deadline = Deadline(left, first=first, renewed=len(parts) > 1)
+            deadline = Deadline(left, first=first, renewed=len(parts) > 1, hurried=len(parts) > 1)
             yield from self._learn_epochs(parts, deadline)
             sent_at = seconds_now()
             parts = [part for part in parts if not part.is_too_old(sent_at)]
@@ -85,9 +101,12 @@ class Adder:
                     if part.added:
                         self._acknowledged(producer, part, sent_at)
                     self._epochs[part.shard] = part.epoch
-            if any(part.settled for part in parts):
+            settled = [part for part in parts if part.settled]
+            if settled:
                 heard_at = seconds_now()
             parts = [part for part in parts if not part.settled]
+            if settled and parts:
+                tell(settled)
             if any(part.error for part in parts):
                 waited = seconds_now() - heard_at
                 if waited > timeout or (not first and _are_not_worth_waiting(parts, waited)):

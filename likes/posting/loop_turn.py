@@ -11,6 +11,7 @@ from likes.buffer.links.loop_lender import enter
 from likes.buffer.refusals import NotSent
 from likes.deadline import Deadline
 from likes.member import Entry, Member
+from likes.posting.adder import Tell
 from likes.posting.answers import Answers
 from likes.posting.part import Part
 
@@ -84,6 +85,16 @@ class LoopTurn:
                 each.set_result(answers)
         self.is_over = True
 
+    def answer_some(self, parts: Sequence[Part]) -> None:
+        """Tell those callers what became of theirs who need not wait for the others."""
+        answers = Answers(parts)
+        for future, member, delta in self.likes:
+            if member in answers.pending and not future.done():
+                if error := answers.error_of([(member, delta)]):
+                    future.set_exception(error)
+                else:
+                    future.set_result(answers.pending[member])
+
     def fail(self, error: Exception) -> None:
         """Tell each caller that an error stopped all."""
         for future in self._callers():
@@ -104,10 +115,11 @@ class LoopTurn:
 class LoopTurns:
     """Gathers what the tasks of one event loop add.
 
-    send: sends entries, given by shard, and waits so many seconds for the answers.
+    send: sends entries, given by shard, and waits so many seconds for the answers; it tells of parts that are settled
+    while others have to wait.
     """
 
-    def __init__(self, send: Callable[[Mapping[int, list[Entry]], float], Awaitable[list[Part]]]) -> None:
+    def __init__(self, send: Callable[[Mapping[int, list[Entry]], float, Tell], Awaitable[list[Part]]]) -> None:
         self._send = send
         self._loop = asyncio.get_running_loop()
         self._filling: dict[float, LoopTurn] = {}  # by time-out
@@ -171,7 +183,7 @@ class LoopTurns:
             return
         self._is_full(turn)
         try:
-            parts = await self._send(turn.entries(), turn.deadline.left())
+            parts = await self._send(turn.entries(), turn.deadline.left(), turn.answer_some)
         except Exception as error:  # noqa: BLE001 (handed to every caller)
             turn.fail(error)
             return

@@ -12,7 +12,7 @@ from typing import Any
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.calls import Call, command
-from likes.errors import LikesError, RedisRefused
+from likes.errors import LikesError, RedisRefused, ShardMoving
 from likes.sessions import scripts
 from likes.sessions.keys import session_keys
 from likes.sessions.session import Due, Ended, Life
@@ -22,7 +22,8 @@ from likes.sessions.token import SESSION_SHARDS, Place
 class Sweeping:
     """Sees to the sessions in the Redis of `buffer` that are over.
 
-    error: why Redis refused something, if it did; the other sessions are seen to all the same.
+    error: why Redis refused something, if it did; the other sessions are seen to all the same. Those of a shard that is
+    being moved have to wait.
     """
 
     def __init__(self, buffer: Buffer, life: Life) -> None:
@@ -82,6 +83,8 @@ class Sweeping:
         for i, reply in enumerate(replies):
             if isinstance(reply, RedisRefused):
                 self.error, replies[i] = self.error or reply, None
+            elif isinstance(reply, ShardMoving):
+                replies[i] = None
             elif isinstance(reply, LikesError):
                 raise reply
         return replies

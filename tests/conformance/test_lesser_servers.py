@@ -161,7 +161,7 @@ def test_a_node_of_a_cluster_is_refused_before_anything_is_accepted(
     shell = Shell(tmp_path, redis_url=cluster_url, database_url=url_of(sqlite_engine), interval=1)
     with LikeCounter(redis_url=cluster_url, database_url=url_of(sqlite_engine)) as likes:
         for call in (lambda: likes.like("a"), lambda: likes.add({f"item {n}": 1 for n in range(100)})):
-            with pytest.raises(RedisClusterNode, match="needs a single server"):
+            with pytest.raises(RedisClusterNode, match=r"name the cluster: redis\+cluster://127.0.0.1:"):
                 call()
     posted = shell("post", "--file", "-", stdin=b"a\nb\nc\nd\n")
     assert posted.code == 1

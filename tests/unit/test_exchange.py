@@ -10,7 +10,7 @@ from redis import exceptions as redis_errors
 
 from likes.buffer.calls import Call, command
 from likes.buffer.links.exchange import Exchange, packed
-from likes.buffer.links.learned import GREETING, Learned
+from likes.buffer.links.learned import ASKING, GREETING, Learned
 from likes.buffer.links.window import BYTES_UNDER_WAY
 from likes.buffer.refusals import NotSent, Unanswered, is_cluster_node
 from likes.buffer.scripts import ACKNOWLEDGE, ADD, HAND_OFF
@@ -144,6 +144,18 @@ def test_what_lacked_its_script_is_sent_once_more_behind_each_script_once() -> N
     assert exchange.replies() == ["read b'1'", "read b'2'", b"3", "read b'4'"]
 
 
+def test_what_is_asked_of_a_node_is_asked_again_behind_its_script() -> None:
+    call = script_call(ADD, "a")
+    exchange = exchange_of([ASKING, call, call])
+    written(exchange)
+    for reply in (b"OK", MISSING, MISSING):
+        exchange.hear(reply)
+    assert written(exchange) == [load(ADD), packed(ASKING.words), packed(call.words), packed(call.words)]
+    for reply in (ADD.sha.encode(), b"OK", b"1", b"2"):
+        exchange.hear(reply)
+    assert exchange.replies() == [b"OK", "read b'1'", "read b'2'"]
+
+
 def eval_of(call: Call[Any]) -> bytes:
     assert call.script
     return packed(("EVAL", call.script.source, *call.words[2:]))
@@ -260,7 +272,7 @@ def test_a_greeting_that_is_not_answered_leaves_nothing_in_doubt(
 def test_what_another_node_has_is_said_to_be_of_a_cluster(error: redis_errors.RedisError) -> None:
     exchange = exchange_of([command("GET", "a")])
     hear(exchange, error)
-    assert type(exchange.replies()[0]) is RedisClusterNode
+    assert isinstance(exchange.replies()[0], RedisClusterNode)
 
 
 # A connection that breaks.

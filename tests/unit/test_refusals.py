@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from redis._parsers.base import BaseParser
 
-from likes.buffer.refusals import NotSent, refusal
+from likes.buffer.refusals import NotNow, NotSent, refusal
 from likes.errors import LikesError, RedisFull, RedisRefused
 
 
@@ -17,7 +17,7 @@ from likes.errors import LikesError, RedisFull, RedisRefused
         ("READONLY You can't write against a read only replica.", NotSent),
         ("MASTERDOWN Link with MASTER is down", NotSent),
         ("CLUSTERDOWN The cluster is down", NotSent),
-        ("TRYAGAIN Multiple keys request during rehashing of slot", NotSent),
+        ("TRYAGAIN Multiple keys request during rehashing of slot", NotNow),
         ("BUSY Redis is busy running a script.", NotSent),
         ("NOREPLICAS Not enough good replicas to write.", NotSent),
         ("OOM command not allowed when used memory > 'maxmemory'.", RedisFull),

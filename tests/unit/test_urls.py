@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from likes import InvalidInput, LikeCounter
+from likes.config.cluster_url import read_cluster_url
 from likes.config.settings import Settings
 from likes.config.url_options import MYSQL, POSTGRESQL, REDIS, REDISS
-from likes.config.urls import address_of, check_database_url, check_redis_url, mask, name_of
+from likes.config.urls import address_of, check_database_url, check_redis_url, mask, name_of, user_of
 from likes.errors import SettingsError
 
 
@@ -32,6 +33,7 @@ from likes.errors import SettingsError
         ("redis://user:se/cr@e#t?@host", "redis://user:***@host"),
         ("user:secret@host", "user:***@host"),
         ("redis:secret@host", "redis:***@host"),
+        ("redis+cluster://user:secret@a:1,b:2", "redis+cluster://user:***@a:1,b:2"),
         ("postgresql://me@corp:secret@host/db", "postgresql://me@corp:***@host/db"),
         ("postgresql:///db?user=me&password=secret", "postgresql:///db?user=me&password=***"),
         ("unix:///home/me@work/redis.sock", "unix:///home/me@work/redis.sock"),
@@ -56,6 +58,8 @@ def test_no_password_is_shown_however_it_is_written(password: str, scheme: str) 
         ("redis://host/3", "host:6379/3"),
         ("redis://host/3?db=4", "host:6379/4"),
         ("redis://[2001:db8::1]:7000", "[2001:db8::1]:7000/0"),
+        ("redis+cluster://user:secret@b:7001,A,b:7000", "a:6379,b:7000,b:7001"),
+        ("rediss+cluster://b:7000,[2001:db8::1]:7000/0?ssl_cert_reqs=none", "[2001:db8::1]:7000,b:7000"),
     ],
 )
 def test_the_name_of_a_redis(url: str, name: str) -> None:
@@ -70,6 +74,7 @@ def test_the_name_of_a_redis(url: str, name: str) -> None:
         ("redis://redis.localhost", "redis.localhost:6379/0"),
         ("redis://127.1.2.3", "127.1.2.3:6379/0"),
         ("redis://[::1]:7000", "[::1]:7000/0"),
+        ("redis+cluster://host:7000,127.0.0.1:7001", "127.0.0.1:7001,host:7000"),
         ("unix:///nowhere/a%20b.sock?db=2", "unix:/nowhere/a b.sock?db=2"),
         ("unix://user:secret@/nowhere/redis.sock", "unix:/nowhere/redis.sock?db=0"),
     ],
@@ -82,6 +87,32 @@ def test_an_address_that_every_host_has_is_named_with_the_host(
     assert name_of(url) == f"{address}@web-1"
 
 
+@pytest.mark.parametrize(
+    ("url", "node"),
+    [
+        ("redis+cluster://a:1,b:2", "redis://c:3"),
+        ("redis+cluster://user:p%40ss@a:1", "redis://user:p%40ss@c:3"),
+        ("rediss+cluster://:pw@a:1/0?ssl_cert_reqs=none", "rediss://:pw@c:3?ssl_cert_reqs=none"),
+    ],
+)
+def test_each_node_of_a_cluster_is_connected_to_as_the_url_says(url: str, node: str) -> None:
+    check_redis_url(url)
+    assert read_cluster_url(url).url_of("c", 3) == node
+
+
+@pytest.mark.parametrize(
+    ("url", "user"),
+    [
+        ("redis://host", "default"),
+        ("redis://:pw@host", "default"),
+        ("redis+cluster://m%65:pw@[::1]:1,b:2", "me"),
+        ("rediss://host?username=me&password=se@cret", "me"),
+    ],
+)
+def test_the_user_that_redis_is_told(url: str, user: str) -> None:
+    assert user_of(url) == user
+
+
 def test_a_socket_has_one_name_whichever_link_leads_to_it(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
@@ -91,8 +122,15 @@ def test_a_socket_has_one_name_whichever_link_leads_to_it(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("redis+cluster://a:1,b:2", "does not connect to Redis Cluster or Sentinel yet"),
-        ("redis+sentinel://a:1,b:2/service/0", "does not connect to Redis Cluster or Sentinel yet"),
+        ("redis+sentinel://a:1,b:2/service/0", "does not connect to Redis Sentinel yet"),
+        ("redis+cluster://", "does not parse; allowed: redis\\+cluster://HOST:PORT,HOST:PORT"),
+        ("redis+cluster://a:1,,b:2", "does not parse"),
+        ("redis+cluster://a:1,b:0", "does not parse"),
+        ("redis+cluster://a:1,b:65536", "PORT from 1 to 65535"),
+        ("redis+cluster://user:p#w@a:1", "# %23"),
+        ("redis+cluster://a:1/1", "a Redis Cluster has just number 0"),
+        ("redis+cluster://a:1?db=1", "a Redis Cluster has just number 0"),
+        ("redis+cluster://a:1?retry_on_timeout=yes", "the option 'retry_on_timeout', which it cannot have"),
         ("http://host", "allowed: redis://"),
         ("localhost:6379", "allowed: redis://"),
         ("redis:host", "allowed: redis://"),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping
-from urllib.parse import unquote, urlsplit
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.health import read_clock, read_config, read_info, try_script
 from likes.buffer.rights import READING, WRITING, refused
+from likes.config.urls import user_of
 from likes.connect import Places
-from likes.errors import LikesError, RedisClusterNode, RedisRefused, RedisUnavailable
-from worker.checks.batches import check_batches
-from worker.checks.durability import check_durability
+from likes.errors import LikesError, NoRedisCluster, RedisClusterNode, RedisRefused, RedisUnavailable, ShardMoving
 from worker.checks.finding import Finding, Level
+from worker.checks.nodes import of_all
 
 CLOCK_SECONDS = 5.0
 CROWDED = 0.9  # of what is allowed
@@ -25,30 +24,40 @@ def check_redis(places: Places, namespace: str, shards: Collection[int], durabil
     """What a server says of itself, and lets us do in these shards; one error if it cannot be used at all."""
     try:
         with places.open_buffer(namespace, durability=durability) as buffer:
-            yield from _look_at(buffer, shards, unquote(urlsplit(places.redis_url()).username or "default"))
+            yield from _look_at(buffer, shards, user_of(places.redis_url()))
     except RedisClusterNode as error:
-        yield Finding(Level.ERROR, "redis mode", str(error), "name a single server in LIKES_REDIS_URL")
+        yield Finding(Level.ERROR, "redis mode", str(error), "name the cluster in LIKES_REDIS_URL")
+    except NoRedisCluster as error:
+        yield Finding(Level.ERROR, "redis mode", str(error), "name the server in LIKES_REDIS_URL")
     except LikesError as error:
         yield Finding(Level.ERROR, "redis", str(error), "start it, or correct LIKES_REDIS_URL and its password")
 
 
 def _look_at(buffer: Buffer, shards: Collection[int], user: str) -> Iterator[Finding]:
     _reach(buffer)
-    info = read_info(buffer)
+    servers = buffer.servers_there_are()
+    found = {where: [*_look_at_server(buffer, shard)] for where, shard in servers.items()}
+    if len(servers) == 1 and buffer.where in servers:
+        yield from found[buffer.where]
+    else:
+        yield from of_all(found)
+    modes = [each.level for some in found.values() for each in some if each.name in ("redis mode", "writes")]
+    if all(level is Level.OK for level in modes):
+        yield from _permission(buffer, shards, user)
+
+
+def _look_at_server(buffer: Buffer, shard: int) -> Iterator[Finding]:
+    info = read_info(buffer, shard)
     yield _version(info, buffer.where)
-    kind = _kind(info, buffer)
+    kind = _kind(info, buffer, shard)
     if kind:
         yield kind
     yield _eviction(info)
     yield from _memory(info)
     yield from _connections(info)
-    yield from _persistence(info, buffer)
+    yield from _persistence(info, buffer, shard)
     yield from _snapshots(info)
-    if not kind or kind.level is Level.OK:
-        yield from _permission(buffer, shards, user)
-        yield from check_batches(buffer, shards)
-        yield from check_durability(buffer, info, shards, user)
-    yield _clock(buffer)
+    yield _clock(buffer, shard)
 
 
 def _reach(buffer: Buffer) -> None:
@@ -67,17 +76,20 @@ def _version(info: Mapping[str, str], where: str) -> Finding:
     return Finding(Level.OK, "redis", f"{where}: {told}")
 
 
-def _kind(info: Mapping[str, str], buffer: Buffer) -> Finding | None:
+def _kind(info: Mapping[str, str], buffer: Buffer, shard: int) -> Finding | None:
     """Whether it takes writes, whatever it says that it is; None where a missing right hides that."""
     try:
-        try_script(buffer)
+        try_script(buffer, shard)
+    except ShardMoving:
+        return None
     except (RedisRefused, RedisUnavailable) as error:
         if info.get("role") == "slave" or "read only replica" in str(error):
             return _replica(info)
         if isinstance(error, RedisUnavailable) or "MISCONF" in str(error):
             return _refuses_writes(error)
         return None
-    return Finding(Level.OK, "redis mode", "a single server that takes writes")
+    kind = "a Redis Cluster" if info.get("cluster_enabled") == "1" else "a single server"
+    return Finding(Level.OK, "redis mode", f"{kind} that takes writes")
 
 
 def _eviction(info: Mapping[str, str]) -> Finding:
@@ -107,7 +119,7 @@ def _connections(info: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding(Level.WARNING, "connections", found, f"redis-cli CONFIG SET maxclients {max(10_000, 2 * most)}")
 
 
-def _persistence(info: Mapping[str, str], buffer: Buffer) -> Iterator[Finding]:
+def _persistence(info: Mapping[str, str], buffer: Buffer, shard: int) -> Iterator[Finding]:
     if "aof_enabled" not in info:
         fix = "make sure that appendonly is yes: else a restart loses what is pending"
         yield Finding(Level.WARNING, "persistence", "whether there is an append-only file is not told", fix)
@@ -119,14 +131,14 @@ def _persistence(info: Mapping[str, str], buffer: Buffer) -> Iterator[Finding]:
     if info.get("aof_last_write_status", "ok") != "ok":
         yield Finding(Level.ERROR, "persistence", "the append-only file cannot be written", "make room on its disk")
         return
-    fsync = read_config(buffer, "appendfsync")
+    fsync = read_config(buffer, "appendfsync", shard)
     if fsync is None:
         fix = "make sure that appendfsync is everysec or always"
         yield Finding(Level.WARNING, "persistence", "append-only file; how often it is synced is not told", fix)
     elif fsync == "no":
         found = "append-only file, never synced: a power cut loses up to half a minute"
         yield Finding(Level.WARNING, "persistence", found, "redis-cli CONFIG SET appendfsync everysec")
-    elif read_config(buffer, "no-appendfsync-on-rewrite") == "yes":
+    elif read_config(buffer, "no-appendfsync-on-rewrite", shard) == "yes":
         found = f"append-only file, synced {fsync}, but not while it is rewritten: a power cut then loses more"
         yield Finding(Level.WARNING, "persistence", found, "redis-cli CONFIG SET no-appendfsync-on-rewrite no")
     else:
@@ -177,9 +189,9 @@ def _refuses_writes(error: LikesError) -> Finding:
     return Finding(Level.ERROR, "writes", str(error), "wait until it is ready, or see its log")
 
 
-def _clock(buffer: Buffer) -> Finding:
+def _clock(buffer: Buffer, shard: int) -> Finding:
     before = time.time()
-    its = read_clock(buffer)
+    its = read_clock(buffer, shard)
     if its is None:
         return Finding(Level.INFO, "clock", "not told; this machine's is taken")
     difference = its - (before + time.time()) / 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from likes.buffer.calls import Call
@@ -43,9 +43,9 @@ class BlockingLink:
             self._lender.take_back(connection, broken=exchange.awaits_reply)
         return exchange.replies()
 
-    def by_node(self, shards: Collection[int]) -> Sequence[Collection[int]]:
+    def by_node(self, keys: Mapping[int, bytes]) -> Mapping[str, Collection[int]]:
         """All shards: there is one node."""
-        return [shards] if shards else []
+        return {self.where: [*keys]} if keys else {}
 
     def close(self) -> None:
         """Close all connections."""
@@ -61,12 +61,13 @@ def _carry_out(exchange: Exchange, connection: Any, deadline: Deadline) -> None:
             connection.send_packed_command([request])
         if not exchange.awaits_reply:
             return
-        exchange.hear(_read(connection))
+        exchange.hear(read_reply(connection))
         if not deadline.has_answer() and not exchange.is_over:
             connection.update_current_socket_timeout(deadline.left())
 
 
-def _read(connection: Any) -> Any:
+def read_reply(connection: Any) -> Any:
+    """The next reply, which may be an error. Raises one of BROKEN if there is none."""
     try:
         return connection.read_response(disconnect_on_error=False)
     except ANSWERS as error:

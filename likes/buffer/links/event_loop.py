@@ -24,9 +24,10 @@ class EventLoopLink:
     connect: makes a connection of redis-py that is not open yet. where: what messages call the server.
     """
 
-    def __init__(self, connect: Callable[[], Any], where: str) -> None:
+    def __init__(self, connect: Callable[[], Any], where: str, learned: Learned | None = None) -> None:
+        """learned: what is known of the server already."""
         self.where = where
-        self._learned = Learned()
+        self._learned = learned or Learned()
         self._lenders = PerLoop(partial(LoopLender, connect))
 
     async def send(self, calls: Sequence[Call[Any]], deadline: Deadline) -> list[Any]:

@@ -20,7 +20,7 @@ from redis import exceptions as redis_errors
 
 from likes.buffer.calls import Call, Script, Word, command
 from likes.buffer.damage import Damaged
-from likes.buffer.links.learned import GREETING, Learned, is_cluster
+from likes.buffer.links.learned import ASKING, GREETING, Learned, is_cluster
 from likes.buffer.links.window import Window
 from likes.buffer.refusals import (
     ANSWERS,
@@ -36,7 +36,7 @@ from likes.buffer.refusals import (
 from likes.errors import LikesError
 
 _UNHEARD: Final = object()
-_LOAD: Final = -1  # in place of the index of a call
+_ASIDE: Final = -1  # in place of the index of a call: nobody reads the reply
 _GREETING: Final = -2
 
 
@@ -92,7 +92,7 @@ class Exchange:
         index = self._under_way.popleft()
         if index == _GREETING:
             self._take_greeting(reply)
-        elif index != _LOAD:
+        elif index != _ASIDE:
             self._replies[index] = reply
         if not self._under_way and not self._unsent:
             self._send_again()
@@ -136,7 +136,7 @@ class Exchange:
         self._learned.loads &= self._loaded.isdisjoint(again)
         if self._learned.digests and self._learned.loads:
             self._loaded.update(again)
-            self._unsent.extend((_LOAD, load) for load in _loads(self._calls[i] for i in again))
+            self._unsent.extend((_ASIDE, load) for load in _loads(self._calls[i] for i in again))
         else:
             for i in again:
                 self._calls[i] = self._calls[i].whole
@@ -144,6 +144,8 @@ class Exchange:
             again += [i for i, call in enumerate(self._calls) if call.vouches]
         for i in again:
             self._replies[i] = _UNHEARD
+            if i and self._calls[i - 1] is ASKING:  # which holds for the next command alone
+                self._unsent.append((_ASIDE, ASKING))
             self._unsent.append((i, self._calls[i]))
 
     def _stand_in(self, error: LikesError) -> None:

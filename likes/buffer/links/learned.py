@@ -7,6 +7,7 @@ from typing import Final
 from likes.buffer.calls import command
 
 GREETING: Final = command("HELLO")  # any user may ask that
+ASKING: Final = command("ASKING")  # lets a node that is being given a slot do the next call, for the keys it has
 
 
 class Learned:
@@ -16,8 +17,8 @@ class Learned:
     loads: it keeps a script that was loaded. digests: it may be sent the digest of a script instead of its source.
     """
 
-    def __init__(self) -> None:
-        self.greeted = False
+    def __init__(self, *, greeted: bool = False) -> None:
+        self.greeted = greeted
         self.loads = True
         self.digests = True
 

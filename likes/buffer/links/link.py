@@ -1,11 +1,12 @@
 """What a link to Redis is: it sends calls, each once, and says of each what became of it.
 
-`blocking` has one for threads, `event_loop` one for asyncio; `exchange` is what both of them do.
+`blocking` has one for threads, `event_loop` one for asyncio; `exchange` is what both of them do. `cluster` and
+`loop_cluster` have those of a Redis Cluster; `delivery` is what these do with the nodes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from likes.buffer.calls import Call
@@ -25,8 +26,8 @@ class Link(Protocol):
         """
         ...
 
-    def by_node(self, shards: Collection[int]) -> Sequence[Collection[int]]:
-        """The shards in groups, one for each node that has some of them."""
+    def by_node(self, keys: Mapping[int, bytes]) -> Mapping[str, Collection[int]]:
+        """The shards by what messages call the node that has them; given with a key of each. Raises Unavailable."""
         ...
 
     def close(self) -> None:

@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Sequence
 
 from likes.batch import BatchId
-from likes.buffer.calls import Call, Script
-from likes.buffer.keys import EpochKeys
+from likes.buffer.calls import Call, PlacedCall, Script
+from likes.buffer.keys import EpochKeys, ShardKeys
 
 WITNESS = Script("witness")
 
@@ -23,14 +23,14 @@ def witness(keys: EpochKeys, batches: Sequence[BatchId] = (), *, is_current: boo
     return WITNESS.call(keys.shard, names, arguments, bool)
 
 
-def wait_for_replicas(shard: int, replicas: int, milliseconds: int) -> Call[int]:
+def wait_for_replicas(keys: ShardKeys, replicas: int, milliseconds: int) -> Call[int]:
     """How many replicas have what was written before on this connection; waits until they are so many."""
-    return Call(("WAIT", replicas, milliseconds), int, shard, vouches=True)
+    return PlacedCall(("WAIT", replicas, milliseconds), int, keys.shard, vouches=True, at=keys.owner)
 
 
-def wait_for_disk(shard: int, milliseconds: int) -> Call[int]:
+def wait_for_disk(keys: ShardKeys, milliseconds: int) -> Call[int]:
     """1 if the disk of the server has what was written before on this connection, 0 if not in time."""
-    return Call(("WAITAOF", 1, 0, milliseconds), _first, shard, vouches=True)
+    return PlacedCall(("WAITAOF", 1, 0, milliseconds), _first, keys.shard, vouches=True, at=keys.owner)
 
 
 def _first(reply: Sequence[int]) -> int:
