@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.durability import NONE, REPLICAS
@@ -12,15 +12,18 @@ from worker.checks.finding import Finding, Level
 NAME = "durability"
 
 
-def check_durability(buffer: Buffer, info: Mapping[str, str], shards: Collection[int], user: str) -> Iterator[Finding]:
-    """What is wrong with it; nothing where nothing is waited for and no replica follows. Raises Unavailable."""
+def check_durability(buffer: Buffer, replicas: int, shards: Collection[int], user: str) -> Iterator[Finding]:
+    """What is wrong with it; nothing where nothing is waited for and no replica follows. Raises Unavailable.
+
+    replicas: how many follow each server, at least.
+    """
     wanted = buffer.durability.wanted
     lacks = buffer.durability.lacks(shards)
     for found, fix in lacks:
         typed = f"redis-cli ACL SETUSER {user} {fix}" if fix.startswith("+") else fix
         yield Finding(Level.ERROR, NAME, f"LIKES_DURABILITY is {wanted}, but {found}", typed)
     if not lacks:
-        yield from _compare(wanted, int(info.get("connected_slaves", 0)))
+        yield from _compare(wanted, replicas)
     yield from _others(buffer)
 
 

@@ -11,6 +11,8 @@ from likes.buffer.rights import READING, WRITING, refused
 from likes.config.urls import user_of
 from likes.connect import Places
 from likes.errors import LikesError, NoRedisCluster, RedisClusterNode, RedisRefused, RedisUnavailable, ShardMoving
+from worker.checks.batches import check_batches
+from worker.checks.durability import check_durability
 from worker.checks.finding import Finding, Level
 from worker.checks.nodes import of_all
 
@@ -44,6 +46,9 @@ def _look_at(buffer: Buffer, shards: Collection[int], user: str) -> Iterator[Fin
     modes = [each.level for some in found.values() for each in some if each.name in ("redis mode", "writes")]
     if all(level is Level.OK for level in modes):
         yield from _permission(buffer, shards, user)
+        yield from check_batches(buffer, shards)
+        replicas = min(int(read_info(buffer, shard).get("connected_slaves", 0)) for shard in servers.values())
+        yield from check_durability(buffer, replicas, shards, user)
 
 
 def _look_at_server(buffer: Buffer, shard: int) -> Iterator[Finding]:
