@@ -74,7 +74,7 @@ class Shell:
 
     def fork(self, *words: str, **settings: object) -> Forked:
         """Start it with its libraries loaded already, which take it a second of the processor."""
-        return warm().start(words, self.folder, self.environment(**settings))
+        return warm(self.checkout).start(words, self.folder, self.environment(**settings))
 
     def environment(self, **settings: object) -> dict[str, str]:
         """What it runs with; a setting that is None is not set."""

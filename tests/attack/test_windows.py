@@ -159,7 +159,7 @@ def test_a_worker_whose_clock_is_wrong(rig: Rig, monkeypatch: pytest.MonkeyPatch
 
     rig.likes.like("a")
     with monkeypatch.context() as patched:
-        for module in ("ledger", "locked_shard"):
+        for module in ("chains", "ledger", "locked_shard"):
             patched.setattr(f"likes.sql.{module}.datetime", Ahead)
         rig.flush()
         assert rig.cursor().updated_at > datetime.now(UTC) + timedelta(minutes=59)

@@ -43,7 +43,7 @@ def test_totals_are_read_on_any_engine(rig: Rig, migrated_url: str, name: str) -
     with application.connect() as connection:
         level = connection.get_isolation_level()
     with LikeCounter(redis_url=rig.places.redis, engine=application, shards=1) as likes:
-        assert likes.live(["a"])["a"] == (7, 3, 0, 4, True)
+        assert likes.live(["a"])["a"] == (7, 3, 0, 4, True, None)
     with application.connect() as connection:
         assert connection.get_isolation_level() == level
     application.dispose()

@@ -19,7 +19,7 @@ def test_figures_are_shown_as_a_table_and_kept_in_a_file(tmp_path: Path) -> None
         check=True,
     )
     figures = json.loads(kept.read_text())["figures"]
-    assert len(figures) == 4
+    assert len(figures) == 6
     for figure in figures:
         (row,) = [line for line in done.stdout.splitlines() if line.startswith(figure["what"] + " ")]
         assert row.endswith("yes" if figure["reached"] else "NO")
