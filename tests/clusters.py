@@ -50,10 +50,10 @@ class ClusterNode:
     def is_master(self) -> bool:
         return self.client.info("replication")["role"] == "master"
 
-    def slots(self) -> list[tuple[int, int]]:
-        """The ranges of slots that this node says it has."""
-        ranges = self("CLUSTER", "SLOTS")
-        return [(first, last) for first, last, master, *_ in ranges if master[1] == self.server.port]
+    def slots(self, of: ClusterNode | None = None) -> list[tuple[int, int]]:
+        """The ranges of slots that this node says that one has, or itself."""
+        port = (of or self).server.port
+        return [(first, last) for first, last, master, *_ in self("CLUSTER", "SLOTS") if master[1] == port]
 
     def state(self) -> str:
         return str(self("CLUSTER", "INFO").decode())
@@ -151,8 +151,9 @@ class Cluster:
         heir = next(node for node in self.nodes[: self._at_first] if node.is_master())
         for first, last in extra.slots():
             for slot in range(first, last + 1):
-                self.close_slot(slot, heir)
+                self.move_slot(slot, heir)  # in order: else its replicas would go on believing the other one
         self.nodes.remove(extra)
+        wait_until(lambda: not any(node.slots(extra) for node in self.nodes), PATIENCE)
         gone = extra.id()
         extra.close()
         extra.server.remove()
@@ -169,12 +170,16 @@ class Cluster:
         source("CLUSTER", "SETSLOT", slot, "MIGRATING", to.id())
         return source
 
-    def move_keys(self, slot: int, source: ClusterNode, to: ClusterNode, most: int = SLOTS) -> int:
+    def move_keys(self, slot: int, source: ClusterNode, to: ClusterNode, most: int = 1000) -> int:
         """Move that many of the keys that are still at the source, one by one; returns how many were."""
         keys = source("CLUSTER", "GETKEYSINSLOT", slot, most)
         for key in keys:
-            source("MIGRATE", "127.0.0.1", to.server.port, key, 0, 5000)
+            self.move_key(key, source, to)
         return len(keys)
+
+    def move_key(self, key: bytes | str, source: ClusterNode, to: ClusterNode) -> None:
+        """Move one."""
+        source("MIGRATE", "127.0.0.1", to.server.port, key, 0, 5000)
 
     def close_slot(self, slot: int, to: ClusterNode) -> None:
         """A slot has moved."""
