@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from tests.waiting import wait_until
 
 SLOTS = 16384
 PATIENCE = 60
+NODE_TIMEOUT = 5000  # milliseconds; less, and a busy machine looks like one that fails
 
 
 class ClusterNode:
@@ -22,7 +23,7 @@ class ClusterNode:
 
     def __init__(self, make: Callable[..., RedisServer], *options: str) -> None:
         self.server = make(
-            *("--cluster-enabled", "yes", "--cluster-node-timeout", "1000"),
+            *("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT)),
             *("--repl-diskless-sync-delay", "0", "--cluster-allow-replica-migration", "no"),
             *options,
         )
@@ -129,6 +130,20 @@ class Cluster:
         for node in self.nodes:
             node.close()
             node.server.remove()
+
+    @contextmanager
+    def failing_over_quickly(self) -> Iterator[None]:
+        """A node that does not answer for a second has failed."""
+        self._set_node_timeout(1000)
+        try:
+            yield
+        finally:
+            self._set_node_timeout(NODE_TIMEOUT)
+
+    def _set_node_timeout(self, milliseconds: int) -> None:
+        for node in self.nodes:
+            if node.server.is_running:
+                node("CONFIG", "SET", "cluster-node-timeout", milliseconds)
 
     def mend(self) -> None:
         """Put right what a test did: start who was killed, close open slots, take out new nodes."""
