@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from tests.waiting import wait_until
 
 SLOTS = 16384
 PATIENCE = 60
+NODE_TIMEOUT = 5000  # milliseconds; less, and a busy machine looks like one that fails
 
 
 class ClusterNode:
@@ -22,7 +23,7 @@ class ClusterNode:
 
     def __init__(self, make: Callable[..., RedisServer], *options: str) -> None:
         self.server = make(
-            *("--cluster-enabled", "yes", "--cluster-node-timeout", "1000"),
+            *("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT)),
             *("--repl-diskless-sync-delay", "0", "--cluster-allow-replica-migration", "no"),
             *options,
         )
@@ -50,10 +51,10 @@ class ClusterNode:
     def is_master(self) -> bool:
         return self.client.info("replication")["role"] == "master"
 
-    def slots(self) -> list[tuple[int, int]]:
-        """The ranges of slots that this node says it has."""
-        ranges = self("CLUSTER", "SLOTS")
-        return [(first, last) for first, last, master, *_ in ranges if master[1] == self.server.port]
+    def slots(self, of: ClusterNode | None = None) -> list[tuple[int, int]]:
+        """The ranges of slots that this node says that one has, or itself."""
+        port = (of or self).server.port
+        return [(first, last) for first, last, master, *_ in self("CLUSTER", "SLOTS") if master[1] == port]
 
     def state(self) -> str:
         return str(self("CLUSTER", "INFO").decode())
@@ -130,6 +131,20 @@ class Cluster:
             node.close()
             node.server.remove()
 
+    @contextmanager
+    def failing_over_quickly(self) -> Iterator[None]:
+        """A node that does not answer for a second has failed."""
+        self._set_node_timeout(1000)
+        try:
+            yield
+        finally:
+            self._set_node_timeout(NODE_TIMEOUT)
+
+    def _set_node_timeout(self, milliseconds: int) -> None:
+        for node in self.nodes:
+            if node.server.is_running:
+                node("CONFIG", "SET", "cluster-node-timeout", milliseconds)
+
     def mend(self) -> None:
         """Put right what a test did: start who was killed, close open slots, take out new nodes."""
         for node in self.nodes:
@@ -151,8 +166,9 @@ class Cluster:
         heir = next(node for node in self.nodes[: self._at_first] if node.is_master())
         for first, last in extra.slots():
             for slot in range(first, last + 1):
-                self.close_slot(slot, heir)
+                self.move_slot(slot, heir)  # in order: else its replicas would go on believing the other one
         self.nodes.remove(extra)
+        wait_until(lambda: not any(node.slots(extra) for node in self.nodes), PATIENCE)
         gone = extra.id()
         extra.close()
         extra.server.remove()
@@ -169,12 +185,16 @@ class Cluster:
         source("CLUSTER", "SETSLOT", slot, "MIGRATING", to.id())
         return source
 
-    def move_keys(self, slot: int, source: ClusterNode, to: ClusterNode, most: int = SLOTS) -> int:
+    def move_keys(self, slot: int, source: ClusterNode, to: ClusterNode, most: int = 1000) -> int:
         """Move that many of the keys that are still at the source, one by one; returns how many were."""
         keys = source("CLUSTER", "GETKEYSINSLOT", slot, most)
         for key in keys:
-            source("MIGRATE", "127.0.0.1", to.server.port, key, 0, 5000)
+            self.move_key(key, source, to)
         return len(keys)
+
+    def move_key(self, key: bytes | str, source: ClusterNode, to: ClusterNode) -> None:
+        """Move one."""
+        source("MIGRATE", "127.0.0.1", to.server.port, key, 0, 5000)
 
     def close_slot(self, slot: int, to: ClusterNode) -> None:
         """A slot has moved."""

@@ -62,7 +62,7 @@ class Forked:
 
 
 class Warm:
-    """The process that forks, seen from the tests. checkout: whose `likes` it runs, with the copy of this file there."""
+    """The process that forks, seen from the tests. checkout: whose `likes` it runs, by the copy of this file there."""
 
     def __init__(self, checkout: Path) -> None:
         self._socket, theirs = socket.socketpair()

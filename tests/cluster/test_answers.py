@@ -95,7 +95,7 @@ def test_slots_that_have_moved_and_are_moving(cluster: Cluster, sqlite_engine: E
         rig.likes.add(dict.fromkeys([*items[1], *items[2]], 1))
         likes.add(dict.fromkeys([*items[1], *items[2]], 1))
         source = cluster.open_slot(slot, to)
-        cluster.move_keys(slot, source, to, most=1)
+        cluster.move_key(rig.key("state", 1), source, to)
         with pytest.raises(RedisUnavailable):
             likes.add(dict.fromkeys(items[1], 1), timeout=2)
         assert "TRYAGAIN" in answered(cluster)

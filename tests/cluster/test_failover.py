@@ -14,7 +14,7 @@ NewRig = Callable[..., Rig]
 def test_a_master_dies_and_likes_wait_for_its_replica(cluster: Cluster, new_rig: NewRig) -> None:
     rig = new_rig(shards=SHARDS, batch_items=50)
     rig.flush()
-    with Traffic(cluster) as traffic, flushing(rig):
+    with cluster.failing_over_quickly(), Traffic(cluster) as traffic, flushing(rig):
         cluster.owner(slot_of_shard(1)).server.kill()
         traffic.goes_on()
     assert traffic.errors == []

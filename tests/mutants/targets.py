@@ -44,6 +44,11 @@ TIME = "tests/conformance/test_time.py"
 EXCHANGE = "tests/unit/test_exchange.py"
 READING = "tests/unit/test_reading.py"
 REFUSALS = "tests/unit/test_refusals.py"
+DELIVERY = "tests/unit/test_delivery.py"
+CLUSTER_LINK = "tests/cluster/test_link.py"
+CLUSTER_ANSWERS = "tests/cluster/test_answers.py"
+MOVING = "tests/cluster/test_moving.py"
+WEIGHING = "tests/conformance/test_weighing.py"
 TURN = "tests/unit/test_turn.py"
 WINDOW = "tests/unit/test_window.py"
 EXPOSURE = "tests/property/test_exposure.py"
@@ -82,14 +87,18 @@ TARGETS: Sequence[Target] = (
     Target("likes/buffer/lua/gcra.lua", (LIMITS, ALL_OR_NOTHING)),
     Target("likes/sessions/lua/*.lua", (SESSIONS, SESSION_PROMISES, SESSION_SCRIPTS, SESSIONS_DIE, SWEEP)),
     Target("likes/buffer/damage.py", (DAMAGED,)),
-    Target("likes/buffer/tally.py", (MISSING,)),
+    Target("likes/buffer/tally.py", (WEIGHING, MISSING)),
     Target("worker/missing.py", (MISSING,)),
     Target("likes/buffer/producers.py", (HOUSEKEEPING,)),
     Target("likes/buffer/servers.py", (EXPOSED, CHANGING_SERVERS)),
     Target("likes/buffer/turn.py", (TURN, SEVERAL_SHARDS, TWO_WORKERS, RULES)),
     Target("likes/buffer/buffer.py", (RULES, SEVERAL_SHARDS, TWO_WORKERS)),
     Target(
-        "likes/buffer/links/*.py", (EXCHANGE, WINDOW, REFUSALS, LINK, HANDED_IN, BUFFER, RESENDS, IDLE, TIME, LOOPS)
+        "likes/buffer/links/*.py",
+        (
+            *(EXCHANGE, WINDOW, REFUSALS, DELIVERY, LINK, CLUSTER_LINK, HANDED_IN, BUFFER, RESENDS, IDLE, TIME, LOOPS),
+            *(CLUSTER_ANSWERS, MOVING),
+        ),
     ),
     Target("likes/deadline.py", (TIME, LINK)),
     Target("likes/per_*.py", (LOOPS, FORKS)),
@@ -109,7 +118,7 @@ TARGETS: Sequence[Target] = (
     Target("likes/posting/part.py", (ADDER, COUNTING, RESENDS)),
     Target("likes/posting/producer.py", (ADDER, COUNTING, RESENDS, FORKS)),
     Target("likes/posting/answers.py", (LOOPS, TIME, RESENDS)),
-    Target("likes/posting/loop_turn.py", (LOOPS, TIME, RESENDS)),
+    Target("likes/posting/loop_turn.py", (LOOPS, TIME, RESENDS, MOVING)),
     Target("likes/live/looks.py", (READING, COUNTING, LIVE_TOTALS, CACHE, OUTAGE)),
     Target("likes/posting/once*.py", (ONCE, ONCE_DIES, ONCE_HTTP)),
     Target("likes/posting/batch_once.py", (ONCE, ONCE_DIES, ONCE_HTTP)),
@@ -123,8 +132,9 @@ TARGETS: Sequence[Target] = (
     Target("likes/live/caching.py", (CACHING, CACHE_TIMES)),
     Target("worker/decisions.py", (DECISIONS, RULES, EXACTLY_ONCE, TWO_WORKERS)),
     Target("worker/beginning.py", (EXPOSED, CURSORS)),
-    Target("worker/lost_memory.py", (CHANGING_SERVERS,)),
+    Target("worker/lost_memory.py", (CHANGING_SERVERS, MOVING)),
+    Target("worker/arrivals.py", (MOVING,)),
     Target("worker/recovery.py", (RULES, CHANGING_SERVERS, STRANGERS, FORGETFUL, EXACTLY_ONCE)),
-    Target("worker/flush.py", (SEVERAL_SHARDS, RULES, COUNTING, EVERY_CALL)),
+    Target("worker/flush.py", (SEVERAL_SHARDS, RULES, COUNTING, EVERY_CALL, MOVING)),
     Target("worker/shard_flush.py", (RULES, SEVERAL_SHARDS, TWO_WORKERS, STRANGERS)),
 )

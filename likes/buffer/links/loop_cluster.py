@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from likes.buffer.calls import Call
-from likes.buffer.links.delivery import Leg, Wait, deliver
+from likes.buffer.links.delivery import Wait, deliver
 from likes.buffer.links.event_loop import EventLoopLink
 from likes.buffer.links.learned import Learned
+from likes.buffer.links.parcels import Leg
 from likes.buffer.links.routes import Node, Routes
 from likes.deadline import Deadline
 
