@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from likes.buffer.heartbeat import Heartbeat
@@ -102,8 +102,9 @@ def _ending_by_signal(loop: Loop) -> Iterator[None]:
         asked_at = time.monotonic()
         signal.signal(signal.SIGALRM, cut_short)
         signal.alarm(LAST_FLUSH_SECONDS)
-        events.stopping(signal.Signals(number).name)
         loop.stop()
+        with suppress(RuntimeError):  # the signal came in the middle of another line: this one cannot be written then
+            events.stopping(signal.Signals(number).name)
 
     def cut_short(_signal: int, _frame: object) -> None:
         try:
