@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -29,24 +30,25 @@ class Loop:
 class Interrupted(io.RawIOBase):
     """The signal comes while a line is written to it."""
 
+    stream: io.TextIOWrapper
+
     def __init__(self) -> None:
         self.lines: list[bytes] = []
 
     def writable(self) -> bool:
         return True
 
-    def write(self, line: object) -> int:
+    def write(self, line: Any) -> int:
         if not self.lines:
             signal.raise_signal(signal.SIGTERM)
-        self.lines.append(bytes(line))  # type: ignore[call-overload]
+        self.lines.append(bytes(line))
         return len(self.lines[-1])
 
 
 @pytest.fixture
 def stderr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Interrupted]:
     raw = Interrupted()
-    stream = io.TextIOWrapper(io.BufferedWriter(raw), write_through=True)
-    monkeypatch.setattr("sys.stderr", stream)
+    stream = raw.stream = io.TextIOWrapper(io.BufferedWriter(raw), write_through=True)
     handler = logging.StreamHandler(stream)
     logger = logging.getLogger("likes.worker")
     monkeypatch.setattr(logger, "propagate", False)
@@ -59,9 +61,10 @@ def stderr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Interrupted]:
 
 def test_it_is_told_to_stop_while_it_writes_a_line(stderr: Interrupted, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python does not let the handler write then."""
-    loop = Loop()
+    loop: Any = Loop()
     monkeypatch.setattr(os, "_exit", lambda code: pytest.fail(f"it ended with {code}"))
-    with run._ending_by_signal(loop):  # type: ignore[arg-type]
+    monkeypatch.setattr("sys.stderr", stderr.stream)  # here, as pytest sets its own after fixtures
+    with run._ending_by_signal(loop):
         logging.getLogger("likes.worker").info("a line")
     assert loop.stopped == 1
     assert stderr.lines == [b"a line\n"]
