@@ -96,3 +96,16 @@ def test_several_in_one_piece_are_each_counted(api: RunningApi, body: str, head:
             assert pending(wire, two, answers=2) == [(a, n), (b, n)]
         assert pending(wire, Case(HOT, a, body, head).request()) == [(a, 4)]
         assert pending(wire, two, answers=2) == [(a, 5), (b, 4)]
+
+
+def test_a_body_that_looks_like_the_next_like_is_a_body(api: RunningApi) -> None:
+    """It comes by itself, once the server has said that it may: else who sends the body could add a request."""
+    like = Case(HOT, "hidden").request()
+    fields = f"host: localhost\r\n{TYPE}expect: 100-continue\r\ncontent-length: {len(like)}\r\n"
+    head = f"POST /v1/likes HTTP/1.1\r\n{fields}\r\n"
+    with connection(api) as wire:
+        assert who(wire.ask(Case(HOT, "before").request())) == HOT
+        assert wire.ask(head.encode()).status == 100
+        assert wire.ask(like).status == 400
+    with connection(api) as wire:
+        assert pending(wire, like) == [("hidden", 1)]
