@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+TICK = 1 / os.sysconf("SC_CLK_TCK")  # seconds; what is shorter may be told as nothing
 USER, CHILDREN = slice(11, 13), slice(11, 15)  # fields of /proc/PID/stat behind the name: its own; with ended children
 
 
@@ -37,4 +38,4 @@ def _seconds(pid: int, fields: slice) -> float:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:  # it has ended; its parent knows
         return 0.0
-    return sum(map(int, stat.rpartition(")")[2].split()[fields])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, stat.rpartition(")")[2].split()[fields])) * TICK

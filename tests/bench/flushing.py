@@ -11,7 +11,7 @@ from typing import NamedTuple
 import psycopg
 
 from tests.bench import baselines
-from tests.bench.cpu import cpu_of, cpu_of_all
+from tests.bench.cpu import TICK, cpu_of, cpu_of_all
 from tests.bench.figure import Figure, Limit, at_least, at_most
 from tests.bench.report import progress
 from tests.bench.stand import Stand, seconds_of
@@ -80,7 +80,11 @@ def _flushed(stand: Stand, flusher: Flusher, posted: Mapping[str, int]) -> Cost:
     before = time.process_time() + cpu_of([stand.redis.pid]) + cpu_of_all(stand.postgres.pid)
     seconds = _seconds_of_flush(flusher, len(posted))
     used = time.process_time() + cpu_of([stand.redis.pid]) + cpu_of_all(stand.postgres.pid) - before
-    return Cost(len(posted) / seconds, used / len(posted) * 1e6)
+    return _cost(len(posted), seconds, used)
+
+
+def _cost(rows: int, seconds: float, cpu: float) -> Cost:
+    return Cost(rows / seconds, max(cpu, TICK) / rows * 1e6)
 
 
 def seconds_to_flush(stand: Stand, flusher: Flusher, posted: Iterable[tuple[str, int]], count: int) -> float:
@@ -106,4 +110,4 @@ def _by_hand(stand: Stand, database: str, write: Way, posted: Mapping[str, int])
         before = cpu_of_all(stand.postgres.pid)
         seconds = seconds_of(lambda: write(connection, posted))
         used = cpu_of_all(stand.postgres.pid) - before
-    return Cost(len(posted) / seconds, used / len(posted) * 1e6)
+    return _cost(len(posted), seconds, used)

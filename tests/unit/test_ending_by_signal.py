@@ -51,12 +51,23 @@ def stderr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Interrupted]:
     stream = raw.stream = io.TextIOWrapper(io.BufferedWriter(raw), write_through=True)
     handler = logging.StreamHandler(stream)
     logger = logging.getLogger("likes.worker")
+    level = logger.level
     monkeypatch.setattr(logger, "propagate", False)
-    monkeypatch.setattr(logger, "level", logging.INFO)
+    monkeypatch.setattr(logger, "disabled", False)  # Alembic's logging, set up in this process, may have done that
+    logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     yield raw
     logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
+    yield
     signal.alarm(0)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_it_is_told_to_stop_while_it_writes_a_line(stderr: Interrupted, monkeypatch: pytest.MonkeyPatch) -> None:
