@@ -40,12 +40,14 @@ if TYPE_CHECKING:
         KeyReused,
         LikesError,
         NoRedisCluster,
+        NoRedisSentinel,
         NotDurable,
         OutcomeUnknown,
         OutcomeUnknownYet,
         RedisClusterNode,
         RedisFull,
         RedisRefused,
+        RedisSentinel,
         RedisUnavailable,
         SchemaOutdated,
         SettingsError,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
         Unavailable,
         WrongDatabase,
         WrongRedis,
+        WrongUrl,
     )
     from likes.live.total import LiveTotal
     from likes.sql.totals import Total
@@ -71,12 +74,14 @@ __all__ = [
     "LikesError",
     "LiveTotal",
     "NoRedisCluster",
+    "NoRedisSentinel",
     "NotDurable",
     "OutcomeUnknown",
     "OutcomeUnknownYet",
     "RedisClusterNode",
     "RedisFull",
     "RedisRefused",
+    "RedisSentinel",
     "RedisUnavailable",
     "SchemaOutdated",
     "Settings",
@@ -86,6 +91,7 @@ __all__ = [
     "Unavailable",
     "WrongDatabase",
     "WrongRedis",
+    "WrongUrl",
 ]
 
 _ELSEWHERE = {

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
+from likes import redis_links
 from likes.buffer.buffer import Buffer
-from likes.buffer.links import connections
-from likes.buffer.links.blocking import BlockingLink
-from likes.buffer.links.cluster import ClusterLink
-from likes.buffer.links.connections import Connect
-from likes.buffer.links.event_loop import EventLoopLink
 from likes.buffer.links.link import AsyncLink, Link
-from likes.buffer.links.loop_cluster import LoopClusterLink
-from likes.buffer.links.routes import Node
-from likes.config.cluster_url import ClusterUrl, is_cluster_url, read_cluster_url
 from likes.config.folder import default_folder, prepare
 from likes.config.urls import address_of, name_of
 from likes.errors import SchemaOutdated
@@ -85,12 +76,17 @@ class Places:
 
     def open_link(self) -> Link:
         """A link to Redis that has not been used yet."""
-        url = self.redis_url()
-        if is_cluster_url(url):
-            cluster = read_cluster_url(url)
-            connect = partial(_to_node, connections.connect_to, cluster)
-            return ClusterLink(connect, _seeds(cluster), _shown_cluster(cluster), self.redis_timeout)
-        return BlockingLink(connections.connect_to(url), shown(url), self.redis_timeout)
+        return redis_links.open_link(self.redis_url(), self.redis_timeout)
+
+    @contextmanager
+    def open_sentinels(self) -> Iterator[Mapping[tuple[str, int], Link]]:
+        """A link to each of the Sentinels that the URL names, by its host and port, closed at the end of the block."""
+        links = redis_links.open_sentinels(self.redis_url(), self.redis_timeout)
+        try:
+            yield links
+        finally:
+            for link in links.values():
+                link.close()
 
     @contextmanager
     def open_buffer(
@@ -110,12 +106,7 @@ class Places:
 
     def open_async_link(self) -> AsyncLink:
         """A link to Redis for asyncio that has not been used yet."""
-        url = self.redis_url()
-        if is_cluster_url(url):
-            cluster = read_cluster_url(url)
-            connect = partial(_to_node, connections.connect_async_to, cluster)
-            return LoopClusterLink(connect, _seeds(cluster), _shown_cluster(cluster))
-        return EventLoopLink(connections.connect_async_to(url), shown(url))
+        return redis_links.open_async_link(self.redis_url())
 
     def open_database(self, pool_size: int = 5) -> Engine:
         """An engine for the database; the tables of the embedded one are made or updated first."""
@@ -134,23 +125,3 @@ class Places:
     def close_database(self, engine: Engine) -> None:
         """Close the connections of an engine that `open_database` returned."""
         engine.dispose()
-
-
-def _to_node(connect: Callable[[str], Connect], cluster: ClusterUrl, node: Node) -> Connect:
-    return connect(cluster.url_of(node.host, node.port))
-
-
-def _seeds(cluster: ClusterUrl) -> list[Node]:
-    return [Node(host, port) for host, port in cluster.nodes]
-
-
-def _shown_cluster(cluster: ClusterUrl) -> str:
-    return f"the Redis Cluster at {cluster.address}"
-
-
-def shown(redis_url: str) -> str:
-    """Where Redis is, for messages: never a password."""
-    parts = urlsplit(redis_url)
-    if parts.scheme == "unix":
-        return f"Redis at {unquote(parts.path)}"
-    return f"Redis at {parts.hostname or 'localhost'}:{parts.port or 6379}"

@@ -49,12 +49,24 @@ class RedisFull(RedisRefused):
     """Redis is at its memory limit; nothing was counted. A flush makes room."""
 
 
-class RedisClusterNode(RedisRefused):
+class WrongUrl(RedisRefused):
+    """What the URL leads to is there, but is to be named by another URL; nothing was counted."""
+
+
+class RedisClusterNode(WrongUrl):
     """This Redis is a node of a Redis Cluster, which has some of the shards only; nothing was counted."""
 
 
-class NoRedisCluster(RedisRefused):
+class NoRedisCluster(WrongUrl):
     """This Redis is a single server, and was named as a Redis Cluster; nothing was counted."""
+
+
+class RedisSentinel(WrongUrl):
+    """This is a Sentinel, which has no data but says who has; nothing was counted."""
+
+
+class NoRedisSentinel(WrongUrl):
+    """This Redis is a server, and was named as a Sentinel; nothing was counted."""
 
 
 class NotDurable(LikesError):

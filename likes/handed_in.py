@@ -70,9 +70,10 @@ def _pool_of(client: object, *, asynchronous: bool) -> Any:
     allowed = f"pass a {name}.Redis or {name}.ConnectionPool that leads to a single server, or redis_url"
     pool = client.connection_pool if isinstance(client, redis.Redis | redis.asyncio.Redis) else client
     if isinstance(client, _CLUSTER) or isinstance(pool, _SENTINEL):
-        if isinstance(client, _CLUSTER):
-            raise InvalidInput("redis is a client of a Redis Cluster; pass redis_url='redis+cluster://HOST:PORT,…'")
-        raise InvalidInput(f"redis is a client of Redis Sentinel, which this version does not support; {allowed}")
+        kind, url = (
+            ("a Redis Cluster", "cluster://") if isinstance(client, _CLUSTER) else ("Redis Sentinel", "sentinel://")
+        )
+        raise InvalidInput(f"redis is a client of {kind}; pass redis_url='redis+{url}HOST:PORT,…'")
     if isinstance(client, others):
         kinds = ("threads", "asyncio") if asynchronous else ("asyncio", "threads")
         raise InvalidInput("redis is a client for {}, and this counter is for {}; {}".format(*kinds, allowed))

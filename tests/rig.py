@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import redis
+import redis.sentinel
 from sqlalchemy import Engine, Row, delete, insert, select
 
 from likes import LikeCounter
@@ -46,10 +47,12 @@ SqlCopy = dict[str, list[dict[str, Any]]]
 
 def _client_of(url: str) -> redis.Redis | redis.RedisCluster:
     scheme, _, nodes = url.partition("://")
-    if scheme != "redis+cluster":
-        return redis.Redis.from_url(url)
     host, _, port = nodes.partition(",")[0].rpartition(":")
-    return redis.RedisCluster(host, int(port))
+    if scheme == "redis+cluster":
+        return redis.RedisCluster(host, int(port))
+    if scheme == "redis+sentinel":
+        return redis.sentinel.Sentinel([(host, int(port))]).master_for(nodes.split("/")[1])
+    return redis.Redis.from_url(url)
 
 
 class Rig:

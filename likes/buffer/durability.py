@@ -17,7 +17,7 @@ from likes.buffer.keys import epoch_keys, shard_keys
 from likes.buffer.links.link import Link
 from likes.buffer.turn import Overtaken, Turn
 from likes.chain import Chain
-from likes.errors import CannotBeDurable, LikesError, NotDurable, RedisClusterNode, Unavailable
+from likes.errors import CannotBeDurable, LikesError, NotDurable, Unavailable, WrongUrl
 
 NONE, DISK, REPLICAS = "none", "aof", "replicas"
 IMPATIENT_SECONDS = 0.05  # how long is waited at least, once a flush has waited in vain
@@ -185,7 +185,7 @@ def _lack_of_fsync(reply: list[bytes] | LikesError) -> Lack | None:
 
 def _refused(error: LikesError, command: str) -> Lack:
     """What it means that a server does not answer WAIT. Raises `error` if that is not about WAIT."""
-    reason = "" if isinstance(error, Unavailable | RedisClusterNode) else str(error)
+    reason = "" if isinstance(error, Unavailable | WrongUrl) else str(error)
     if "nknown" in reason:
         which = "Redis 7.2 or later, or Valkey, has it" if command == "WAITAOF" else "this service has none"
         return Lack(f"it knows no {command} ({which})", f"export LIKES_DURABILITY={NONE}")

@@ -10,9 +10,11 @@ from likes.buffer.damage import damaged
 from likes.errors import (
     LikesError,
     NoRedisCluster,
+    NoRedisSentinel,
     RedisClusterNode,
     RedisFull,
     RedisRefused,
+    RedisSentinel,
     RedisUnavailable,
     ShardMoving,
 )
@@ -24,6 +26,7 @@ _KIND = re.compile(r"(?:^|-)([A-Z]{3,})\b")
 _CONNECTING = re.compile(r"^Error -?\d+ connecting to .*?\. ")  # how redis-py begins; our message says where already
 _DIGEST = re.compile(r"\bevalsha\b", re.IGNORECASE)
 _NOT_PERMITTED = re.compile(r"no permissions? to|user executing the script can't")  # in a script NOPERM may be missing
+_KNOWS_NO_SELECT = re.compile(r"unknown command '?select\b", re.IGNORECASE)  # as redis-py sends it for ?db=1
 _NOT_NOW = ("LOADING", "MASTERDOWN", "READONLY", "BUSY", "CLUSTERDOWN", "NOSCRIPT", "NOREPLICAS")
 _NOT_ALLOWED = ("NOAUTH", "WRONGPASS", "NOPERM", "MISCONF")
 # The same for words that redis-py knows: it takes them off the text.
@@ -90,8 +93,24 @@ def is_no_cluster(error: LikesError, where: str) -> LikesError:
     return NoRedisCluster(f"{where} is no node of a Redis Cluster; for a single server, name redis://{address}/0")
 
 
+def is_sentinel(where: str) -> LikesError:
+    """The error for every call to a Sentinel."""
+    address = where.removeprefix("Redis at ")
+    return RedisSentinel(f"{where} is a Sentinel; name what it watches: redis+sentinel://{address}/SERVICE/0")
+
+
+def is_no_sentinel(error: LikesError, where: str) -> LikesError:
+    """The error for a server that does not tell which is the master, from what it answered instead."""
+    if "unknown command" not in str(error):
+        return error
+    address = where.removeprefix("the Sentinel at ")
+    return NoRedisSentinel(f"{address} is no Sentinel; for a single server, name redis://{address}/0")
+
+
 def no_connection(error: Exception, where: str) -> LikesError:
     """The error for a call that found no connection, and so was not sent."""
+    if _KNOWS_NO_SELECT.search(str(error)):
+        return is_sentinel(where)
     if isinstance(error, ANSWERS):
         return refusal(error, where)
     return NotSent(f"{where} cannot be reached: {_CONNECTING.sub('', _reason(error))}")

@@ -102,6 +102,7 @@ SQLITE: Mapping[str, Check] = {"uri": partial(_one_of, ("true", "yes", "1"))}
 SQLITE_URI: Mapping[str, Check] = {**SQLITE, "mode": partial(_one_of, ("ro", "rw", "rwc")), "vfs": _text}
 
 REDIS: Mapping[str, Check] = _all(_text, "db", "username", "password")
+OF_SENTINELS: Mapping[str, Check] = _all(_text, "sentinel_username", "sentinel_password")
 REDISS: Mapping[str, Check] = {
     **REDIS,
     **_all(_file, "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"),

@@ -9,7 +9,10 @@ from ipaddress import ip_address
 from socket import gethostname
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from likes.config.cluster_url import ALLOWED, check_cluster_url, is_cluster_url, read_cluster_url
+from likes.config import cluster_url, sentinel_url
+from likes.config.cluster_url import check_cluster_url, is_cluster_url, read_cluster_url
+from likes.config.nodes_url import IN_PASSWORDS
+from likes.config.sentinel_url import check_sentinel_url, is_sentinel_url, read_sentinel_url
 from likes.config.url_options import MYSQL, POSTGRESQL, REDIS, REDISS, SQLITE, SQLITE_URI, Check, check_options
 
 # Up to the last `@`, whatever stands before it: a password with `/`, `#` or `@` left unescaped is still one.
@@ -17,7 +20,7 @@ _PASSWORD = re.compile(r"^((?:[a-z0-9+.-]+://)?+[^:]*):.*@", re.IGNORECASE | re.
 _SECRET_PARAMETER = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
 LAST_PORT = 65535
 _REDIS = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS) or unix:///PATH/TO/SOCKET?db=DB"
-_ANY_REDIS = f"{_REDIS}; or, for a Redis Cluster, {ALLOWED}"
+_ANY_REDIS = f"{_REDIS}; for a Redis Cluster, {cluster_url.ALLOWED}; for Sentinels, {sentinel_url.ALLOWED}"
 _DATABASE = re.compile(
     r"sqlite(\+pysqlite)?:///(?!:memory:)[^?].*"
     r"|(postgres|postgresql(\+psycopg)?|(mysql|mariadb)(\+pymysql)?)://(.*@)?(\[[^]/?]+]|[^]\[:/?@]*)"
@@ -40,7 +43,8 @@ def origin_of(url: str) -> str:
 
 def name_of(redis_url: str) -> str:
     """The name of the Redis behind a URL: `host:port/db`, or `unix:/real/path?db=0`; never credentials. That of a
-    cluster is `host:port` of each node the URL has, sorted.
+    cluster is `host:port` of each node the URL has, sorted; that of a master which Sentinels watch is `service/db`,
+    whichever of them the URL has.
 
     URLs that differ only in user, password or TLS have the same name. Where the address means another Redis on every
     host, `@` and the name of this host end it. Raises ValueError for a URL that leads nowhere.
@@ -48,6 +52,8 @@ def name_of(redis_url: str) -> str:
     address = address_of(redis_url)
     if is_cluster_url(redis_url):
         is_local = any(map(_is_of_this_host, read_cluster_url(redis_url).hosts))
+    elif is_sentinel_url(redis_url):  # one of several may well run beside each client
+        is_local = all(map(_is_of_this_host, read_sentinel_url(redis_url).hosts))
     else:
         is_local = _is_local(_split(redis_url))
     return f"{address}@{gethostname()}" if is_local else address
@@ -64,6 +70,8 @@ def address_of(redis_url: str) -> str:
     """The name without that of the host, as it was written down at first. Raises ValueError."""
     if is_cluster_url(redis_url):
         return read_cluster_url(redis_url).address
+    if is_sentinel_url(redis_url):
+        return read_sentinel_url(redis_url).name
     parts = _split(redis_url)
     if parts.scheme == "unix":
         return f"unix:{os.path.realpath(unquote(parts.path))}?db={_number(parts)}"
@@ -74,10 +82,11 @@ def address_of(redis_url: str) -> str:
 def check_redis_url(url: str) -> str:
     """Return `url` if this version can connect to it; raise ValueError saying what is allowed otherwise."""
     scheme, separator, _ = url.partition("://")
-    if scheme.lower() == "redis+sentinel":
-        raise ValueError("this version does not connect to Redis Sentinel yet; name a single server")
     if is_cluster_url(url):
         check_cluster_url(url)
+        return url
+    if is_sentinel_url(url):
+        check_sentinel_url(url)
         return url
     if scheme not in ("redis", "rediss", "unix") or not separator:
         raise ValueError(f"allowed: {_ANY_REDIS}")
@@ -119,10 +128,7 @@ def _split(url: str) -> SplitResult:
             return parts
     except ValueError:
         pass
-    raise ValueError(
-        f"it does not parse; allowed: {_REDIS}, PORT from 1 to {LAST_PORT}; "
-        "in a password, / is written %2F, # %23, ? %3F and an at-sign %40"
-    )
+    raise ValueError(f"it does not parse; allowed: {_REDIS}, PORT from 1 to {LAST_PORT}; {IN_PASSWORDS}")
 
 
 def _host(parts: SplitResult) -> str:

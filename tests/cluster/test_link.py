@@ -14,9 +14,10 @@ import redis.asyncio
 from redis.crc import key_slot
 
 from likes.buffer.calls import Call, command
-from likes.buffer.links.cluster import ClusterLink
-from likes.buffer.links.loop_cluster import LoopClusterLink
-from likes.buffer.links.routes import Node
+from likes.buffer.links.loop_routed import LoopRoutedLink
+from likes.buffer.links.rounds import Node
+from likes.buffer.links.routed import RoutedLink
+from likes.buffer.links.slots import Slots
 from likes.buffer.refusals import Unanswered
 from likes.deadline import Deadline
 from tests.clusters import Cluster
@@ -44,8 +45,8 @@ def calls_of(cluster: Cluster) -> list[Call[Any]]:
     return [command("GET", key, shard=0) for key in keys.values()]
 
 
-def seeds(cluster: Cluster) -> list[Node]:
-    return [Node("127.0.0.1", node.server.port) for node in cluster.nodes]
+def slots(cluster: Cluster) -> Slots:
+    return Slots([Node("127.0.0.1", node.server.port) for node in cluster.nodes], "here")
 
 
 def send(cluster: Cluster, calls: Sequence[Call[Any]], log: list[str]) -> list[Any]:
@@ -59,7 +60,7 @@ def send(cluster: Cluster, calls: Sequence[Call[Any]], log: list[str]) -> list[A
             log.append("heard")
             return reply
 
-    with closing(ClusterLink(lambda node: partial(Watched, port=node.port), seeds(cluster), "here", 5)) as link:
+    with closing(RoutedLink(lambda node: partial(Watched, port=node.port), slots(cluster), "here", 5)) as link:
         link.send(calls)  # opens the connections, which takes requests of its own
         log.clear()
         return link.send(calls)
@@ -77,7 +78,7 @@ def send_async(cluster: Cluster, calls: Sequence[Call[Any]], log: list[str]) -> 
             return reply
 
     async def work() -> list[Any]:
-        link = LoopClusterLink(lambda node: partial(Watched, port=node.port), seeds(cluster), "here")
+        link = LoopRoutedLink(lambda node: partial(Watched, port=node.port), slots(cluster), "here")
         await link.send(calls, Deadline(5))
         log.clear()
         replies = await link.send(calls, Deadline(5))
@@ -104,7 +105,7 @@ def test_what_a_frozen_node_does_not_answer_takes_nothing_from_the_others(cluste
     def connect(node: Node) -> Any:
         return partial(redis.Connection, port=node.port, protocol=2)
 
-    with closing(ClusterLink(connect, seeds(cluster), "here", 30)) as link:
+    with closing(RoutedLink(connect, slots(cluster), "here", 30)) as link:
         assert link.send(calls) == expected
         frozen.server.pause()
         replies = link.send(calls, Deadline(1))

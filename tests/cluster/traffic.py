@@ -1,4 +1,4 @@
-"""Likes that go on while a cluster changes, and a worker that flushes them."""
+"""Likes that go on while servers change, and a worker that flushes them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from threading import Event, Thread
-from typing import Self
+from typing import Protocol, Self
 
 from likes import AsyncLikeCounter, LikeCounter, LikesError, Unavailable
 from likes.items import encode_item, shard_of
-from tests.clusters import Cluster
 from tests.rig import Rig
 from tests.waiting import wait_until
 
@@ -25,12 +24,19 @@ def items_of(shard: int, count: int = 5) -> list[str]:
     return [*islice(found, count)]
 
 
+class HasUrl(Protocol):
+    """Servers that are one Redis."""
+
+    @property
+    def url(self) -> str: ...
+
+
 class Traffic:
     """A thread and an event loop that like without end, new items among others, and count what was acknowledged."""
 
-    def __init__(self, cluster: Cluster, *, timeout: float = PATIENCE) -> None:
+    def __init__(self, servers: HasUrl, *, timeout: float = PATIENCE) -> None:
         self.errors: list[LikesError] = []
-        self._url = cluster.url
+        self._url = servers.url
         self._timeout = timeout
         self._accepted = [0, 0]
         self._rounds = [0, 0]

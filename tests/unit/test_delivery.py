@@ -12,9 +12,10 @@ from redis.crc import key_slot
 
 from likes.buffer.calls import Call, command
 from likes.buffer.keys import shard_keys
-from likes.buffer.links.delivery import Round, Wait, deliver, find_owners
+from likes.buffer.links.delivery import deliver, find_owners
 from likes.buffer.links.learned import ASKING
-from likes.buffer.links.routes import SLOTS, Node, Routes
+from likes.buffer.links.rounds import Node, Round, Wait
+from likes.buffer.links.slots import SLOTS, Slots
 from likes.buffer.refusals import Elsewhere, NotNow, NotSent, Unanswered
 from likes.buffer.scripts import ADD, wait_for_replicas
 from likes.deadline import Deadline
@@ -78,13 +79,13 @@ def play(
     nodes: Nodes,
     calls: Sequence[Call[Any]],
     *,
-    routes: Routes | None = None,
+    routes: Slots | None = None,
     patient: bool = True,
     hurried: bool = False,
     seconds: float = 5,
 ) -> list[Any]:
     deadline = Deadline(seconds, hurried=hurried)
-    delivery = deliver(calls, routes or Routes([A]), deadline, patient=patient, where="the cluster")
+    delivery = deliver(calls, routes or Slots([A], "the cluster"), deadline, patient=patient, where="the cluster")
     answer = None
     while True:
         try:
@@ -103,14 +104,14 @@ def test_calls_go_to_their_nodes_in_one_round_and_those_of_a_shard_in_their_orde
 
 
 def test_what_is_known_is_not_asked_again() -> None:
-    nodes, routes = Nodes(), Routes([A])
+    nodes, routes = Nodes(), Slots([A], "the cluster")
     play(nodes, [get(A)], routes=routes)
     play(nodes, [get(B)], routes=routes)
     assert nodes.asked == [A]
 
 
 def test_a_moved_slot_is_followed_and_learnt_from_the_node_that_has_it_now() -> None:
-    nodes, routes = Nodes(), Routes([A])
+    nodes, routes = Nodes(), Slots([A], "the cluster")
     nodes.slots.append([[0, 16383, [b"new", 3, b"id"]]])
     nodes.script[A] = [["first", moved(NEW), moved(NEW), "fourth"]]
     calls = [get(A), get(A, 1), get(A, 1), get(A)]
@@ -129,7 +130,7 @@ def test_a_node_that_does_not_say_where_it_is_means_its_own_host() -> None:
 
 
 def test_an_asked_node_is_asked_for_this_very_call() -> None:
-    nodes, routes = Nodes(), Routes([A])
+    nodes, routes = Nodes(), Slots([A], "the cluster")
     call = ADD.call(0, [key_of(A)], [], str)
     nodes.script = {A: [[ask(NEW), "stays"], ["back"]], NEW: [["OK", "added"]]}
     assert play(nodes, [call, get(A)], routes=routes) == ["added", "stays"]
@@ -179,7 +180,7 @@ def test_who_is_not_patient_does_not_wait_for_a_shard_that_moves() -> None:
 
 @pytest.mark.parametrize("patient", [True, False])
 def test_after_a_failover_the_call_goes_to_the_new_master(patient: bool) -> None:
-    nodes, routes = Nodes(), Routes([A])
+    nodes, routes = Nodes(), Slots([A], "the cluster")
     nodes.slots += [TWO_HALVES, [[0, 16383, [b"new", 3, b"id"], [b"a", 1, b"id"]]]]
     nodes.script[B] = [[NotSent("cannot be reached")], [NotSent("READONLY")]]
     assert play(nodes, [get(A), get(B)], routes=routes, patient=patient) == ["a", "new"]
@@ -189,7 +190,7 @@ def test_after_a_failover_the_call_goes_to_the_new_master(patient: bool) -> None
 
 
 def test_who_did_not_answer_is_asked_last_and_what_was_sent_is_never_sent_again() -> None:
-    nodes, routes = Nodes(), Routes([A])
+    nodes, routes = Nodes(), Slots([A], "the cluster")
     silent = Unanswered("timed out")
     nodes.script[A] = [[silent]]
     assert play(nodes, [get(A)], routes=routes) == [silent]
@@ -200,7 +201,7 @@ def test_who_did_not_answer_is_asked_last_and_what_was_sent_is_never_sent_again(
 
 def test_another_node_is_asked_where_one_does_not_tell() -> None:
     nodes = Nodes({A: Unanswered("timed out"), B: [], NEW: TWO_HALVES})
-    assert play(nodes, [get(A)], routes=Routes([A, B, NEW])) == ["a"]
+    assert play(nodes, [get(A)], routes=Slots([A, B, NEW], "the cluster")) == ["a"]
     assert nodes.asked == [A, B, NEW]
 
 
@@ -236,7 +237,7 @@ def test_where_nobody_tells_nothing_was_sent() -> None:
 )
 def test_what_waiting_does_not_cure_is_said_at_once(said: str, kind: type[LikesError], words: str) -> None:
     nodes = Nodes({A: RedisRefused(said), B: NotSent("away")})
-    (reply,) = play(nodes, [get(A)], routes=Routes([B, A]))
+    (reply,) = play(nodes, [get(A)], routes=Slots([B, A], "the cluster"))
     assert type(reply) is kind
     assert words in str(reply)
     assert nodes.waits == []
@@ -252,7 +253,7 @@ def test_a_call_that_is_sent_round_and_round_is_given_up_and_was_not_done() -> N
 
 
 def test_what_is_for_one_node_alone_does_not_follow_its_slot() -> None:
-    nodes, routes = Nodes(), Routes([A])
+    nodes, routes = Nodes(), Slots([A], "the cluster")
     pinned = get(A).on(A.where)
     for answer in (moved(B), ask(B)):
         nodes.script[A] = [[answer, "there"]]
@@ -269,11 +270,11 @@ def test_what_is_for_one_node_alone_does_not_follow_its_slot() -> None:
 
 def test_nonsense_about_slots_is_no_answer() -> None:
     nodes = Nodes({A: [[0], [1, 2], ["x", 3, [b"c", 1]], [0, 16383, [b"?", 0, b"id"]], 7], B: TWO_HALVES})
-    assert play(nodes, [get(A)], routes=Routes([A, B])) == ["a"]
+    assert play(nodes, [get(A)], routes=Slots([A, B], "the cluster")) == ["a"]
 
 
 def test_the_shards_of_each_node_are_those_it_has_now() -> None:
-    nodes, routes = Nodes(), Routes([A])
+    nodes, routes = Nodes(), Slots([A], "the cluster")
     finding = find_owners({5: key_of(A), 6: key_of(B), 7: key_of(A, 1)}, routes, Deadline(5), "the cluster")
     answer = None
     with pytest.raises(StopIteration) as end:

@@ -1,4 +1,4 @@
-"""What was found of each node of a Redis Cluster, put together: what is in order is said once for all of them."""
+"""What was found of each node of several, put together: what is in order is said once for all of them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ def of_all(found: Mapping[str, Sequence[Finding]]) -> Iterator[Finding]:
             yield from (_of_node(where, each) for where, each in bad)
         else:
             _, first = of_name[0]
-            yield first._replace(
-                found=f"{first.found} (each of {len(found)} nodes)" if name != "redis" else first.found
-            )
+            of_each = f" (each of {len(found)} nodes)" if len(found) > 1 and name != "redis" else ""
+            yield first._replace(found=f"{first.found}{of_each}")
 
 
 def _of_node(where: str, finding: Finding) -> Finding:

@@ -10,11 +10,12 @@ from likes.buffer.health import read_clock, read_config, read_info, try_script
 from likes.buffer.rights import READING, WRITING, refused
 from likes.config.urls import user_of
 from likes.connect import Places
-from likes.errors import LikesError, NoRedisCluster, RedisClusterNode, RedisRefused, RedisUnavailable, ShardMoving
+from likes.errors import LikesError, RedisRefused, RedisUnavailable, ShardMoving, WrongUrl
 from worker.checks.batches import check_batches
 from worker.checks.durability import check_durability
 from worker.checks.finding import Finding, Level
 from worker.checks.nodes import of_all
+from worker.checks.sentinels import check_sentinels
 
 CLOCK_SECONDS = 5.0
 CROWDED = 0.9  # of what is allowed
@@ -25,12 +26,11 @@ WITHIN_SCRIPTS = sorted(READING | WRITING)
 def check_redis(places: Places, namespace: str, shards: Collection[int], durability: str = "none") -> Iterator[Finding]:
     """What a server says of itself, and lets us do in these shards; one error if it cannot be used at all."""
     try:
+        yield from check_sentinels(places)
         with places.open_buffer(namespace, durability=durability) as buffer:
             yield from _look_at(buffer, shards, user_of(places.redis_url()))
-    except RedisClusterNode as error:
-        yield Finding(Level.ERROR, "redis mode", str(error), "name the cluster in LIKES_REDIS_URL")
-    except NoRedisCluster as error:
-        yield Finding(Level.ERROR, "redis mode", str(error), "name the server in LIKES_REDIS_URL")
+    except WrongUrl as error:
+        yield Finding(Level.ERROR, "redis mode", str(error), "name it so in LIKES_REDIS_URL")
     except LikesError as error:
         yield Finding(Level.ERROR, "redis", str(error), "start it, or correct LIKES_REDIS_URL and its password")
 
@@ -70,7 +70,7 @@ def _reach(buffer: Buffer) -> None:
     try:
         buffer.ping()
     except RedisRefused as error:
-        if isinstance(error, RedisClusterNode) or "'ping'" not in str(error):
+        if isinstance(error, WrongUrl) or "'ping'" not in str(error):
             raise  # else PING alone is not permitted
 
 

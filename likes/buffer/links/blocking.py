@@ -20,10 +20,11 @@ class BlockingLink:
     timeout: for how many seconds the next answer is waited for, where a call has no deadline.
     """
 
-    def __init__(self, connect: Callable[[], Any], where: str, timeout: float) -> None:
+    def __init__(self, connect: Callable[[], Any], where: str, timeout: float, learned: Learned | None = None) -> None:
+        """learned: what is known of the server already."""
         self.where = where
         self._timeout = timeout
-        self._learned = Learned()
+        self._learned = learned or Learned()
         self._lender = Lender(connect)
 
     def send(self, calls: Sequence[Call[Any]], deadline: Deadline | None = None) -> list[Any]:

@@ -45,29 +45,69 @@ Connect = Callable[[], Any]  # makes a connection that is not open yet; redis-py
 
 def connect_to(url: str) -> Connect:
     """Makes connections to the server at `url`."""
-    return _connect(redis.ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), **_OURS))
+    return _connect(redis.ConnectionPool.from_url(url, retry=_never(), **_OURS))
 
 
 def connect_async_to(url: str) -> Connect:
     """The same for asyncio."""
-    return _connect(redis.asyncio.ConnectionPool.from_url(url, retry=AsyncRetry(NoBackoff(), 0), **_OURS))
+    return _connect(redis.asyncio.ConnectionPool.from_url(url, retry=_never_async(), **_OURS))
+
+
+def connect_to_master(url: str) -> Connect:
+    """Makes connections to the server at `url`, if it says that it is a master; else it is as if it were away."""
+    return _connect(redis.ConnectionPool.from_url(url, redis_connect_func=_require_master, retry=_never(), **_OURS))
+
+
+def connect_async_to_master(url: str) -> Connect:
+    """The same for asyncio."""
+    return _connect(
+        redis.asyncio.ConnectionPool.from_url(
+            url, redis_connect_func=_require_master_async, retry=_never_async(), **_OURS
+        )
+    )
 
 
 def connect_like(pool: redis.ConnectionPool) -> Connect:
     """Makes connections to the server that `pool` leads to, with its credentials."""
     options = taken_over(pool.connection_kwargs) | _OURS
-    return _connect(redis.ConnectionPool(pool.connection_class, retry=Retry(NoBackoff(), 0), **options))
+    return _connect(redis.ConnectionPool(pool.connection_class, retry=_never(), **options))
 
 
 def connect_async_like(pool: redis.asyncio.ConnectionPool) -> Connect:
     """The same for asyncio."""
     options = taken_over(pool.connection_kwargs) | _OURS
-    return _connect(redis.asyncio.ConnectionPool(pool.connection_class, retry=AsyncRetry(NoBackoff(), 0), **options))
+    return _connect(redis.asyncio.ConnectionPool(pool.connection_class, retry=_never_async(), **options))
 
 
 def taken_over(options: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the `options` another pool connects with that one of ours connects with, too."""
     return {name: value for name, value in options.items() if name not in _NOT_TAKEN_OVER}
+
+
+def _never() -> Retry:
+    return Retry(NoBackoff(), 0)
+
+
+def _never_async() -> AsyncRetry:
+    return AsyncRetry(NoBackoff(), 0)
+
+
+def _require_master(connection: Any) -> None:
+    connection.on_connect()
+    connection.send_command("ROLE")
+    _read_role(connection.read_response())
+
+
+async def _require_master_async(connection: Any) -> None:
+    await connection.on_connect()
+    await connection.send_command("ROLE")
+    _read_role(await connection.read_response())
+
+
+def _read_role(reply: Any) -> None:
+    """Raise ConnectionError if it is not that of a master."""
+    if reply[0] != b"master":
+        raise redis.ConnectionError("it says that it is no master")
 
 
 def _connect(pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> Connect:

@@ -1,56 +1,40 @@
-"""How the calls of one `send` find their nodes in a Redis Cluster, without I/O.
+"""How the calls of one `send` find their nodes where there are several, without I/O.
 
 What is sent when, and again, and when it is given up stands here, once, and in `parcels` where to; whoever drives a
-delivery (`cluster` for threads, `loop_cluster` for asyncio) only carries out rounds, waits, and returns what comes of
-it. What goes on over one connection is still an `Exchange`.
+delivery (`routed` for threads, `loop_routed` for asyncio) only carries out rounds, waits, and returns what comes of it.
+What goes on over one connection is still an `Exchange`.
 
-A cluster answers some calls without doing them: their slot is elsewhere (MOVED, ASK), its keys are on two nodes
-(TRYAGAIN), its node is no master any more, or sees too little of the cluster (READONLY, CLUSTERDOWN). Just those are
-sent again, as they were, and those of a shard in their order. A call that was sent and not answered never is: what that
-means is for the caller to decide.
+Servers answer some calls without doing them: in a Redis Cluster their slot is elsewhere (MOVED, ASK), its keys are on
+two nodes (TRYAGAIN), or the node sees too little of the cluster (CLUSTERDOWN); anywhere it may be no master any more
+(READONLY). Just those are sent again, as they were, and those of a shard in their order. A call that was sent and not
+answered never is: what that means is for the caller to decide.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection, Generator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from likes.buffer.calls import Call
-from likes.buffer.links.parcels import Leg, Parcels
-from likes.buffer.links.routes import SLOTS, Node, Routes
-from likes.buffer.refusals import NotSent, is_no_cluster
+from likes.buffer.links.parcels import Parcels
+from likes.buffer.links.rounds import Delivery, Node, Round, Wait
+from likes.buffer.links.routes import Routes
+from likes.buffer.refusals import NotSent
 from likes.deadline import Deadline
-from likes.errors import LikesError, RedisUnavailable
+from likes.errors import LikesError
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.2
 # A tenth of the time is kept back, within these: a try that is cut short leaves unknown what was certainly not done.
 LEAST_SECONDS, MOST_SECONDS = 0.05, 0.5
 REDIRECTIONS = 5  # so often a call is sent on at once; a slot that is sent round and round has to settle first
-ASKING_SECONDS = 1.0  # how long one node may take to tell the slots, as there are others
-
-
-class Round(NamedTuple):
-    """Wants legs carried out side by side; is sent the replies of each, which are as those of a link."""
-
-    legs: Sequence[Leg]
-    deadline: Deadline
-
-
-class Wait(NamedTuple):
-    """Wants to wait; is sent None."""
-
-    seconds: float
-
-
-Delivery = Generator[Round | Wait, Any, list[Any]]
 
 
 def deliver(calls: Sequence[Call[Any]], routes: Routes, deadline: Deadline, *, patient: bool, where: str) -> Delivery:
     """A reply for each call, or the LikesError that stands in its place.
 
     patient: a shard that is being moved is waited for, as long as the deadline lets; else it is left at once.
-    where: what messages call the cluster.
+    where: what messages call the servers.
     """
     parcels = Parcels(calls, routes, patient, where)
     seconds = deadline.left()
@@ -58,7 +42,7 @@ def deliver(calls: Sequence[Call[Any]], routes: Routes, deadline: Deadline, *, p
     least = min(max(seconds / 10, LEAST_SECONDS), MOST_SECONDS)
     redirected, pause = 0, FIRST_PAUSE_SECONDS
     while True:
-        if routes.is_stale and (error := (yield from learn_slots(routes, deadline, where))):
+        if routes.is_stale and (error := (yield from routes.find(deadline.left()))):
             parcels.fail(error)
         if legs := parcels.legs():
             parcels.hear((yield Round([leg for leg, _ in legs], deadline)), legs)
@@ -74,28 +58,11 @@ def deliver(calls: Sequence[Call[Any]], routes: Routes, deadline: Deadline, *, p
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
-def learn_slots(routes: Routes, deadline: Deadline, where: str) -> Generator[Round | Wait, Any, LikesError | None]:
-    """Ask one node after the other who has which slot. Returns why none tells, if that is so."""
-    error: LikesError = NotSent(f"{where} has no node with any slot; see redis-cli --cluster check")
-    for node in routes.to_ask():
-        seconds = min(ASKING_SECONDS, deadline.left())
-        ((reply,),) = yield Round([Leg(node, [SLOTS])], Deadline(seconds))
-        if not isinstance(reply, LikesError):
-            if routes.learn(node, reply):
-                return None
-            continue
-        reply = is_no_cluster(reply, node.where)
-        if not isinstance(error, RedisUnavailable):
-            continue  # what waiting does not cure is told first
-        error = NotSent(f"{where}: {reply}") if isinstance(reply, RedisUnavailable) else reply
-    return error
-
-
 def find_owners(
     keys: Mapping[int, bytes], routes: Routes, deadline: Deadline, where: str
 ) -> Generator[Round | Wait, Any, Mapping[Node, Collection[int]] | LikesError]:
     """The shards by the node that has them now, or why that is not to be known; given with a key of each."""
-    if error := (yield from learn_slots(routes, deadline, where)):
+    if error := (yield from routes.find(deadline.left())):
         return error
     found: dict[Node, list[int]] = {}
     for shard, key in keys.items():

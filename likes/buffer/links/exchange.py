@@ -20,13 +20,14 @@ from redis import exceptions as redis_errors
 
 from likes.buffer.calls import Call, Script, Word, command
 from likes.buffer.damage import Damaged
-from likes.buffer.links.learned import ASKING, GREETING, Learned, is_cluster
+from likes.buffer.links.learned import ASKING, GREETING, Learned, mode_of
 from likes.buffer.links.window import Window
 from likes.buffer.refusals import (
     ANSWERS,
     NotSent,
     is_cluster_node,
     is_of_digests,
+    is_sentinel,
     no_connection,
     no_reply,
     no_sense,
@@ -43,7 +44,8 @@ _GREETING: Final = -2
 class Exchange:
     """Sends `calls` to the server at `where`: all of them, and again those whose script was not run.
 
-    The first exchange of a link greets: a node of a cluster, which has some of the shards only, is sent nothing.
+    The first exchange of a link greets: a node of a cluster, which has some of the shards only, or a Sentinel is sent
+    nothing.
     `learned` is what those before it found out about the server.
 
     Its driver writes the `requests` there are and lets it `hear` one reply, over and over while it `awaits_reply`.
@@ -116,8 +118,9 @@ class Exchange:
         return [self._understood(call, reply) for call, reply in zip(self._calls, self._replies, strict=True)]
 
     def _take_greeting(self, reply: object) -> None:
-        if is_cluster(reply):
-            self._send_nothing(is_cluster_node(self._where))
+        mode = mode_of(reply)
+        if mode in (b"cluster", b"sentinel"):
+            self._send_nothing((is_cluster_node if mode == b"cluster" else is_sentinel)(self._where))
         elif isinstance(reply, redis_errors.AuthenticationError):
             self._send_nothing(refusal(redis_errors.AuthenticationError("Authentication required"), self._where))
         else:

@@ -13,7 +13,7 @@ ASKING: Final = command("ASKING")  # lets a node that is being given a slot do t
 class Learned:
     """What the exchanges of one link know of its server.
 
-    greeted: it was asked whether it is a node of a cluster, and is none or did not say.
+    greeted: it was asked what it is, and is a single server or did not say.
     loads: it keeps a script that was loaded. digests: it may be sent the digest of a script instead of its source.
     """
 
@@ -23,8 +23,9 @@ class Learned:
         self.digests = True
 
 
-def is_cluster(greeting: object) -> bool:
-    """True if a server that answers the GREETING so is a node of a Redis Cluster."""
+def mode_of(greeting: object) -> bytes:
+    """What a server that answers the GREETING so is: b"standalone", b"cluster" or b"sentinel"; b"" if it is untold."""
     if not isinstance(greeting, list):
-        return False
-    return (b"mode", b"cluster") in zip(greeting[::2], greeting[1::2], strict=False)
+        return b""
+    mode = dict(zip(greeting[::2], greeting[1::2], strict=False)).get(b"mode", b"")
+    return mode if isinstance(mode, bytes) else b""

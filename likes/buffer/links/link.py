@@ -1,7 +1,8 @@
 """What a link to Redis is: it sends calls, each once, and says of each what became of it.
 
-`blocking` has one for threads, `event_loop` one for asyncio; `exchange` is what both of them do. `cluster` and
-`loop_cluster` have those of a Redis Cluster; `delivery` is what these do with the nodes.
+`blocking` has one for threads, `event_loop` one for asyncio; `exchange` is what both of them do. `routed` and
+`loop_routed` have those to one of several servers; `delivery` is what these do, `slots` (a Redis Cluster) and
+`sentinels` where to.
 """
 
 from __future__ import annotations

@@ -1,24 +1,18 @@
-"""The calls of one `send` on their way to the nodes of a Redis Cluster: which node each is for, and what a reply means
-for it. Without I/O; `delivery` says when they go.
+"""The calls of one `send` on their way to their nodes: which node each is for, and what a reply means for it. Without
+I/O; `delivery` says when they go.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from likes.buffer.calls import Call
 from likes.buffer.links.learned import ASKING
-from likes.buffer.links.routes import Node, Routes
+from likes.buffer.links.rounds import Leg, Node
+from likes.buffer.links.routes import Routes
 from likes.buffer.refusals import Elsewhere, NotNow, NotSent, Unanswered
 from likes.errors import LikesError, RedisUnavailable
-
-
-class Leg(NamedTuple):
-    """Calls for one node, in their order."""
-
-    node: Node
-    calls: Sequence[Call[Any]]
 
 
 class Parcels:
@@ -44,7 +38,7 @@ class Parcels:
         return len(self.left) < len(self.replies)
 
     def fail(self, error: LikesError) -> None:
-        """Nobody tells the slots. Where waiting may cure it, those whose owner is known are tried all the same."""
+        """Nobody tells who has what. Where waiting may cure it, those whose owner is known are tried all the same."""
         self._why_unknown = error
         if not isinstance(error, RedisUnavailable):
             for i in self.left:
@@ -63,7 +57,7 @@ class Parcels:
             node, asks = self._sent_to.pop(i) if i in self._sent_to else (self._routes.owner(call.placed_by), False)
             if node is None:
                 self.replies[i] = self._why_unknown or NotSent(f"{self._where}: {_slot(call)} is on no node now")
-                self._routes.is_stale = True
+                self._routes.doubt(None)
                 homeless.append(i)
             elif call.node not in (None, node.where):
                 self.replies[i] = _has_moved(call, node)
@@ -95,6 +89,8 @@ class Parcels:
             return self._patient
         if isinstance(reply, NotSent | Unanswered):
             self._routes.doubt(node)
+        else:
+            self._routes.answered(node)
         return isinstance(reply, NotSent)
 
     def _send_on(self, i: int, node: Node, reply: Elsewhere) -> bool:

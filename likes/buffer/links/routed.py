@@ -1,7 +1,9 @@
-"""A link to a Redis Cluster for threads; `loop_cluster` has the same for asyncio.
+"""A link to one of several servers for threads: to the nodes of a Redis Cluster, or to the master that Sentinels name.
+`loop_routed` has the same for asyncio.
 
-redis-py's own cluster client is not used, but for its connections: it sends again by itself, knows no missing scripts,
-and fails on a node that is only just being given its first slot.
+redis-py's own clients for these are not used, but for their connections: they send again by themselves and know no
+missing scripts; that of a cluster fails on a node that is only just being given its first slot, and that of Sentinels
+believes the first one that answers.
 """
 
 from __future__ import annotations
@@ -12,11 +14,12 @@ from typing import Any, TypeVar
 
 from likes.buffer.calls import Call
 from likes.buffer.links.blocking import read_reply
-from likes.buffer.links.delivery import Round, Wait, deliver, find_owners
+from likes.buffer.links.delivery import deliver, find_owners
 from likes.buffer.links.exchange import Exchange
 from likes.buffer.links.learned import Learned
 from likes.buffer.links.lender import Lender
-from likes.buffer.links.routes import Node, Routes
+from likes.buffer.links.rounds import Node, Round, Wait
+from likes.buffer.links.routes import Routes
 from likes.buffer.refusals import BROKEN
 from likes.deadline import Deadline
 from likes.errors import LikesError
@@ -24,22 +27,22 @@ from likes.errors import LikesError
 T = TypeVar("T")
 
 
-class ClusterLink:
+class RoutedLink:
     """Sends each call to the node that has its shard, over connections that never send again by themselves. For any
     number of threads.
 
-    connect: from a node to what makes a connection to it that is not open yet. seeds: nodes to begin with.
-    where: what messages call the cluster. timeout: for how many seconds the next answer is waited for, and a call sent
+    connect: from a node to what makes a connection to it that is not open yet. routes: who has which shard.
+    where: what messages call the whole. timeout: for how many seconds the next answer is waited for, and a call sent
     again that was not done, where it has no deadline.
     """
 
     def __init__(
-        self, connect: Callable[[Node], Callable[[], Any]], seeds: Sequence[Node], where: str, timeout: float
+        self, connect: Callable[[Node], Callable[[], Any]], routes: Routes, where: str, timeout: float
     ) -> None:
         self.where = where
         self._connect = connect
         self._timeout = timeout
-        self._routes = Routes(seeds)
+        self._routes = routes
         self._nodes: dict[Node, _Server] = {}
 
     def send(self, calls: Sequence[Call[Any]], deadline: Deadline | None = None) -> list[Any]:
@@ -52,8 +55,8 @@ class ClusterLink:
         return self._carry_out(deliver(calls, self._routes, deadline, patient=patient, where=self.where))
 
     def by_node(self, keys: Mapping[int, bytes]) -> Mapping[str, Collection[int]]:
-        """The shards by what messages call the node that has them now, given with a key of each. Raises what the
-        cluster answers instead.
+        """The shards by what messages call the node that has them now, given with a key of each. Raises what is
+        answered instead.
         """
         found = self._carry_out(find_owners(keys, self._routes, Deadline(self._timeout), self.where))
         if isinstance(found, LikesError):

@@ -1,4 +1,4 @@
-"""A link to a Redis Cluster for asyncio; `cluster` has the same for threads."""
+"""A link to one of several servers for asyncio; `routed` has the same for threads."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from likes.buffer.calls import Call
-from likes.buffer.links.delivery import Wait, deliver
+from likes.buffer.links.delivery import deliver
 from likes.buffer.links.event_loop import EventLoopLink
 from likes.buffer.links.learned import Learned
-from likes.buffer.links.parcels import Leg
-from likes.buffer.links.routes import Node, Routes
+from likes.buffer.links.rounds import Leg, Node, Wait
+from likes.buffer.links.routes import Routes
 from likes.deadline import Deadline
 
 
-class LoopClusterLink:
+class LoopRoutedLink:
     """Sends each call to the node that has its shard. Each event loop has connections of its own.
 
-    connect: from a node to what makes a connection to it that is not open yet. seeds: nodes to begin with.
-    where: what messages call the cluster.
+    connect: from a node to what makes a connection to it that is not open yet. routes: who has which shard.
+    where: what messages call the whole.
     """
 
-    def __init__(self, connect: Callable[[Node], Callable[[], Any]], seeds: Sequence[Node], where: str) -> None:
+    def __init__(self, connect: Callable[[Node], Callable[[], Any]], routes: Routes, where: str) -> None:
         self.where = where
         self._connect = connect
-        self._routes = Routes(seeds)
+        self._routes = routes
         self._links: dict[Node, EventLoopLink] = {}
 
     async def send(self, calls: Sequence[Call[Any]], deadline: Deadline) -> list[Any]:
