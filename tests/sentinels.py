@@ -180,4 +180,9 @@ class Watched:
         reply = [each.decode() for each in sentinel("SENTINEL", "MASTER", SERVICE)]
         seen = dict(zip(reply[::2], reply[1::2], strict=True))
         counts = int(seen["num-other-sentinels"]) + 1, int(seen["num-slaves"]) + 1
-        return counts == (len(self.sentinels), len(self.servers)) and seen["flags"] == "master"
+        if counts != (len(self.sentinels), len(self.servers)) or seen["flags"] != "master":
+            return False
+        try:
+            return f"OK {len(self.sentinels)} usable" in sentinel("SENTINEL", "CKQUORUM", SERVICE).decode()
+        except redis.ResponseError:
+            return False

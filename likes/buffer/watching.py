@@ -55,7 +55,7 @@ def _ask(at: Address, link: Link, service: str) -> Watcher:
         others=[_address(_fields(each)) for each in others],
         replicas=int(said["num-slaves"]),
         quorum=int(said["quorum"]),
-        no_quorum=str(quorum) if isinstance(quorum, LikesError) else "",
+        no_quorum=str(quorum).partition("NOQUORUM ")[2] if isinstance(quorum, LikesError) else "",
     )
 
 

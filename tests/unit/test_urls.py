@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from likes import InvalidInput, LikeCounter
 from likes.config.cluster_url import read_cluster_url
+from likes.config.sentinel_url import read_sentinel_url
 from likes.config.settings import Settings
 from likes.config.url_options import MYSQL, POSTGRESQL, REDIS, REDISS
 from likes.config.urls import address_of, check_database_url, check_redis_url, mask, name_of, user_of
@@ -34,6 +35,7 @@ from likes.errors import SettingsError
         ("user:secret@host", "user:***@host"),
         ("redis:secret@host", "redis:***@host"),
         ("redis+cluster://user:secret@a:1,b:2", "redis+cluster://user:***@a:1,b:2"),
+        ("redis+sentinel://a/m?sentinel_password=secret&db=1", "redis+sentinel://a/m?sentinel_password=***&db=1"),
         ("postgresql://me@corp:secret@host/db", "postgresql://me@corp:***@host/db"),
         ("postgresql:///db?user=me&password=secret", "postgresql:///db?user=me&password=***"),
         ("unix:///home/me@work/redis.sock", "unix:///home/me@work/redis.sock"),
@@ -60,6 +62,9 @@ def test_no_password_is_shown_however_it_is_written(password: str, scheme: str) 
         ("redis://[2001:db8::1]:7000", "[2001:db8::1]:7000/0"),
         ("redis+cluster://user:secret@b:7001,A,b:7000", "a:6379,b:7000,b:7001"),
         ("rediss+cluster://b:7000,[2001:db8::1]:7000/0?ssl_cert_reqs=none", "[2001:db8::1]:7000,b:7000"),
+        ("redis+sentinel://user:secret@b:7001,A,127.0.0.1/mymaster", "mymaster/0"),
+        ("rediss+sentinel://a/my%2Fmaster/3?sentinel_password=secret", "my/master/3"),
+        ("redis+sentinel://a/mymaster/3?db=4", "mymaster/4"),
     ],
 )
 def test_the_name_of_a_redis(url: str, name: str) -> None:
@@ -75,6 +80,7 @@ def test_the_name_of_a_redis(url: str, name: str) -> None:
         ("redis://127.1.2.3", "127.1.2.3:6379/0"),
         ("redis://[::1]:7000", "[::1]:7000/0"),
         ("redis+cluster://host:7000,127.0.0.1:7001", "127.0.0.1:7001,host:7000"),
+        ("redis+sentinel://127.0.0.1:7000,localhost/mymaster", "mymaster/0"),
         ("unix:///nowhere/a%20b.sock?db=2", "unix:/nowhere/a b.sock?db=2"),
         ("unix://user:secret@/nowhere/redis.sock", "unix:/nowhere/redis.sock?db=0"),
     ],
@@ -101,12 +107,40 @@ def test_each_node_of_a_cluster_is_connected_to_as_the_url_says(url: str, node: 
 
 
 @pytest.mark.parametrize(
+    ("url", "server", "sentinel"),
+    [
+        ("redis+sentinel://a:1,b/m", "redis://c:3/0", "redis://c:3"),
+        ("redis+sentinel://me:p%40s@a/m/2", "redis://me:p%40s@c:3/2", "redis://c:3"),
+        (
+            "redis+sentinel://me:pw@a/m/2?sentinel_username=s&sentinel_password=a%2Bb&db=4",
+            "redis://me:pw@c:3/4",
+            "redis://c:3?username=s&password=a%2Bb",
+        ),
+        (
+            "rediss+sentinel://a/m?username=me&password=pw&ssl_cert_reqs=none",
+            "rediss://c:3/0?username=me&password=pw&ssl_cert_reqs=none",
+            "rediss://c:3?ssl_cert_reqs=none",
+        ),
+    ],
+)
+def test_sentinels_are_told_nothing_that_is_for_the_servers(url: str, server: str, sentinel: str) -> None:
+    check_redis_url(url)
+    assert read_sentinel_url(url).url_of("c", 3) == server
+    assert read_sentinel_url(url).url_of_sentinel("c", 3) == sentinel
+
+
+def test_a_sentinel_without_a_port_listens_on_its_usual_one() -> None:
+    assert read_sentinel_url("redis+sentinel://A,[2001:db8::1]:7/m").nodes == [("a", 26379), ("2001:db8::1", 7)]
+
+
+@pytest.mark.parametrize(
     ("url", "user"),
     [
         ("redis://host", "default"),
         ("redis://:pw@host", "default"),
         ("redis+cluster://m%65:pw@[::1]:1,b:2", "me"),
         ("rediss://host?username=me&password=se@cret", "me"),
+        ("redis+sentinel://me:pw@a,b/m?sentinel_username=other", "me"),
     ],
 )
 def test_the_user_that_redis_is_told(url: str, user: str) -> None:
@@ -122,7 +156,19 @@ def test_a_socket_has_one_name_whichever_link_leads_to_it(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("redis+sentinel://a:1,b:2/service/0", "does not connect to Redis Sentinel yet"),
+        ("redis+sentinel://a:1,b:2", "does not say what the Sentinels call the master.*; allowed: redis\\+sentinel://"),
+        ("redis+sentinel://a:1,b:2/service/zero", "does not say what"),
+        ("redis+sentinel://a:1/service/0/1", "does not say what"),
+        ("redis+sentinel://a:1/ser%20vice/0", "does not say what"),
+        ("redis+sentinel://a:1/service?db=x", "the database is no number"),
+        (
+            "redis+sentinel://a:1,b:0/service",
+            "does not parse; allowed: redis\\+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB",
+        ),
+        ("redis+sentinel://user:p#w@a:1/service", "# %23"),
+        ("redis+sentinel://a:1/service?sentinel_pasword=x", "did you mean sentinel_password"),
+        ("redis+sentinel://a:1/service?ssl_cert_reqs=none", "the option 'ssl_cert_reqs', which it cannot have"),
+        ("redis+cluster://a:1?sentinel_password=x", "the option 'sentinel_password', which it cannot have"),
         ("redis+cluster://", "does not parse; allowed: redis\\+cluster://HOST:PORT,HOST:PORT"),
         ("redis+cluster://a:1,,b:2", "does not parse"),
         ("redis+cluster://a:1,b:0", "does not parse"),

@@ -22,7 +22,12 @@ def of_all(found: Mapping[str, Sequence[Finding]]) -> Iterator[Finding]:
             yield first._replace(found=f"{first.found}{of_each}")
 
 
+def cli_of(where: str) -> str:
+    """The command that talks to a node, by what messages call it."""
+    host, _, port = where.rpartition(" at ")[2].rpartition(":")
+    return f"redis-cli -h {host.strip('[]')} -p {port}"
+
+
 def _of_node(where: str, finding: Finding) -> Finding:
-    host, _, port = where.removeprefix("Redis at ").rpartition(":")
-    cli = f"redis-cli -h {host.strip('[]')} -p {port} "
-    return finding._replace(found=f"{where}: {finding.found}", fix=finding.fix.replace("redis-cli ", cli))
+    fix = finding.fix.replace("redis-cli ", f"{cli_of(where)} ")
+    return finding._replace(found=f"{where}: {finding.found}", fix=fix)

@@ -14,7 +14,7 @@ from likes.errors import LikesError, RedisRefused, RedisUnavailable, ShardMoving
 from worker.checks.batches import check_batches
 from worker.checks.durability import check_durability
 from worker.checks.finding import Finding, Level
-from worker.checks.nodes import of_all
+from worker.checks.nodes import cli_of, of_all
 from worker.checks.sentinels import check_sentinels
 
 CLOCK_SECONDS = 5.0
@@ -32,13 +32,24 @@ def check_redis(places: Places, namespace: str, shards: Collection[int], durabil
     except WrongUrl as error:
         yield Finding(Level.ERROR, "redis mode", str(error), "name it so in LIKES_REDIS_URL")
     except LikesError as error:
-        yield Finding(Level.ERROR, "redis", str(error), "start it, or correct LIKES_REDIS_URL and its password")
+        yield _cannot_be_used(error, places)
+
+
+def _cannot_be_used(error: LikesError, places: Places) -> Finding:
+    where, _, refused = str(error).partition(" does not allow this: ")
+    if "'role'" in refused:  # which is asked on every connection to a master that Sentinels name
+        fix = f"{cli_of(where)} ACL SETUSER {user_of(places.redis_url())} +role"
+        return Finding(Level.ERROR, "permission", f"{error}; it is needed on every server", fix)
+    return Finding(Level.ERROR, "redis", str(error), "start it, or correct LIKES_REDIS_URL and its password")
 
 
 def _look_at(buffer: Buffer, shards: Collection[int], user: str) -> Iterator[Finding]:
     _reach(buffer)
     servers = buffer.servers_there_are()
-    found = {where: [*_look_at_server(buffer, shard)] for where, shard in servers.items()}
+    found = {
+        where: [*_look_at_server(buffer, shard, where if len(servers) == 1 else buffer.where)]
+        for where, shard in servers.items()
+    }
     if len(servers) == 1 and buffer.where in servers:
         yield from found[buffer.where]
     else:
@@ -51,9 +62,9 @@ def _look_at(buffer: Buffer, shards: Collection[int], user: str) -> Iterator[Fin
         yield from check_durability(buffer, replicas, shards, user)
 
 
-def _look_at_server(buffer: Buffer, shard: int) -> Iterator[Finding]:
+def _look_at_server(buffer: Buffer, shard: int, shown: str) -> Iterator[Finding]:
     info = read_info(buffer, shard)
-    yield _version(info, buffer.where)
+    yield _version(info, shown)
     kind = _kind(info, buffer, shard)
     if kind:
         yield kind

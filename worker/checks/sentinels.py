@@ -11,6 +11,7 @@ from likes.config.sentinel_url import SentinelUrl, is_sentinel_url, read_sentine
 from likes.config.urls import mask
 from likes.connect import Places
 from worker.checks.finding import Finding, Level
+from worker.checks.nodes import cli_of
 
 NAME = "sentinels"
 ENOUGH = 3  # of fewer, none may be away: it takes more than half of them to decide anything
@@ -35,7 +36,9 @@ def check_sentinels(places: Places) -> Iterator[Finding]:
         yield from _number(agree, sentinel)
     elif votes:
         said = "; ".join(f"{each.where} {_told(each)}" for each in watchers)
-        fix = "see which one is right, and let the others watch it (SENTINEL REMOVE, SENTINEL MONITOR)"
+        fix = "start those that do not answer"
+        if len(votes) > 1:
+            fix = "see which one is right, and let the others watch it (SENTINEL REMOVE, SENTINEL MONITOR)"
         yield Finding(Level.ERROR, NAME, f"no {needed} of {len(watchers)} name one master: {said}", fix)
     yield from _silent(watchers, sentinel)
 
@@ -54,7 +57,7 @@ def _silent(watchers: Sequence[Watcher], sentinel: SentinelUrl) -> Iterator[Find
         fix = "start it, or take it out of LIKES_REDIS_URL"
         if "NOPERM" in said or "no permissions" in said:
             rights = "+sentinel|master +sentinel|sentinels +sentinel|ckquorum"
-            fix = f"{_cli(each)} ACL SETUSER {sentinel.user_of_sentinels} {rights}"
+            fix = f"{cli_of(each.where)} ACL SETUSER {sentinel.user_of_sentinels} {rights}"
         elif "does not allow" in said or "password" in said:
             fix = "correct sentinel_username and sentinel_password in LIKES_REDIS_URL"
         elif "is no Sentinel" in said:
@@ -66,14 +69,14 @@ def _disagreeing(watchers: Sequence[Watcher], master: Address, service: str, quo
     for each in watchers:
         if each.error or each.master == master:
             continue
-        monitor = f"{_cli(each)} SENTINEL MONITOR {service} {master[0]} {master[1]} {quorum}"
+        monitor = f"{cli_of(each.where)} SENTINEL MONITOR {service} {master[0]} {master[1]} {quorum}"
         if each.master is None:
             yield Finding(Level.WARNING, NAME, f"{each.where} watches no {service}", monitor)
         else:
             found = (
                 f"{each.where} names {written(each.master)}: it has no say (auth-pass and times it has to be told anew)"
             )
-            yield Finding(Level.WARNING, NAME, found, f"{_cli(each)} SENTINEL REMOVE {service}; {monitor}")
+            yield Finding(Level.WARNING, NAME, found, f"{cli_of(each.where)} SENTINEL REMOVE {service}; {monitor}")
 
 
 def _failover(agree: Sequence[Watcher], master: Address, service: str) -> Iterator[Finding]:
@@ -87,12 +90,11 @@ def _failover(agree: Sequence[Watcher], master: Address, service: str) -> Iterat
     first = unable[0]
     there = len(first.others) + 1
     if first.quorum > there:
-        fix = "; ".join(f"{_cli(each)} SENTINEL SET {service} quorum {there // 2 + 1}" for each in agree)
+        fix = "; ".join(f"{cli_of(each.where)} SENTINEL SET {service} quorum {there // 2 + 1}" for each in agree)
     else:
         away = ", ".join(map(written, first.others))
-        fix = (
-            f"start those that are away, of {away}; or, if one is gone for good: {_cli(first)} SENTINEL RESET {service}"
-        )
+        forget = f"{cli_of(first.where)} SENTINEL RESET {service}"
+        fix = f"start those that are away, of {away}; or, if one is gone for good: {forget}"
     yield Finding(Level.WARNING, "failover", f"{first.where}: {first.no_quorum}", fix)
 
 
@@ -111,8 +113,3 @@ def _number(agree: Sequence[Watcher], sentinel: SentinelUrl) -> Iterator[Finding
         yield Finding(
             Level.WARNING, NAME, found, f"start more, until there are {ENOUGH}, and name them in LIKES_REDIS_URL"
         )
-
-
-def _cli(watcher: Watcher) -> str:
-    host, port = watcher.at
-    return f"redis-cli -h {host} -p {port}"

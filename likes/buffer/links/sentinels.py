@@ -28,7 +28,7 @@ from likes.buffer.refusals import NotSent, is_no_sentinel
 from likes.deadline import Deadline
 from likes.errors import LikesError, RedisRefused, RedisUnavailable
 
-ASKING_SECONDS = 1.0  # how long Sentinels may take to answer
+ASKING_SECONDS = 1.0  # how long Sentinels may take to answer; half of what is left, where that is less
 WORD_SECONDS = 1.0  # how long it holds; none declares a master dead, elects and promotes in less
 PATIENCE = 10  # where too few answer, they are let alone for so many times as long as that took
 _NEVER: Final = float("-inf")
@@ -75,7 +75,7 @@ class Sentinels:
         self._is_doubted, was_doubted = False, self._is_doubted
         for nodes in self._turns():
             legs = [Leg(node, [self._question]) for node in nodes]
-            answers = yield Round(legs, Deadline(min(ASKING_SECONDS, until.left())))
+            answers = yield Round(legs, Deadline(min(ASKING_SECONDS, until.left() / 2)))
             said.update((node, reply) for node, (reply,) in zip(nodes, answers, strict=True))
             self._silent -= said.keys()
             self._silent |= {node for node, reply in said.items() if isinstance(reply, RedisUnavailable)}
