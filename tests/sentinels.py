@@ -53,6 +53,10 @@ class Node:
     def role(self) -> str:
         return str(self("ROLE")[0].decode())
 
+    def offset(self) -> int:
+        """How much of what was replicated it has."""
+        return int(self.client.info("replication")["master_repl_offset"])
+
     def close(self) -> None:
         self.client.close()
         self._raw.close()
@@ -84,7 +88,7 @@ class Watched:
         return [
             f"sentinel monitor {SERVICE} 127.0.0.1 {master.server.port} {self._quorum}",
             f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER}",
-            f"sentinel failover-timeout {SERVICE} 10000",
+            f"sentinel failover-timeout {SERVICE} 2000",
             f"sentinel parallel-syncs {SERVICE} 10",
         ]
 
@@ -115,8 +119,14 @@ class Watched:
 
     def master(self) -> Node:
         """The server that all Sentinels name."""
-        (address,) = {self.named(each) for each in self.sentinels}
-        return next(each for each in self.servers if each.address == address)
+        master = self._named_by_all()
+        assert master, "they are divided"
+        return master
+
+    def _named_by_all(self) -> Node | None:
+        """None while they are divided. Those that were killed do not count."""
+        named = {self.named(each) for each in self.sentinels if each.server.is_running}
+        return next((each for each in self.servers if named == {each.address}), None)
 
     def replicas(self) -> list[Node]:
         """The others."""
@@ -127,16 +137,21 @@ class Watched:
         """Until all run, agree and know each other, and the replicas have caught up."""
         wait_until(self._is_whole, PATIENCE)
 
-    def wait_for_another(self, than: Node) -> Node:
-        """The master, once all Sentinels name another one, and it is one."""
-        wait_until(lambda: self._agree() and self.master() is not than and self.master().role() == "master", PATIENCE)
+    def wait_for_a_master(self, than: Node | None = None) -> Node:
+        """The master, once all Sentinels name one, another than that, and it is one."""
+
+        def is_there() -> bool:
+            found = self._named_by_all()
+            return found is not None and found is not than and found.server.is_running and found.role() == "master"
+
+        wait_until(is_there, PATIENCE)
         return self.master()
 
     def fail_over(self) -> Node:
         """In good order: a replica takes the master's place. Returns who was master."""
         before = self.master()
         wait_until(self._begins_failover, PATIENCE)
-        self.wait_for_another(before)
+        self.wait_for_a_master(before)
         return before
 
     def _begins_failover(self) -> bool:
@@ -154,9 +169,10 @@ class Watched:
                 each.server.start()
             else:
                 each.server.resume()
-        wait_until(lambda: self._agree() and self.master().role() == "master", PATIENCE)
-        for each in self.replicas():
-            each("REPLICAOF", "127.0.0.1", self.master().server.port)  # Sentinels take ten seconds
+        master = self.wait_for_a_master()
+        for each in self.servers:
+            if each is not master:
+                each("REPLICAOF", "127.0.0.1", master.server.port)  # Sentinels take ten seconds
         self.wait_until_whole()
         if forget:
             self.master().client.flushall()
@@ -165,15 +181,13 @@ class Watched:
         for each in [*self.sentinels, *self.servers]:
             each.close()
 
-    def _agree(self) -> bool:
-        return len({self.named(each) for each in self.sentinels if each.server.is_running}) == 1
-
     def _is_whole(self) -> bool:
-        return self._agree() and self._follow() and all(map(self._sees_all, self.sentinels))
+        master = self._named_by_all()
+        return master is not None and self._follow(master) and all(map(self._sees_all, self.sentinels))
 
-    def _follow(self) -> bool:
-        told = self.master()("INFO", "replication").decode()
-        others = [each("INFO", "replication").decode() for each in self.replicas()]
+    def _follow(self, master: Node) -> bool:
+        told = master("INFO", "replication").decode()
+        others = [each("INFO", "replication").decode() for each in self.servers if each is not master]
         return f"connected_slaves:{len(others)}" in told and all("master_link_status:up" in each for each in others)
 
     def _sees_all(self, sentinel: Node) -> bool:

@@ -213,7 +213,7 @@ def test_debian_redis_fails_over_as_well(sqlite_engine: Engine) -> None:
             before = watched.master()
             before.server.kill()
             rig.likes.like("video:1", timeout=60)
-            watched.wait_for_another(before)
+            watched.wait_for_a_master(before)
             rig.flush()
             assert rig.totals()["video:1"] == ITEMS["video:1"] + 1
             assert rig.kinds() == ["redis_failed_over"]
