@@ -169,13 +169,17 @@ class Watched:
                 each.server.start()
             else:
                 each.server.resume()
-        master = self.wait_for_a_master()
-        for each in self.servers:
-            if each is not master:
-                each("REPLICAOF", "127.0.0.1", master.server.port)  # Sentinels take ten seconds
-        self.wait_until_whole()
+        wait_until(self._is_mended, PATIENCE)
         if forget:
             self.master().client.flushall()
+
+    def _is_mended(self) -> bool:
+        """Demote who was replaced, which Sentinels do ten seconds later, until they are whole."""
+        master = self.wait_for_a_master()
+        for each in self.servers:
+            if each is not master and each.role() == "master":
+                each("REPLICAOF", "127.0.0.1", master.server.port)
+        return self._is_whole()
 
     def close(self) -> None:
         for each in [*self.sentinels, *self.servers]:
