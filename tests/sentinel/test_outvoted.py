@@ -10,7 +10,10 @@ from contextlib import closing
 import pytest
 
 from likes import AsyncLikeCounter, LikeCounter, RedisUnavailable
+from likes.buffer.calls import command
 from likes.buffer.links.sentinels import WORD_SECONDS
+from likes.connect import Places
+from likes.deadline import Deadline
 from tests.sentinels import PATIENCE, SERVICE, Node, SentinelServer, Watched
 from tests.servers import RedisServer
 
@@ -57,6 +60,27 @@ def test_where_they_are_divided_nobody_is_believed(watched: Watched, stranger: N
         assert said in str(refused.value)
     assert stranger("DBSIZE") == 0
     assert watched.master()("DBSIZE") == 0
+
+
+def test_whom_they_name_has_to_say_so_itself() -> None:
+    """They are behind: a replica would answer what is read, and has long been told something else."""
+    with closing(Watched(servers=2, sentinels=1).start()) as watched:
+        named, other = watched.servers
+        other("REPLICAOF", "NO", "ONE")
+        named("REPLICAOF", "127.0.0.1", other.server.port)
+        places = Places(watched.url, None, None, redis_timeout=5, database_timeout=5)
+        reading = command("GET", b"{likes:0}:epoch", shard=0)
+        with closing(places.open_link()) as link:
+            link.send([reading], Deadline(1))
+
+        async def main() -> None:
+            link = places.open_async_link()
+            await link.send([reading], Deadline(1))
+            await link.close()
+
+        asyncio.run(main())
+        assert "cmdstat_role" in named("INFO", "commandstats").decode()
+        assert "cmdstat_get" not in named("INFO", "commandstats").decode()
 
 
 def test_one_that_is_frozen_keeps_nobody(watched: Watched) -> None:
