@@ -43,10 +43,6 @@ class Node:
     def address(self) -> str:
         return f"127.0.0.1:{self.server.port}"
 
-    @property
-    def where(self) -> str:
-        return f"Redis at {self.address}"
-
     def __call__(self, *words: Any) -> Any:
         return self._raw.execute_command(*words)
 
@@ -72,16 +68,10 @@ class Watched:
         *,
         servers: int = 3,
         sentinels: int = 3,
-        options: tuple[str, ...] = (),
-        of_sentinels: tuple[str, ...] = (),
     ) -> None:
-        """options: of each server. of_sentinels: further lines in the file of each Sentinel."""
-        self.servers = [Node(make(*USUAL, *options)) for _ in range(servers)]
+        self.servers = [Node(make(*USUAL)) for _ in range(servers)]
         self._quorum = sentinels // 2 + 1
-        self.sentinels = [
-            Node(SentinelServer(self.servers[0].server.binary, *self._lines(), *of_sentinels)) for _ in range(sentinels)
-        ]
-        self.query = ""
+        self.sentinels = [Node(SentinelServer(self.servers[0].server.binary, *self._lines())) for _ in range(sentinels)]
 
     def _lines(self) -> list[str]:
         master = self.servers[0]
@@ -110,7 +100,7 @@ class Watched:
     def url_of(self, sentinels: list[Node]) -> str:
         """The URL that names these Sentinels."""
         hosts = ",".join(each.address for each in sentinels)
-        return f"redis+sentinel://{hosts}/{SERVICE}/0{self.query and f'?{self.query}'}"
+        return f"redis+sentinel://{hosts}/{SERVICE}/0"
 
     def named(self, by: Node) -> str:
         """The address that a Sentinel names."""

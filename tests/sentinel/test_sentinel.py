@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,9 +115,10 @@ def test_one_right_more_is_enough_on_servers_and_a_few_on_sentinels(
         server("ACL", "SETUSER", name, "reset", *rules)
     for sentinel in watched.sentinels:
         sentinel("ACL", "SETUSER", "likes_sentinel", "reset", *of_sentinels)
-    watched.query = "sentinel_username=likes_sentinel&sentinel_password=change-me"
+    in_docs = block(PAGE, "text", "=redis+sentinel://").strip().partition("=")[2]
+    hosts = ",".join(sentinel.address for sentinel in watched.sentinels)
+    url = re.sub(r"@[^/]+", f"@{hosts}", in_docs).replace("likes_worker", name)
     try:
-        url = watched.url.replace("://", f"://{name}:change-me@")
         with LikeCounter(redis_url=url, database_url=url_of(sqlite_engine), shards=4) as likes:
             likes.add(ITEMS)
             assert likes.totals(ITEMS) == ITEMS
@@ -137,7 +139,6 @@ def test_one_right_more_is_enough_on_servers_and_a_few_on_sentinels(
         with LikeCounter(redis_url=url, shards=4) as likes, pytest.raises(RedisRefused, match="'role'"):
             likes.like("a")
     finally:
-        watched.query = ""
         for each in (*watched.sentinels, *watched.servers):
             each("ACL", "DELUSER", "likes_sentinel", *USERS)
 
