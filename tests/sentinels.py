@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import redis
@@ -13,7 +14,7 @@ from tests.waiting import wait_until
 
 PATIENCE = 60
 SERVICE = "mymaster"
-DOWN_AFTER = 1000  # milliseconds; less, and a busy machine looks like one that fails
+DOWN_AFTER = 5000  # milliseconds; less, and a busy machine looks like one that fails
 USUAL = ("--repl-diskless-sync-delay", "0", "--repl-backlog-size", "16mb", "--repl-ping-replica-period", "1")
 
 
@@ -137,6 +138,21 @@ class Watched:
         wait_until(is_there, PATIENCE)
         return self.master()
 
+    @contextmanager
+    def failing_over_quickly(self) -> Iterator[None]:
+        """Who does not answer for a second is down."""
+        self.set("down-after-milliseconds", 1000)
+        try:
+            yield
+        finally:
+            self.set("down-after-milliseconds", DOWN_AFTER)
+
+    def set(self, option: str, value: int) -> None:
+        """Tell all Sentinels that run."""
+        for each in self.sentinels:
+            if each.server.is_running:
+                each("SENTINEL", "SET", SERVICE, option, value)
+
     def fail_over(self) -> Node:
         """In good order: a replica takes the master's place. Returns who was master."""
         before = self.master()
@@ -159,15 +175,27 @@ class Watched:
                 each.server.start()
             else:
                 each.server.resume()
-        wait_until(self._is_mended, PATIENCE)
+        try:
+            wait_until(self._is_mended, PATIENCE)
+        except TimeoutError:
+            raise AssertionError(f"not mended: {self._state()}") from None
         if forget:
             self.master().client.flushall()
 
+    def _state(self) -> list[str]:
+        servers = [f"{each.address}: {each('INFO', 'replication').decode()}" for each in self.servers]
+        return servers + [f"{each.address}: {each('SENTINEL', 'MASTER', SERVICE)}" for each in self.sentinels]
+
     def _is_mended(self) -> bool:
-        """Demote who was replaced, which Sentinels do ten seconds later, until they are whole."""
-        master = self.wait_for_a_master()
+        """Let the servers be what all Sentinels take them for, which these do themselves, but ten seconds later."""
+        master = self._named_by_all()
+        if master is None or any("failover_in_progress" in self._seen(each)["flags"] for each in self.sentinels):
+            return False
         for each in self.servers:
-            if each is not master and each.role() == "master":
+            is_master = each.role() == "master"
+            if each is master and not is_master:
+                each("REPLICAOF", "NO", "ONE")
+            if each is not master and is_master:
                 each("REPLICAOF", "127.0.0.1", master.server.port)
         return self._is_whole()
 
@@ -184,9 +212,13 @@ class Watched:
         others = [each("INFO", "replication").decode() for each in self.servers if each is not master]
         return f"connected_slaves:{len(others)}" in told and all("master_link_status:up" in each for each in others)
 
-    def _sees_all(self, sentinel: Node) -> bool:
+    def _seen(self, sentinel: Node) -> dict[str, str]:
+        """What a Sentinel knows of the master."""
         reply = [each.decode() for each in sentinel("SENTINEL", "MASTER", SERVICE)]
-        seen = dict(zip(reply[::2], reply[1::2], strict=True))
+        return dict(zip(reply[::2], reply[1::2], strict=True))
+
+    def _sees_all(self, sentinel: Node) -> bool:
+        seen = self._seen(sentinel)
         counts = int(seen["num-other-sentinels"]) + 1, int(seen["num-slaves"]) + 1
         if counts != (len(self.sentinels), len(self.servers)) or seen["flags"] != "master":
             return False

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.sentinels import PATIENCE, SERVICE, Node, Watched
+from tests.sentinels import DOWN_AFTER, PATIENCE, SERVICE, Node, Watched
 from tests.servers import RedisServer
 from tests.shell import Shell
 from tests.waiting import wait_until
@@ -28,6 +28,18 @@ def wrong(likes: Shell) -> list[dict[str, Any]]:
     """The findings about Sentinels, and those that nothing works at all."""
     findings = likes("check", "--json").json["findings"]
     return [each for each in findings if each["level"] in ("warning", "error") and each["name"] in NAMES]
+
+
+def finding(likes: Shell, name: str) -> dict[str, Any]:
+    """The first one of that name, once there is one."""
+    found: list[dict[str, Any]] = []
+
+    def is_there() -> bool:
+        found[:] = [each for each in wrong(likes) if each["name"] == name]
+        return bool(found)
+
+    wait_until(is_there, PATIENCE)
+    return found[0]
 
 
 def type_in(likes: Shell, fix: str) -> None:
@@ -75,7 +87,7 @@ def test_one_watches_a_stranger(watched: Watched, likes: Shell, own_valkey: Call
         (found,) = [each for each in wrong(likes) if "has no say" in each["found"]]
         assert f"the Sentinel at {last.address} names {stranger.address}" in found["found"]
         is_mended(likes, found)
-        last("SENTINEL", "SET", SERVICE, "down-after-milliseconds", 1000)
+        watched.set("down-after-milliseconds", DOWN_AFTER)
 
 
 def test_one_watches_nothing(watched: Watched, likes: Shell) -> None:
@@ -84,7 +96,7 @@ def test_one_watches_nothing(watched: Watched, likes: Shell) -> None:
     (found,) = wrong(likes)
     assert found["found"] == f"the Sentinel at {last.address} watches no {SERVICE}"
     is_mended(likes, found)
-    last("SENTINEL", "SET", SERVICE, "down-after-milliseconds", 1000)
+    watched.set("down-after-milliseconds", DOWN_AFTER)
 
 
 def test_a_quorum_that_cannot_be_had(watched: Watched, likes: Shell) -> None:
@@ -108,8 +120,9 @@ def test_some_are_away(watched: Watched, likes: Shell) -> None:
     assert (named["level"], named["fix"]) == ("error", "start those that do not answer")
     assert [each["level"] for each in away] == ["warning"] * 2
     likes.settings["redis_url"] = watched.url_of([first])
-    wait_until(lambda: "failover" in {each["name"] for each in wrong(likes)}, PATIENCE)
-    (found,) = [each for each in wrong(likes) if each["name"] == "failover"]
+    first("SENTINEL", "SET", SERVICE, "down-after-milliseconds", 1000)
+    found = finding(likes, "failover")
+    first("SENTINEL", "SET", SERVICE, "down-after-milliseconds", DOWN_AFTER)
     assert found["fix"].startswith("start those that are away, of ")
     assert second.address in found["fix"]
 

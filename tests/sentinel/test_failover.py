@@ -43,7 +43,10 @@ def copied(watched: Watched, traffic: Traffic) -> int:
 
 
 def kill(watched: Watched) -> None:
-    watched.master().server.kill()
+    before = watched.master()
+    with watched.failing_over_quickly():
+        before.server.kill()
+        watched.wait_for_a_master(before)
 
 
 def hand_over(watched: Watched) -> None:
@@ -94,8 +97,8 @@ def test_a_dead_master_that_comes_back_gets_nothing(watched: Watched, new_rig: N
         async with AsyncLikeCounter(redis_url=watched.url, shards=1) as likes:
             await likes.like("a")
             rig.likes.like("a")
-            before.server.kill()
-            after = watched.wait_for_a_master(before)
+            kill(watched)
+            after = watched.master()
             before.server.start()
             await likes.like("a", timeout=PATIENCE)
             rig.likes.like("a", timeout=PATIENCE)
@@ -142,7 +145,7 @@ def test_a_worker_goes_on_with_the_next_master_and_tells_of_it_once(watched: Wat
     with RunningWorker(shell) as worker, LikeCounter(redis_url=watched.url, shards=2) as likes:
         likes.like("a")
         worker.wait_for("flushed")
-        watched.master().server.kill()
+        kill(watched)
         likes.like("a", timeout=PATIENCE)
         wait_until(lambda: shell("totals", "a", "--json").json[0]["total"] == 2, PATIENCE)
         assert worker.stop() == 0

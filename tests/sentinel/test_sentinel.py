@@ -208,7 +208,7 @@ def test_debian_redis_fails_over_as_well(sqlite_engine: Engine) -> None:
         pytest.skip(str(missing))
     try:
         watched.start()
-        with Rig(watched.url, sqlite_engine, shards=2) as rig:
+        with Rig(watched.url, sqlite_engine, shards=2) as rig, watched.failing_over_quickly():
             rig.likes.add(ITEMS)
             rig.flush()
             before = watched.master()
