@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from likes.buffer.buffer import Buffer
+from likes.buffer.encryption import named
 from likes.buffer.links import connections
 from likes.buffer.links.blocking import BlockingLink
 from likes.buffer.links.cluster import ClusterLink
@@ -141,7 +142,7 @@ def _to_node(connect: Callable[[str], Connect], cluster: ClusterUrl, node: Node)
 
 
 def _seeds(cluster: ClusterUrl) -> list[Node]:
-    return [Node(host, port) for host, port in cluster.nodes]
+    return [Node(host, port, cluster.scheme == "rediss") for host, port in cluster.nodes]
 
 
 def _shown_cluster(cluster: ClusterUrl) -> str:
@@ -152,5 +153,5 @@ def shown(redis_url: str) -> str:
     """Where Redis is, for messages: never a password."""
     parts = urlsplit(redis_url)
     if parts.scheme == "unix":
-        return f"Redis at {unquote(parts.path)}"
-    return f"Redis at {parts.hostname or 'localhost'}:{parts.port or 6379}"
+        return named(unquote(parts.path), tls=False)
+    return named(f"{parts.hostname or 'localhost'}:{parts.port or 6379}", tls=parts.scheme == "rediss")

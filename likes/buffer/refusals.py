@@ -7,6 +7,7 @@ import re
 from redis import exceptions as redis_errors
 
 from likes.buffer.damage import damaged
+from likes.buffer.encryption import advised, url_of
 from likes.errors import (
     LikesError,
     NoRedisCluster,
@@ -78,28 +79,27 @@ def is_of_digests(reply: object) -> bool:
 
 def is_cluster_node(where: str) -> LikesError:
     """The error for every call to a node of a Redis Cluster."""
-    address = where.removeprefix("Redis at ")
-    return RedisClusterNode(f"{where} is a node of a Redis Cluster; name the cluster: redis+cluster://{address}")
+    return RedisClusterNode(f"{where} is a node of a Redis Cluster; name the cluster: {url_of(where, '+cluster')}")
 
 
 def is_no_cluster(error: LikesError, where: str) -> LikesError:
     """The error for a server that does not tell its slots, from what it answered instead."""
     if "cluster support disabled" not in str(error) and "unknown command" not in str(error):
         return error
-    address = where.removeprefix("Redis at ")
-    return NoRedisCluster(f"{where} is no node of a Redis Cluster; for a single server, name redis://{address}/0")
+    return NoRedisCluster(f"{where} is no node of a Redis Cluster; for a single server, name {url_of(where)}/0")
 
 
-def no_connection(error: Exception, where: str) -> LikesError:
-    """The error for a call that found no connection, and so was not sent."""
+def no_connection(error: Exception, where: str, *, heard: bool) -> LikesError:
+    """The error for a call that found no connection, and so was not sent. heard: others were answered."""
     if isinstance(error, ANSWERS):
         return refusal(error, where)
-    return NotSent(f"{where} cannot be reached: {_CONNECTING.sub('', _reason(error))}")
+    reason = _CONNECTING.sub("", _reason(error))
+    return NotSent(f"{where} cannot be reached: {advised(reason, where, heard=heard)}")
 
 
-def no_reply(error: Exception, where: str) -> LikesError:
-    """The error for a call that was sent when the connection broke, or no reply came in time."""
-    return Unanswered(f"{where} did not answer: {_reason(error)}")
+def no_reply(error: Exception, where: str, *, heard: bool) -> LikesError:
+    """The error for a call that was sent when the connection broke, or no reply came in time. heard: as before."""
+    return Unanswered(f"{where} did not answer: {advised(_reason(error), where, heard=heard)}")
 
 
 def no_sense(reply: object, where: str) -> LikesError:

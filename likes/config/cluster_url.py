@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote
 
+from likes.config.tls_options import check_tls_options
 from likes.config.url_options import REDIS, REDISS, check_options
 
 ALLOWED = "redis+cluster://HOST:PORT,HOST:PORT, or rediss+cluster:// (TLS)"
@@ -64,6 +65,8 @@ def check_cluster_url(url: str) -> None:
     if {path.strip("/") or "0", *parse_qs(cluster.query).get("db", [])} != {"0"}:
         raise ValueError("it names a database; a Redis Cluster has just number 0, so leave that out")
     check_options(cluster.query, REDISS if cluster.scheme == "rediss" else REDIS)
+    if cluster.scheme == "rediss":
+        check_tls_options(cluster.query)
 
 
 def _shown(host: str, port: int) -> str:

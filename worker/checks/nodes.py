@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from likes.buffer.encryption import address_of, is_over_tls
 from worker.checks.finding import Finding, Level
 
 BAD = (Level.WARNING, Level.ERROR)
@@ -24,6 +25,6 @@ def of_all(found: Mapping[str, Sequence[Finding]]) -> Iterator[Finding]:
 
 
 def _of_node(where: str, finding: Finding) -> Finding:
-    host, _, port = where.removeprefix("Redis at ").rpartition(":")
-    cli = f"redis-cli -h {host.strip('[]')} -p {port} "
+    host, _, port = address_of(where).rpartition(":")
+    cli = f"redis-cli {'--tls ' if is_over_tls(where) else ''}-h {host.strip('[]')} -p {port} "
     return finding._replace(found=f"{where}: {finding.found}", fix=finding.fix.replace("redis-cli ", cli))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 
 from likes.buffer.buffer import Buffer
+from likes.buffer.encryption import is_over_tls
 from likes.buffer.health import read_clock, read_config, read_info, try_script
 from likes.buffer.rights import READING, WRITING, refused
 from likes.config.urls import user_of
@@ -13,6 +14,7 @@ from likes.connect import Places
 from likes.errors import LikesError, NoRedisCluster, RedisClusterNode, RedisRefused, RedisUnavailable, ShardMoving
 from worker.checks.batches import check_batches
 from worker.checks.durability import check_durability
+from worker.checks.encryption import check_encryption
 from worker.checks.finding import Finding, Level
 from worker.checks.nodes import of_all
 
@@ -24,6 +26,7 @@ WITHIN_SCRIPTS = sorted(READING | WRITING)
 
 def check_redis(places: Places, namespace: str, shards: Collection[int], durability: str = "none") -> Iterator[Finding]:
     """What a server says of itself, and lets us do in these shards; one error if it cannot be used at all."""
+    yield from check_encryption(places.redis)
     try:
         with places.open_buffer(namespace, durability=durability) as buffer:
             yield from _look_at(buffer, shards, user_of(places.redis_url()))
@@ -89,7 +92,7 @@ def _kind(info: Mapping[str, str], buffer: Buffer, shard: int) -> Finding | None
         return None
     except (RedisRefused, RedisUnavailable) as error:
         if info.get("role") == "slave" or "read only replica" in str(error):
-            return _replica(info)
+            return _replica(info, "rediss" if is_over_tls(buffer.where) else "redis")
         if isinstance(error, RedisUnavailable) or "MISCONF" in str(error):
             return _refuses_writes(error)
         return None
@@ -177,14 +180,14 @@ def _permission(buffer: Buffer, shards: Collection[int], user: str) -> Iterator[
         yield Finding(Level.ERROR, "permission", found, fix)
 
 
-def _replica(info: Mapping[str, str]) -> Finding:
+def _replica(info: Mapping[str, str], scheme: str) -> Finding:
     if "master_host" not in info:
         return Finding(
             Level.ERROR, "redis mode", "a replica, which refuses writes", "name its master in LIKES_REDIS_URL"
         )
     master = f"{info['master_host']}:{info.get('master_port', 6379)}"
     found = f"a replica, which refuses writes, of {master}"
-    return Finding(Level.ERROR, "redis mode", found, f"export LIKES_REDIS_URL=redis://{master}/0")
+    return Finding(Level.ERROR, "redis mode", found, f"export LIKES_REDIS_URL={scheme}://{master}/0")
 
 
 def _refuses_writes(error: LikesError) -> Finding:

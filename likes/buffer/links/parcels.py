@@ -98,7 +98,7 @@ class Parcels:
         return isinstance(reply, NotSent)
 
     def _send_on(self, i: int, node: Node, reply: Elsewhere) -> bool:
-        to = Node(reply.host or node.host, reply.port)
+        to = Node(reply.host or node.host, reply.port, node.tls)
         if not reply.asks:
             self._routes.moved(to)
         if self._calls[i].node is not None:

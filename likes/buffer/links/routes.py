@@ -12,18 +12,20 @@ from typing import Any, NamedTuple
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from likes.buffer.calls import command
+from likes.buffer.encryption import named
 
 
 class Node(NamedTuple):
-    """The address of a node."""
+    """The address of a node. tls: it is spoken to over TLS."""
 
     host: str
     port: int
+    tls: bool = False
 
     @property
     def where(self) -> str:
         """What messages call it."""
-        return f"Redis at {f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return named(f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}", tls=self.tls)
 
 
 SLOTS = command("CLUSTER", "SLOTS")
@@ -102,4 +104,4 @@ def _ranges(asked: Node, reply: Any) -> Iterator[tuple[Any, ...]]:
 def _node(asked: Node, node: list[Any]) -> Node | None:
     """None for one whose name the cluster does not know ("?"). One without a name has that by which it was asked."""
     host, port = (node[0] or b"").decode(), int(node[1])
-    return None if host == "?" else Node(host or asked.host, port)
+    return None if host == "?" else Node(host or asked.host, port, asked.tls)
