@@ -255,3 +255,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 def tls_server(certificates: Certificates) -> Iterator[Server]:
     """A Redis that takes TLS alone, and clients with a certificate; shared by all tests."""
     yield from _started(lambda: TlsRedis(certificates))
+
+
+@pytest.fixture
+def tls_redis(tls_server: TlsRedis) -> Iterator[TlsRedis]:
+    """The same, empty."""
+    for _ in _emptied(tls_server.url):
+        yield tls_server

@@ -79,7 +79,7 @@ class Parcels:
         self.sent_on = False
         again: list[int] = []
         for replies, (leg, numbers) in zip(answers, legs, strict=True):
-            heard = [(i, reply) for i, reply in zip(numbers, replies, strict=True) if i is not None]
+            heard = [(i, _heard(at, numbers, replies)) for at, i in enumerate(numbers) if i is not None]
             undone = [i for i, reply in heard if self._goes_again(i, leg.node, reply)]
             if not any(call.vouches for call in leg.calls):  # it has vouched for none of what would be sent behind it
                 again += undone
@@ -108,6 +108,13 @@ class Parcels:
         self._sent_to[i] = to, reply.asks
         self.sent_on = True
         return True
+
+
+def _heard(at: int, numbers: Sequence[int | None], replies: Sequence[Any]) -> Any:
+    """A reply; where it sends elsewhere since ASKING was refused before it, why that was."""
+    asking = replies[at - 1] if at and numbers[at - 1] is None else None
+    is_sent_back = isinstance(replies[at], Elsewhere) and isinstance(asking, LikesError)
+    return asking if is_sent_back else replies[at]
 
 
 def _has_moved(call: Call[Any], to: Node) -> NotNow:
