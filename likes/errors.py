@@ -57,6 +57,10 @@ class NoRedisCluster(RedisRefused):
     """This Redis is a single server, and was named as a Redis Cluster; nothing was counted."""
 
 
+class NoScripts(RedisRefused):
+    """This server runs no scripts, without which nothing is counted exactly once; nothing was counted."""
+
+
 class NotDurable(LikesError):
     """Replicas, or the disk, did not confirm in time what was handed off (LIKES_DURABILITY): it stays in flight."""
 

@@ -11,6 +11,7 @@ from likes.buffer.encryption import advised, url_of
 from likes.errors import (
     LikesError,
     NoRedisCluster,
+    NoScripts,
     RedisClusterNode,
     RedisFull,
     RedisRefused,
@@ -24,6 +25,8 @@ ANSWERS = (redis_errors.ResponseError, redis_errors.BusyLoadingError, redis_erro
 _KIND = re.compile(r"(?:^|-)([A-Z]{3,})\b")
 _CONNECTING = re.compile(r"^Error -?\d+ connecting to .*?\. ")  # how redis-py begins; our message says where already
 _DIGEST = re.compile(r"\bevalsha\b", re.IGNORECASE)
+# Of a command that is not known, and in Garnet's words. Not permitted is another matter: an administrator permits it.
+_NO_SCRIPTS = re.compile(r"unknown command ['`]?eval\b|scripting support disabled", re.IGNORECASE)
 _NOT_PERMITTED = re.compile(r"no permissions? to|user executing the script can't")  # in a script NOPERM may be missing
 _NOT_NOW = ("LOADING", "MASTERDOWN", "READONLY", "BUSY", "CLUSTERDOWN", "NOSCRIPT", "NOREPLICAS")
 _NOT_ALLOWED = ("NOAUTH", "WRONGPASS", "NOPERM", "MISCONF")
@@ -120,6 +123,11 @@ def refusal(error: redis_errors.RedisError, where: str, key: bytes | None = None
         return NotNow(f"{where} is just moving this shard to another node: {text}")
     if isinstance(error, _NOT_NOW_ERRORS) or word in _NOT_NOW:
         return NotSent(f"{where} cannot do this now: {text}")
+    if _NO_SCRIPTS.search(text):
+        return NoScripts(
+            f"{where} runs no scripts (EVALSHA and EVAL are refused), and nothing counts exactly once without them; "
+            "switch them on there, or use a Redis or Valkey that runs them"
+        )
     if isinstance(error, _NOT_ALLOWED_ERRORS) or word in _NOT_ALLOWED or _NOT_PERMITTED.search(text):
         return RedisRefused(f"{where} does not allow this: {text}")
     if word == "WRONGTYPE" and key is not None:

@@ -1,25 +1,31 @@
-"""Redis: which one, whether it keeps what it is given, and whether it lets us do what we need."""
+"""Redis: which one, and whether it lets us do what we need; `server` has what it says of its set-up."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterator, Mapping
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.encryption import is_over_tls
-from likes.buffer.health import read_clock, read_config, read_info, try_script
+from likes.buffer.health import read_info, try_script
 from likes.buffer.rights import READING, WRITING, refused
 from likes.config.urls import user_of
 from likes.connect import Places
-from likes.errors import LikesError, NoRedisCluster, RedisClusterNode, RedisRefused, RedisUnavailable, ShardMoving
+from likes.errors import (
+    LikesError,
+    NoRedisCluster,
+    NoScripts,
+    RedisClusterNode,
+    RedisRefused,
+    RedisUnavailable,
+    ShardMoving,
+)
 from worker.checks.batches import check_batches
 from worker.checks.durability import check_durability
 from worker.checks.encryption import check_encryption
 from worker.checks.finding import Finding, Level
 from worker.checks.nodes import of_all
+from worker.checks.server import check_server
 
-CLOCK_SECONDS = 5.0
-CROWDED = 0.9  # of what is allowed
 MOST_NAMES = 12
 WITHIN_SCRIPTS = sorted(READING | WRITING)
 
@@ -34,6 +40,8 @@ def check_redis(places: Places, namespace: str, shards: Collection[int], durabil
         yield Finding(Level.ERROR, "redis mode", str(error), "name the cluster in LIKES_REDIS_URL")
     except NoRedisCluster as error:
         yield Finding(Level.ERROR, "redis mode", str(error), "name the server in LIKES_REDIS_URL")
+    except NoScripts as error:
+        yield Finding(Level.ERROR, "scripts", str(error), "name one in LIKES_REDIS_URL; docs/servers.md lists many")
     except LikesError as error:
         yield Finding(Level.ERROR, "redis", str(error), "start it, or correct LIKES_REDIS_URL and its password")
 
@@ -60,12 +68,7 @@ def _look_at_server(buffer: Buffer, shard: int) -> Iterator[Finding]:
     kind = _kind(info, buffer, shard)
     if kind:
         yield kind
-    yield _eviction(info)
-    yield from _memory(info)
-    yield from _connections(info)
-    yield from _persistence(info, buffer, shard)
-    yield from _snapshots(info)
-    yield _clock(buffer, shard)
+    yield from check_server(buffer, shard, info)
 
 
 def _reach(buffer: Buffer) -> None:
@@ -90,6 +93,8 @@ def _kind(info: Mapping[str, str], buffer: Buffer, shard: int) -> Finding | None
         try_script(buffer, shard)
     except ShardMoving:
         return None
+    except NoScripts:
+        raise
     except (RedisRefused, RedisUnavailable) as error:
         if info.get("role") == "slave" or "read only replica" in str(error):
             return _replica(info, "rediss" if is_over_tls(buffer.where) else "redis")
@@ -98,65 +103,6 @@ def _kind(info: Mapping[str, str], buffer: Buffer, shard: int) -> Finding | None
         return None
     kind = "a Redis Cluster" if info.get("cluster_enabled") == "1" else "a single server"
     return Finding(Level.OK, "redis mode", f"{kind} that takes writes")
-
-
-def _eviction(info: Mapping[str, str]) -> Finding:
-    policy = info.get("maxmemory_policy", "unknown")
-    limit = f"{int(info['maxmemory']) // 2**20} MiB" if info.get("maxmemory", "0") != "0" else "no memory limit"
-    found = f"{policy}, {limit}"
-    if policy.startswith("allkeys"):
-        fix = "redis-cli CONFIG SET maxmemory-policy noeviction"
-        return Finding(Level.ERROR, "eviction", f"{found}: it throws likes away", fix)
-    if policy == "unknown":
-        return Finding(Level.WARNING, "eviction", found, "make sure that it is noeviction, or volatile-…")
-    return Finding(Level.OK, "eviction", found)
-
-
-def _memory(info: Mapping[str, str]) -> Iterator[Finding]:
-    used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
-    if limit and used >= CROWDED * limit:
-        level, how = (Level.ERROR, "full: it refuses likes") if used >= limit else (Level.WARNING, "nearly full")
-        found = f"{how}: {used / 2**20:.1f} of {limit / 2**20:.1f} MiB; likes flush may make room"
-        yield Finding(level, "memory", found, f"redis-cli CONFIG SET maxmemory {2 * used}")
-
-
-def _connections(info: Mapping[str, str]) -> Iterator[Finding]:
-    there, most = int(info.get("connected_clients", 0)), int(info.get("maxclients", 0))
-    if most and there >= CROWDED * most:
-        found = f"{there} of at most {most}: new ones are refused soon"
-        yield Finding(Level.WARNING, "connections", found, f"redis-cli CONFIG SET maxclients {max(10_000, 2 * most)}")
-
-
-def _persistence(info: Mapping[str, str], buffer: Buffer, shard: int) -> Iterator[Finding]:
-    if "aof_enabled" not in info:
-        fix = "make sure that appendonly is yes: else a restart loses what is pending"
-        yield Finding(Level.WARNING, "persistence", "whether there is an append-only file is not told", fix)
-        return
-    if info.get("aof_enabled") != "1":
-        found = "no append-only file: a restart loses what is pending (set it in the server's file, too)"
-        yield Finding(Level.WARNING, "persistence", found, "redis-cli CONFIG SET appendonly yes")
-        return
-    if info.get("aof_last_write_status", "ok") != "ok":
-        yield Finding(Level.ERROR, "persistence", "the append-only file cannot be written", "make room on its disk")
-        return
-    fsync = read_config(buffer, "appendfsync", shard)
-    if fsync is None:
-        fix = "make sure that appendfsync is everysec or always"
-        yield Finding(Level.WARNING, "persistence", "append-only file; how often it is synced is not told", fix)
-    elif fsync == "no":
-        found = "append-only file, never synced: a power cut loses up to half a minute"
-        yield Finding(Level.WARNING, "persistence", found, "redis-cli CONFIG SET appendfsync everysec")
-    elif read_config(buffer, "no-appendfsync-on-rewrite", shard) == "yes":
-        found = f"append-only file, synced {fsync}, but not while it is rewritten: a power cut then loses more"
-        yield Finding(Level.WARNING, "persistence", found, "redis-cli CONFIG SET no-appendfsync-on-rewrite no")
-    else:
-        yield Finding(Level.OK, "persistence", f"append-only file, synced {fsync}")
-
-
-def _snapshots(info: Mapping[str, str]) -> Iterator[Finding]:
-    if info.get("rdb_last_bgsave_status", "ok") != "ok":
-        found = "the last one failed (is its disk full?); where save is set, likes are refused until one succeeds"
-        yield Finding(Level.WARNING, "snapshots", found, "redis-cli BGSAVE")
 
 
 def _permission(buffer: Buffer, shards: Collection[int], user: str) -> Iterator[Finding]:
@@ -195,15 +141,3 @@ def _refuses_writes(error: LikesError) -> Finding:
         found = f"{error}: min-replicas-to-write asks for more replicas than are there"
         return Finding(Level.ERROR, "writes", found, "redis-cli CONFIG SET min-replicas-to-write 0")
     return Finding(Level.ERROR, "writes", str(error), "wait until it is ready, or see its log")
-
-
-def _clock(buffer: Buffer, shard: int) -> Finding:
-    before = time.time()
-    its = read_clock(buffer, shard)
-    if its is None:
-        return Finding(Level.INFO, "clock", "not told; this machine's is taken")
-    difference = its - (before + time.time()) / 2
-    found = f"{abs(difference):.1f} s {'ahead of' if difference > 0 else 'behind'} this machine"
-    if abs(difference) > CLOCK_SECONDS:
-        return Finding(Level.WARNING, "clock", found, "set the clocks by NTP: ages and histories are told by them")
-    return Finding(Level.OK, "clock", found)
