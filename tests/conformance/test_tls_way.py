@@ -22,6 +22,7 @@ from tests.docs.users import NAMES, rules_of
 from tests.docs.whole_way import go_the_whole_way
 from tests.servers import MissingServerError
 from tests.shell import Shell
+from tests.snippets import DOCS, block
 from tests.tls_servers import TlsCluster, TlsRedis
 from tests.warm import CHECKOUT
 
@@ -100,13 +101,23 @@ def test_the_users_in_the_docs_go_the_whole_way(
     users = [f"user {name} {' '.join(rules_of(name))}" for name in NAMES]
     (tmp_path / "users.acl").write_text("\n".join(["user default on nopass ~* &* +@all", *users, ""]))
     server = TlsRedis(certificates, "--aclfile", str(tmp_path / "users.acl"))
+    files = {f"/etc/likes/{name}": certificates[name] for name in ("authority.pem", "client.pem", "client.key")}
+    (said,) = block(DOCS / "deploying.md", "text", "LIKES_REDIS_URL=rediss://").split()
+
+    def url_for(name: str) -> str:
+        """As the page has it, with this server and these files."""
+        url = (
+            said.partition("=")[2]
+            .replace("likes_worker", name)
+            .replace("redis.example:6380", f"127.0.0.1:{server.port}")
+        )
+        for there, here in files.items():
+            url = url.replace(there, here)
+        return url
+
     try:
         server.start()
-        go_the_whole_way(
-            lambda name: server.url_with(server.trusting, server.showing, user=f"{name}:change-me"),
-            sqlite_engine,
-            tmp_path,
-        )
+        go_the_whole_way(url_for, sqlite_engine, tmp_path)
     finally:
         server.remove()
 
