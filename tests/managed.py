@@ -31,7 +31,6 @@ _NO_FILE = ("--appendonly", "no", "--maxmemory-policy", "volatile-lru", "--maxme
 
 SERVICES = {
     "ElastiCache": Service((*_NOWHERE, "SLAVEOF", "SYNC"), options=_NO_FILE),
-    "MemoryDB": Service((*_NOWHERE, "SLAVEOF", "SYNC", "PSYNC", "MODULE"), options=_NO_FILE),
     "Memorystore for Redis": Service(
         (*_NOWHERE, "ACL", "CLIENT", "CLUSTER", "COMMAND", "LASTSAVE", "MONITOR", "OBJECT"), options=_NO_FILE
     ),

@@ -24,6 +24,9 @@ from likes.items import shorten
 ANSWERS = (redis_errors.ResponseError, redis_errors.BusyLoadingError, redis_errors.AuthenticationError)
 _KIND = re.compile(r"(?:^|-)([A-Z]{3,})\b")
 _CONNECTING = re.compile(r"^Error -?\d+ connecting to .*?\. ")  # how redis-py begins; our message says where already
+_UNDER_WAY = re.compile(
+    r"^Error while reading from .*? : \(-?\d+, ['\"](.*)['\"]\)$|^Error -?\d+ while writing to socket\. "
+)
 _DIGEST = re.compile(r"\bevalsha\b", re.IGNORECASE)
 # Of a command that is not known, and in Garnet's words. Not permitted is another matter: an administrator permits it.
 _NO_SCRIPTS = re.compile(r"unknown command ['`]?eval\b|scripting support disabled", re.IGNORECASE)
@@ -102,7 +105,8 @@ def no_connection(error: Exception, where: str, *, heard: bool) -> LikesError:
 
 def no_reply(error: Exception, where: str, *, heard: bool) -> LikesError:
     """The error for a call that was sent when the connection broke, or no reply came in time. heard: as before."""
-    return Unanswered(f"{where} did not answer: {advised(_reason(error), where, heard=heard)}")
+    reason = _UNDER_WAY.sub(r"\1", _reason(error))
+    return Unanswered(f"{where} did not answer: {advised(reason, where, heard=heard)}")
 
 
 def no_sense(reply: object, where: str) -> LikesError:

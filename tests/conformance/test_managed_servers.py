@@ -47,7 +47,6 @@ def test_refused_in_the_words_of_the_service(played: Played) -> None:
 
 WARNINGS = {  # what is due on each
     "ElastiCache": {"persistence": "set appendonly yes where the service has its settings: it knows no CONFIG"},
-    "MemoryDB": {"persistence": "set appendonly yes where the service has its settings: it knows no CONFIG"},
     "Memorystore for Redis": {
         "persistence": "set appendonly yes where the service has its settings: it knows no CONFIG"
     },

@@ -14,7 +14,7 @@ from likes.buffer.links.learned import ASKING, GREETING, Learned
 from likes.buffer.links.window import BYTES_UNDER_WAY
 from likes.buffer.refusals import NotSent, Unanswered, is_cluster_node
 from likes.buffer.scripts import ACKNOWLEDGE, ADD, HAND_OFF
-from likes.errors import RedisClusterNode, RedisFull, RedisRefused, RedisUnavailable
+from likes.errors import NoScripts, RedisClusterNode, RedisFull, RedisRefused, RedisUnavailable
 
 MISSING = redis_errors.NoScriptError("No matching script.")
 TIMEOUT = redis_errors.TimeoutError("Timeout reading from socket")
@@ -206,7 +206,7 @@ def test_a_server_without_scripts_is_told_of_once() -> None:
     exchange = exchange_of([script_call(ADD)])
     hear(exchange, NO_DIGESTS[0])
     assert hear(exchange, no_scripts) == []
-    assert type(exchange.replies()[0]) is RedisRefused
+    assert type(exchange.replies()[0]) is NoScripts
 
 
 # The greeting.
