@@ -132,20 +132,6 @@ def test_the_commands_and_a_worker_say_so_too(servers: Mapping[str, RedisServer]
         assert not any(SECRET in line or "Traceback" in line for line in worker.lines)
 
 
-def test_a_server_that_has_answered_before_is_not_asked_whether_it_has_tls(certificates: Certificates) -> None:
-    server = TlsRedis(certificates)
-    try:
-        server.start()
-        with LikeCounter(redis_url=server.url, redis_timeout=1) as likes:
-            likes.like("a")
-            server.kill()
-            with pytest.raises(RedisUnavailable) as error:
-                likes.pending("a")
-        assert "certificate" not in str(error.value) and "redis://" not in str(error.value)
-    finally:
-        server.remove()
-
-
 # What has an effect.
 
 SHOWING = "ssl_certfile=CERTIFICATE&ssl_keyfile=KEY"

@@ -209,6 +209,18 @@ def test_a_server_without_scripts_is_told_of_once() -> None:
     assert type(exchange.replies()[0]) is NoScripts
 
 
+def test_a_server_that_never_answered_may_be_one_with_tls() -> None:
+    learned, ended = Learned(greeted=True), redis_errors.ConnectionError("Connection closed by server.")
+    for asked in ("; if that port is one for TLS, write rediss:// in the URL", ""):
+        exchange = Exchange([command("GET", "a")], "Redis at a:1", learned)
+        assert [*exchange.requests()]
+        exchange.broke_off(ended)
+        assert str(exchange.replies()[0]) == f"Redis at a:1 did not answer: Connection closed by server{asked}"
+        answered = Exchange([command("GET", "a")], "Redis at a:1", learned)
+        assert [*answered.requests()]
+        answered.hear(b"1")
+
+
 # The greeting.
 
 STANDALONE = [b"server", b"redis", b"mode", b"standalone", b"role", b"master"]
