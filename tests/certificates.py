@@ -14,6 +14,9 @@ _EXTENSIONS = {
     "client": "extendedKeyUsage=clientAuth",
 }
 _DAYS = {"expired": "0"}
+# What Python 3.13 and later insist on.
+_OF_AUTHORITIES = ("-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature")
+_OF_OTHERS = "\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\nbasicConstraints=CA:FALSE\n"
 _NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
@@ -28,7 +31,9 @@ class Certificates:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for name in ("authority", "stranger"):
-            self._run("req", "-x509", *_NEW_KEY, "-days", "30", "-subj", f"/CN={name}", *self._out(name))
+            self._run(
+                "req", "-x509", *_NEW_KEY, "-days", "30", *_OF_AUTHORITIES, "-subj", f"/CN={name}", *self._out(name)
+            )
         for name, extension in _EXTENSIONS.items():
             self._sign(name, extension, _DAYS.get(name, "30"))
         self._run(
@@ -49,7 +54,7 @@ class Certificates:
     def _sign(self, name: str, extension: str, days: str) -> None:
         request, extensions = self.folder / "request", self.folder / "extensions"
         self._run("req", *_NEW_KEY, "-subj", f"/CN={name}", "-keyout", self[f"{name}.key"], "-out", str(request))
-        extensions.write_text(extension)
+        extensions.write_text(extension + _OF_OTHERS)
         authority = ["-CA", self["authority.pem"], "-CAkey", self["authority.key"], "-CAcreateserial"]
         more = ["-days", days, "-extfile", str(extensions), "-out", self[f"{name}.pem"]]
         self._run("x509", "-req", "-in", str(request), *authority, *more)

@@ -11,6 +11,10 @@ _IN_VAIN = re.compile(r"[Tt]imed out|Timeout|wrong version|record layer|unexpect
 _CERTIFICATES = (
     (re.compile(r"has expired|not yet valid"), "its certificate must be renewed, or a clock be set"),
     (re.compile(r"mismatch|not valid for"), "name it in the URL as its certificate does"),
+    (
+        re.compile(r"Key Identifier|key usage|[Bb]asic [Cc]onstraints"),
+        "since Python 3.13 it must have that: issue it anew",
+    ),
     (re.compile(r"certificate verify failed"), "name the file of the authority it has it from: ssl_ca_certs=FILE"),
     (
         re.compile(r"alert.*(certificate|unknown ca)"),

@@ -114,3 +114,11 @@ def test_of_a_redis_that_ends_or_says_nothing(text: str, reason: str, advice: st
         told = str(no_reply(error, where, heard=False))
         assert told.startswith(said + advised) and (advised or told == said)
     assert str(no_reply(error, "Redis at /socket", heard=False)) == f"Redis at /socket did not answer: {reason}"
+
+
+def test_of_a_certificate_that_lacks_what_python_3_13_insists_on() -> None:
+    text = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: Missing Authority Key Identifier (_ssl.c:1020)"
+    error = no_connection(redis.exceptions.ConnectionError(text), "Redis at a:1 over TLS", heard=True)
+    assert str(error).endswith(
+        "failed: Missing Authority Key Identifier; since Python 3.13 it must have that: issue it anew"
+    )
