@@ -30,6 +30,7 @@ from tests.docs.users import (
     use_as_an_application_does,
     use_sessions,
 )
+from tests.docs.whole_way import go_the_whole_way
 from tests.running_api import RunningApi
 from tests.running_worker import RunningWorker
 from tests.scrapes import scrape
@@ -99,6 +100,17 @@ def test_a_worker_that_waits_may_with_what_it_needs_besides(
         set_user(admin, "likes_worker", [*rules_of("likes_worker"), *needed])
         flushed = likes("flush", durability=durability)
         assert flushed.code == 0 or "no replica follows it" in flushed.err
+        assert {entry["object"] for entry in denied(admin)} <= {"likes-embedded:lineage"}
+
+
+def test_each_user_goes_the_whole_way_with_a_worker_that_waits_for_the_disk(
+    tmp_path: Path, own_valkey: Callable[..., RedisServer], sqlite_engine: Engine
+) -> None:
+    server = own_valkey("--appendfsync", "always")
+    with redis.Redis.from_url(server.url) as admin:
+        for name in NAMES:
+            set_user(admin, name, [*rules_of(name), *rights_to_wait()["aof"]])
+        go_the_whole_way(lambda name: url_for(server.url, name), sqlite_engine, tmp_path, durability="aof")
         assert {entry["object"] for entry in denied(admin)} <= {"likes-embedded:lineage"}
 
 
