@@ -27,11 +27,12 @@ class Users:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
 
-    def have(self, more: Sequence[str]) -> None:
+    def have(self, more: Sequence[str], for_worker: Sequence[str] = ()) -> None:
         """Just what the page has for them, and this."""
         for node in self.cluster.nodes:
             for name in NAMES:
                 node("ACL", "SETUSER", name, "reset", *rules_of(name), *more)
+            node("ACL", "SETUSER", "likes_worker", *for_worker)
             node("ACL", "LOG", "RESET")
 
     def go(self) -> None:
@@ -56,7 +57,7 @@ def users(cluster: Cluster) -> Iterator[Users]:
 def test_they_are_enough_for_the_whole_way(
     cluster: Cluster, users: Users, sqlite_engine: Engine, tmp_path: Path, durability: str
 ) -> None:
-    users.have([*rights_in_a_cluster(), *rights_to_wait().get(durability, [])])
+    users.have(rights_in_a_cluster(), rights_to_wait().get(durability, []))
     likes = go_the_whole_way(
         lambda name: url_for(cluster.url, name), sqlite_engine, tmp_path, durability=durability, redis_timeout=30
     )
