@@ -69,6 +69,10 @@ class NoRedisSentinel(WrongUrl):
     """This Redis is a server, and was named as a Sentinel; nothing was counted."""
 
 
+class NoScripts(RedisRefused):
+    """This server runs no scripts, without which nothing is counted exactly once; nothing was counted."""
+
+
 class NotDurable(LikesError):
     """Replicas, or the disk, did not confirm in time what was handed off (LIKES_DURABILITY): it stays in flight."""
 

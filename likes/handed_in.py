@@ -10,6 +10,7 @@ import redis.asyncio
 import redis.asyncio.sentinel
 import redis.sentinel
 
+from likes.buffer.encryption import named
 from likes.buffer.links import connections
 from likes.buffer.links.blocking import BlockingLink
 from likes.buffer.links.event_loop import EventLoopLink
@@ -22,6 +23,7 @@ Client = redis.Redis | redis.ConnectionPool
 AsyncClient = redis.asyncio.Redis | redis.asyncio.ConnectionPool
 
 _SENTINEL = (redis.sentinel.SentinelConnectionPool, redis.asyncio.sentinel.SentinelConnectionPool)
+_OVER_TLS = (redis.SSLConnection, redis.asyncio.SSLConnection)
 _CLUSTER = (redis.RedisCluster, redis.asyncio.RedisCluster)
 
 
@@ -34,7 +36,7 @@ class HandedRedis:
     def __init__(self, client: object, *, asynchronous: bool, timeout: float) -> None:
         """`timeout`: seconds. Raises InvalidInput for a client that cannot be used, and says which can."""
         self._pool: Any = _pool_of(client, asynchronous=asynchronous)
-        self._where = _where(self._pool.connection_kwargs)
+        self._where = _where(self._pool)
         self._timeout = timeout
 
     def open_link(self) -> BlockingLink:
@@ -82,7 +84,7 @@ def _pool_of(client: object, *, asynchronous: bool) -> Any:
     return pool
 
 
-def _where(options: Mapping[str, Any]) -> str:
-    if path := options.get("path"):
-        return f"Redis at {path}"
-    return f"Redis at {options.get('host', 'localhost')}:{options.get('port', 6379)}"
+def _where(pool: Any) -> str:
+    options: Mapping[str, Any] = pool.connection_kwargs
+    address = options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+    return named(address, tls=issubclass(pool.connection_class, _OVER_TLS))

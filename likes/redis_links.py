@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import unquote, urlsplit
 
+from likes.buffer.encryption import named
 from likes.buffer.links import connections
 from likes.buffer.links.blocking import BlockingLink
 from likes.buffer.links.connections import Connect
@@ -56,8 +57,8 @@ def open_sentinels(url: str, timeout: float) -> dict[tuple[str, int], Link]:
     sentinel = read_sentinel_url(url)
     links: dict[tuple[str, int], Link] = {}
     for node in _nodes(sentinel):
-        connect = connections.connect_to(sentinel.url_of_sentinel(*node))
-        links[node] = BlockingLink(connect, node.where, timeout, Learned(greeted=True))
+        connect = connections.connect_to(sentinel.url_of_sentinel(node.host, node.port))
+        links[node.host, node.port] = BlockingLink(connect, node.where, timeout, Learned(greeted=True))
     return links
 
 
@@ -65,8 +66,8 @@ def shown(redis_url: str) -> str:
     """Where a single server is, for messages: never a password."""
     parts = urlsplit(redis_url)
     if parts.scheme == "unix":
-        return f"Redis at {unquote(parts.path)}"
-    return f"Redis at {parts.hostname or 'localhost'}:{parts.port or 6379}"
+        return named(unquote(parts.path), tls=False)
+    return named(f"{parts.hostname or 'localhost'}:{parts.port or 6379}", tls=parts.scheme == "rediss")
 
 
 def _to_node(connect: Opens, cluster: ClusterUrl, node: Node) -> Connect:
@@ -74,7 +75,8 @@ def _to_node(connect: Opens, cluster: ClusterUrl, node: Node) -> Connect:
 
 
 def _slots(cluster: ClusterUrl) -> Slots:
-    return Slots([Node(host, port) for host, port in cluster.nodes], _shown_cluster(cluster))
+    tls = cluster.scheme == "rediss"
+    return Slots([Node(*address, tls) for address in cluster.nodes], _shown_cluster(cluster))
 
 
 def _shown_cluster(cluster: ClusterUrl) -> str:
@@ -98,7 +100,8 @@ def _sentinels(sentinel: SentinelUrl) -> Sentinels:
 
 
 def _nodes(sentinel: SentinelUrl) -> list[SentinelNode]:
-    return [*dict.fromkeys(SentinelNode(host, port) for host, port in sentinel.nodes)]
+    tls = sentinel.scheme == "rediss"
+    return [*dict.fromkeys(SentinelNode(*address, tls) for address in sentinel.nodes)]
 
 
 def _shown_master(sentinel: SentinelUrl) -> str:

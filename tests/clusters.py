@@ -29,9 +29,9 @@ class ClusterNode:
         )
         while self.server.port >= 20_000 or not _is_free(self.server.port + 10_000):  # where the nodes talk
             self.server.port = free_port()
-        self.server.url = f"redis://127.0.0.1:{self.server.port}/0"
-        self.client: Any = redis.Redis(port=self.server.port, protocol=2, socket_timeout=5)
-        self._raw: Any = redis.Redis(port=self.server.port, protocol=2, socket_timeout=5)
+        options = {**self.server.client_options, "protocol": 2, "socket_timeout": 5}
+        self.client: Any = redis.Redis(**options)
+        self._raw: Any = redis.Redis(**options)
         self._raw.response_callbacks.clear()  # replies as they come
 
     @property

@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 from likes.sql.engine import open_engine
 from likes.sql.schema import migrate
 from tests.browser import chromium
+from tests.certificates import Certificates
 from tests.databases import Shelf
 from tests.servers import (
     MariaDB,
@@ -33,6 +34,7 @@ from tests.servers import (
     redis_6_2,
     valkey,
 )
+from tests.tls_servers import TlsRedis
 
 IN_CI = bool(os.environ.get("CI"))
 
@@ -241,3 +243,22 @@ def engine(migrated_url: str) -> Iterator[Engine]:
     engine = open_engine(migrated_url, timeout=10)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Certificates of servers and clients, good and bad ones."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def tls_server(certificates: Certificates) -> Iterator[Server]:
+    """A Redis that takes TLS alone, and clients with a certificate; shared by all tests."""
+    yield from _started(lambda: TlsRedis(certificates))
+
+
+@pytest.fixture
+def tls_redis(tls_server: TlsRedis) -> Iterator[TlsRedis]:
+    """The same, empty."""
+    for _ in _emptied(tls_server.url):
+        yield tls_server

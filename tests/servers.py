@@ -15,7 +15,7 @@ import tempfile
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 import pymysql
@@ -73,8 +73,6 @@ def find_program(name: str) -> str | None:
 
 class Server:
     """A server process over a folder of data of its own. Subclasses say how it is started and when it is ready."""
-
-    url: str
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="likes-test-"))
@@ -173,7 +171,16 @@ class RedisServer(Server):
         super().__init__()
         self.binary = binary
         self.options = options
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def url(self) -> str:
+        """That of its first database."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def client_options(self) -> dict[str, Any]:
+        """What a client of redis-py needs to get in."""
+        return {"port": self.port}
 
     def command(self) -> list[str]:
         return [
@@ -183,7 +190,7 @@ class RedisServer(Server):
 
     def answers(self) -> bool:
         try:
-            with redis.Redis(port=self.port, socket_timeout=1, retry=None) as client:
+            with redis.Redis(**self.client_options, socket_timeout=1, retry=None) as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False
@@ -200,10 +207,15 @@ def valkey(*options: str) -> RedisServer:
 
 def debian_redis(*options: str) -> RedisServer:
     """The redis-server on PATH."""
+    return RedisServer(debian_redis_binary(), *options)
+
+
+def debian_redis_binary() -> str:
+    """Its program."""
     binary = find_program("redis-server")
     if not binary:
         raise MissingServerError("Redis: no redis-server on PATH (Debian: apt-get install redis-server)")
-    return RedisServer(binary, *options)
+    return binary
 
 
 def redis_6_2(*options: str) -> RedisServer:

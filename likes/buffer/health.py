@@ -32,6 +32,12 @@ def read_config(buffer: Buffer, name: str, shard: int = 0) -> str | None:
         return None
 
 
+def knows_config(buffer: Buffer, shard: int = 0) -> bool:
+    """False where nobody may configure the server, as at most services; true also where just this user may not."""
+    (reply,) = buffer.link.send([_of_server(buffer, shard, "CONFIG", "GET", "maxmemory")])
+    return not (isinstance(reply, RedisRefused) and "nknown command" in str(reply))
+
+
 def read_clock(buffer: Buffer, shard: int = 0) -> float | None:
     """The clock of the server that a shard lives on, in seconds since 1970; None if it does not tell."""
     try:

@@ -7,10 +7,12 @@ import re
 from redis import exceptions as redis_errors
 
 from likes.buffer.damage import damaged
+from likes.buffer.encryption import address_of, advised, url_of
 from likes.errors import (
     LikesError,
     NoRedisCluster,
     NoRedisSentinel,
+    NoScripts,
     RedisClusterNode,
     RedisFull,
     RedisRefused,
@@ -24,7 +26,12 @@ from likes.items import shorten
 ANSWERS = (redis_errors.ResponseError, redis_errors.BusyLoadingError, redis_errors.AuthenticationError)
 _KIND = re.compile(r"(?:^|-)([A-Z]{3,})\b")
 _CONNECTING = re.compile(r"^Error -?\d+ connecting to .*?\. ")  # how redis-py begins; our message says where already
+_UNDER_WAY = re.compile(
+    r"^Error while reading from .*? : \(-?\d+, ['\"](.*)['\"]\)$|^Error -?\d+ while writing to socket\. "
+)
 _DIGEST = re.compile(r"\bevalsha\b", re.IGNORECASE)
+# Of a command that is not known, and in Garnet's words. Not permitted is another matter: an administrator permits it.
+_NO_SCRIPTS = re.compile(r"unknown command ['`]?eval\b|scripting support disabled", re.IGNORECASE)
 _NOT_PERMITTED = re.compile(r"no permissions? to|user executing the script can't")  # in a script NOPERM may be missing
 _KNOWS_NO_SELECT = re.compile(r"unknown command '?select\b", re.IGNORECASE)  # as redis-py sends it for ?db=1
 _NOT_NOW = ("LOADING", "MASTERDOWN", "READONLY", "BUSY", "CLUSTERDOWN", "NOSCRIPT", "NOREPLICAS")
@@ -81,44 +88,43 @@ def is_of_digests(reply: object) -> bool:
 
 def is_cluster_node(where: str) -> LikesError:
     """The error for every call to a node of a Redis Cluster."""
-    address = where.removeprefix("Redis at ")
-    return RedisClusterNode(f"{where} is a node of a Redis Cluster; name the cluster: redis+cluster://{address}")
+    return RedisClusterNode(f"{where} is a node of a Redis Cluster; name the cluster: {url_of(where, '+cluster')}")
 
 
 def is_no_cluster(error: LikesError, where: str) -> LikesError:
     """The error for a server that does not tell its slots, from what it answered instead."""
     if "cluster support disabled" not in str(error) and "unknown command" not in str(error):
         return error
-    address = where.removeprefix("Redis at ")
-    return NoRedisCluster(f"{where} is no node of a Redis Cluster; for a single server, name redis://{address}/0")
+    return NoRedisCluster(f"{where} is no node of a Redis Cluster; for a single server, name {url_of(where)}/0")
 
 
 def is_sentinel(where: str) -> LikesError:
     """The error for every call to a Sentinel."""
-    address = where.removeprefix("Redis at ")
-    return RedisSentinel(f"{where} is a Sentinel; name what it watches: redis+sentinel://{address}/SERVICE/0")
+    url = url_of(where, "+sentinel")
+    return RedisSentinel(f"{where} is a Sentinel; name what it watches: {url}/SERVICE/0")
 
 
 def is_no_sentinel(error: LikesError, where: str) -> LikesError:
     """The error for a server that does not tell which is the master, from what it answered instead."""
     if "unknown command" not in str(error):
         return error
-    address = where.removeprefix("the Sentinel at ")
-    return NoRedisSentinel(f"{address} is no Sentinel; for a single server, name redis://{address}/0")
+    return NoRedisSentinel(f"{address_of(where)} is no Sentinel; for a single server, name {url_of(where)}/0")
 
 
-def no_connection(error: Exception, where: str) -> LikesError:
-    """The error for a call that found no connection, and so was not sent."""
+def no_connection(error: Exception, where: str, *, heard: bool) -> LikesError:
+    """The error for a call that found no connection, and so was not sent. heard: others were answered."""
     if _KNOWS_NO_SELECT.search(str(error)):
         return is_sentinel(where)
     if isinstance(error, ANSWERS):
         return refusal(error, where)
-    return NotSent(f"{where} cannot be reached: {_CONNECTING.sub('', _reason(error))}")
+    reason = _CONNECTING.sub("", _reason(error))
+    return NotSent(f"{where} cannot be reached: {advised(reason, where, heard=heard)}")
 
 
-def no_reply(error: Exception, where: str) -> LikesError:
-    """The error for a call that was sent when the connection broke, or no reply came in time."""
-    return Unanswered(f"{where} did not answer: {_reason(error)}")
+def no_reply(error: Exception, where: str, *, heard: bool) -> LikesError:
+    """The error for a call that was sent when the connection broke, or no reply came in time. heard: as before."""
+    reason = _UNDER_WAY.sub(r"\1", _reason(error))
+    return Unanswered(f"{where} did not answer: {advised(reason, where, heard=heard)}")
 
 
 def no_sense(reply: object, where: str) -> LikesError:
@@ -139,6 +145,11 @@ def refusal(error: redis_errors.RedisError, where: str, key: bytes | None = None
         return NotNow(f"{where} is just moving this shard to another node: {text}")
     if isinstance(error, _NOT_NOW_ERRORS) or word in _NOT_NOW:
         return NotSent(f"{where} cannot do this now: {text}")
+    if _NO_SCRIPTS.search(text):
+        return NoScripts(
+            f"{where} runs no scripts (EVALSHA and EVAL are refused), and nothing counts exactly once without them; "
+            "switch them on there, or use a Redis or Valkey that runs them"
+        )
     if isinstance(error, _NOT_ALLOWED_ERRORS) or word in _NOT_ALLOWED or _NOT_PERMITTED.search(text):
         return RedisRefused(f"{where} does not allow this: {text}")
     if word == "WRONGTYPE" and key is not None:

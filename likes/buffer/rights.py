@@ -57,19 +57,24 @@ OUTSIDE_SCRIPTS: dict[str, Sequence[bytes]] = {
     "SCAN": (b"0", b"COUNT", b"1"),
     "SMEMBERS": (KEY,),
 }
+IN_A_CLUSTER: dict[str, Sequence[bytes]] = {"ASKING": ()}
 DISPENSABLE = {"TIME"}  # gone without where it is refused
 
 
 def refused(buffer: Buffer, shards: Collection[int]) -> dict[str, str]:
     """What of all that is needed the user may not do: command, or script of a shard -> the server's words.
 
-    A shard that is just being moved is left out. Raises Unavailable, also where the server takes no writes now.
+    Every node is asked, as each has users of its own; a shard that is just being moved is left out. Raises Unavailable,
+    also where a server takes no writes now.
     """
-    keys = [epoch_keys(buffer.namespace, shard, "check") for shard in shards]
-    calls = [_outside(name, keys[0]) for name in OUTSIDE_SCRIPTS] + [_inside(each) for each in keys]
-    replies = buffer.link.send(calls)
+    servers = buffer.servers_there_are()
+    forms = OUTSIDE_SCRIPTS if buffer.where in servers else OUTSIDE_SCRIPTS | IN_A_CLUSTER
+    tries = [
+        (name, _outside(name, words, buffer, shard)) for shard in servers.values() for name, words in forms.items()
+    ]
+    tries += [(f"keys of shard {shard}", _inside(epoch_keys(buffer.namespace, shard, "check"))) for shard in shards]
     failed: dict[str, str] = {}
-    for name, reply in zip([*OUTSIDE_SCRIPTS, *(f"keys of shard {shard}" for shard in shards)], replies, strict=True):
+    for (name, _), reply in zip(tries, buffer.link.send([call for _, call in tries]), strict=True):
         if isinstance(reply, ShardMoving):
             continue
         if isinstance(reply, Unavailable):
@@ -81,8 +86,9 @@ def refused(buffer: Buffer, shards: Collection[int]) -> dict[str, str]:
     return {name: reason for name, reason in failed.items() if name not in DISPENSABLE}
 
 
-def _outside(name: str, keys: EpochKeys) -> Call[Any]:
-    return command(*_words(name, OUTSIDE_SCRIPTS[name], keys), shard=keys.shard, at=keys.owner)
+def _outside(name: str, words: Sequence[bytes], buffer: Buffer, shard: int) -> Call[Any]:
+    keys = epoch_keys(buffer.namespace, shard, "check")
+    return command(*_words(name, words, keys), shard=keys.shard, at=keys.owner)
 
 
 def _inside(keys: EpochKeys) -> Call[dict[str, str]]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from likes.config.nodes_url import Address, has_kind, read_nodes_url, sorted_nodes, written
+from likes.config.tls_options import check_tls_options
 from likes.config.url_options import REDIS, REDISS, check_options
 
 ALLOWED = "redis+cluster://HOST:PORT,HOST:PORT, or rediss+cluster:// (TLS)"
@@ -52,3 +53,5 @@ def check_cluster_url(url: str) -> None:
     if {parts.path or "0", *parse_qs(parts.query).get("db", [])} != {"0"}:
         raise ValueError("it names a database; a Redis Cluster has just number 0, so leave that out")
     check_options(parts.query, REDISS if parts.scheme == "rediss" else REDIS)
+    if parts.scheme == "rediss":
+        check_tls_options(parts.query)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlencode
 
 from likes.config.nodes_url import Address, has_kind, read_nodes_url, sorted_nodes, written
+from likes.config.tls_options import check_tls_options
 from likes.config.url_options import OF_SENTINELS, REDIS, REDISS, check_options
 
 ALLOWED = "redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB, or rediss+sentinel:// (TLS)"
@@ -97,3 +98,5 @@ def check_sentinel_url(url: str) -> None:
     """Raise ValueError, saying what is allowed, for one that cannot be connected to."""
     sentinel = read_sentinel_url(url)
     check_options(sentinel.query, {**(REDISS if sentinel.scheme == "rediss" else REDIS), **OF_SENTINELS})
+    if sentinel.scheme == "rediss":
+        check_tls_options(sentinel.query)

@@ -108,7 +108,7 @@ REDISS: Mapping[str, Check] = {
     **_all(_file, "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"),
     **_all(_text, "ssl_ca_data", "ssl_ciphers", "ssl_password"),
     "ssl_ca_path": _folder,
-    "ssl_cert_reqs": partial(_one_of, ("none", "optional", "required")),
+    "ssl_cert_reqs": partial(_like, "none|optional|required", "none, optional, required"),
     "ssl_check_hostname": _flag,
 }
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from ipaddress import ip_address
 from socket import gethostname
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, unquote_to_bytes, urlsplit
 
 from likes.config import cluster_url, sentinel_url
 from likes.config.cluster_url import check_cluster_url, is_cluster_url, read_cluster_url
 from likes.config.nodes_url import IN_PASSWORDS
 from likes.config.sentinel_url import check_sentinel_url, is_sentinel_url, read_sentinel_url
+from likes.config.tls_options import check_tls_options
 from likes.config.url_options import MYSQL, POSTGRESQL, REDIS, REDISS, SQLITE, SQLITE_URI, Check, check_options
 
 # Up to the last `@`, whatever stands before it: a password with `/`, `#` or `@` left unescaped is still one.
 _PASSWORD = re.compile(r"^((?:[a-z0-9+.-]+://)?+[^:]*):.*@", re.IGNORECASE | re.DOTALL)
 _SECRET_PARAMETER = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
 LAST_PORT = 65535
+LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107  # what the kernel has room for
 _REDIS = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS) or unix:///PATH/TO/SOCKET?db=DB"
 _ANY_REDIS = f"{_REDIS}; for a Redis Cluster, {cluster_url.ALLOWED}; for Sentinels, {sentinel_url.ALLOWED}"
 _DATABASE = re.compile(
@@ -94,8 +97,14 @@ def check_redis_url(url: str) -> str:
     _number(parts)
     if scheme == "unix" and not parts.path.strip("/"):
         raise ValueError("it names no socket; allowed: unix:///PATH/TO/SOCKET?db=DB")
+    if scheme == "unix" and (length := len(unquote_to_bytes(parts.path))) > LONGEST_SOCKET:
+        raise ValueError(
+            f"the path of its socket has {length} bytes; allowed: at most {LONGEST_SOCKET}, such as a link"
+        )
     # redis-py has others, which change what a resend means (`retry_on_timeout`) or are settings of ours.
     check_options(parts.query, REDISS if scheme == "rediss" else REDIS)
+    if scheme == "rediss":
+        check_tls_options(parts.query)
     return url
 
 

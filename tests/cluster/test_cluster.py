@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,17 +12,15 @@ from sqlalchemy import Engine
 from likes import AsyncLikeCounter, KeyReused, LikeCounter, NoRedisCluster
 from likes.buffer.backlog import Backlog
 from likes.sql.urls import url_of
-from tests.clusters import Cluster, slot_of_shard
+from tests.clusters import Cluster
 from tests.rig import Rig
 from tests.running_api import RunningApi
 from tests.running_worker import RunningWorker
 from tests.session_rig import SessionRig
 from tests.shell import Shell
-from tests.snippets import DOCS, block
 from tests.waiting import wait_until
 
 NewRig = Callable[..., Rig]
-USERS = ("likes_app", "likes_worker")
 ITEMS = {f"video:{number}": number % 7 + 1 for number in range(400)}
 
 
@@ -136,37 +133,6 @@ def test_the_api_and_a_worker_serve_it(cluster: Cluster, tmp_path: Path) -> None
 
         wait_until(is_flushed, 30)
         assert "likes_redis_memory_used_bytes" in api.client.get("/metrics").text
-
-
-def test_the_rights_in_the_docs_and_two_more_are_enough(
-    cluster: Cluster, sqlite_engine: Engine, tmp_path: Path
-) -> None:
-    page = (DOCS / "deploying.md").read_text()
-    more = re.search(r"need two rights more: `([^`]+)`", page)[1].split()
-    users = {name: [*block(DOCS / "deploying.md", "text", f"user {name} ").split()[2:], *more] for name in USERS}
-    for node in cluster.nodes:
-        for name, rules in users.items():
-            node("ACL", "SETUSER", name, "reset", *rules)
-    try:
-        urls = {name: cluster.url.replace("://", f"://{name}:change-me@") for name in USERS}
-        shell = Shell(tmp_path, redis_url=urls["likes_worker"], database_url=url_of(sqlite_engine), shards=4)
-        with LikeCounter(redis_url=urls["likes_app"], shards=4) as likes:
-            likes.add(ITEMS)
-            assert shell("flush", "--json").json["items"] == len(ITEMS)
-            likes.add(ITEMS)
-            slot = slot_of_shard(1)
-            to = next(node for node in cluster.masters() if node is not cluster.owner(slot))
-            source = cluster.open_slot(slot, to)
-            while cluster.move_keys(slot, source, to):
-                pass
-            likes.add(ITEMS)  # one of the two is for this
-            cluster.close_slot(slot, to)
-        assert shell("flush", "--json").json["items"] == len(ITEMS)
-        assert shell("audit", "--json").json["ok"]
-        assert shell("check", "--json").json["ok"]
-    finally:
-        for node in cluster.nodes:
-            node("ACL", "DELUSER", *USERS)
 
 
 # Wrong URLs.

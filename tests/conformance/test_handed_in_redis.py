@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,8 +15,10 @@ from redis.credentials import UsernamePasswordCredentialProvider
 
 from likes import AsyncLikeCounter, LikeCounter, RedisUnavailable
 from likes.buffer.scripts import ADD
+from tests.certificates import Certificates
 from tests.proxy import Proxy
-from tests.servers import PASSWORD, RedisServer, debian_redis, free_port
+from tests.servers import PASSWORD, RedisServer
+from tests.tls_servers import TlsRedis
 
 OwnValkey = Callable[..., RedisServer]
 
@@ -105,36 +105,26 @@ def text(reply: Any) -> str:
 # TLS.
 
 
-@pytest.fixture
-def tls_server(debian_redis_server: RedisServer, tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """A port that takes TLS only, and the file of the certificate it shows; the wheel's Valkey knows no TLS."""
-    key, certificate = tmp_path / "key", tmp_path / "certificate"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=likes",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    port = free_port()
-    files = ["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate]
-    server = debian_redis("--tls-port", str(port), "--tls-auth-clients", "no", *map(str, files))
-    try:
-        server.start()
-        yield port, certificate
-    finally:
-        server.remove()
+@pytest.mark.parametrize("kind", [redis, redis.asyncio], ids=["threads", "asyncio"])
+def test_a_client_with_tls_will_do(tls_redis: TlsRedis, certificates: Certificates, kind: Any) -> None:
+    options = {**tls_redis.client_options, "ssl_cert_reqs": "required", "ssl_ca_certs": certificates["authority.pem"]}
+    client = kind.Redis(**options, host="127.0.0.1")
+    if kind is redis:
+        check(client)
+        return
+
+    async def main() -> None:
+        async with client:
+            await check_async(client)
+
+    asyncio.run(main())
 
 
-def test_a_client_with_tls_will_do(tls_server: tuple[int, Path]) -> None:
-    port, certificate = tls_server
-    check(redis.Redis(host="127.0.0.1", port=port, ssl=True, ssl_ca_certs=str(certificate)))
-
-
-def test_a_client_that_trusts_another_certificate_is_refused_by_its_own_rules(tls_server: tuple[int, Path]) -> None:
-    port, _ = tls_server
+def test_a_client_that_trusts_another_certificate_is_refused_by_its_own_rules(tls_redis: TlsRedis) -> None:
+    options = {**tls_redis.client_options, "ssl_cert_reqs": "required"}
     with (
-        LikeCounter(redis=redis.Redis(host="127.0.0.1", port=port, ssl=True)) as likes,
-        pytest.raises(RedisUnavailable, match="certificate"),
+        LikeCounter(redis=redis.Redis(**options, host="127.0.0.1")) as likes,
+        pytest.raises(RedisUnavailable, match="over TLS cannot be reached: certificate verify failed"),
     ):
         likes.like("video:1")
 

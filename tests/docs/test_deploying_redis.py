@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +12,30 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
-from likes import AsyncLikeCounter, LikeCounter, LikesError
-from likes.async_session_store import AsyncSessionStore
+from likes import LikeCounter, LikesError
 from likes.connect import Places
 from likes.metrics.looking import Look
 from likes.metrics.tally import Snapshot
-from likes.sessions.session import Life, Session
 from likes.sessions.token import SESSION_SHARDS
 from likes.sql.identity import make_id
 from likes.sql.urls import url_of
 from tests.docs.everyday import CODES, a_year
+from tests.docs.users import (
+    NAMES,
+    rights,
+    rights_to_wait,
+    rules_of,
+    set_user,
+    url_for,
+    use_as_an_application_does,
+    use_sessions,
+)
+from tests.docs.whole_way import go_the_whole_way
 from tests.running_api import RunningApi
 from tests.running_worker import RunningWorker
 from tests.scrapes import scrape
 from tests.servers import RedisServer
 from tests.shell import Shell
-from tests.snippets import DOCS, block
-
-PAGE = DOCS / "deploying.md"
-NAMES = ("likes_app", "likes_api", "likes_worker")
-
-
-def rules_of(name: str) -> list[str]:
-    """The rules of a user as the page has them."""
-    return block(DOCS / "deploying.md", "text", f"user {name} ").split()[2:]
-
-
-def url_for(redis_url: str, name: str) -> str:
-    return redis_url.replace("://", f"://{name}:change-me@")
-
-
-def rights(name: str) -> list[str]:
-    return [rule for rule in rules_of(name) if rule.startswith("+")]
 
 
 @pytest.fixture
@@ -55,11 +45,6 @@ def admin(redis_url: str) -> Iterator[redis.Redis]:
             set_user(client, name, rules_of(name))
         yield client
         client.acl_deluser(*NAMES)
-
-
-def set_user(admin: redis.Redis, name: str, rules: list[str]) -> None:
-    admin.execute_command("ACL", "SETUSER", name, "reset", *rules)
-    admin.acl_log_reset()
 
 
 def forget_everything(admin: redis.Redis) -> None:
@@ -102,12 +87,6 @@ def test_the_worker_needs_every_right(likes: Shell, admin: redis.Redis, sqlite_e
         assert any(denied(admin) or ran.code != code for ran, code in year), right
 
 
-def rights_to_wait() -> dict[str, list[str]]:
-    """What each LIKES_DURABILITY needs besides, as the page says."""
-    (said,) = re.findall(r"`LIKES_DURABILITY=replicas:N` needs `(.+?)` as well, `aof` needs `(.+?)`", PAGE.read_text())
-    return {"replicas:1": said[0].split(), "aof": said[1].split()}
-
-
 @pytest.mark.parametrize("durability", ["aof", "replicas:1"])
 def test_a_worker_that_waits_may_with_what_it_needs_besides(
     tmp_path: Path, own_valkey: Callable[..., RedisServer], sqlite_engine: Engine, durability: str
@@ -124,21 +103,16 @@ def test_a_worker_that_waits_may_with_what_it_needs_besides(
         assert {entry["object"] for entry in denied(admin)} <= {"likes-embedded:lineage"}
 
 
-def use_as_an_application_does(places: Places) -> None:
-    with LikeCounter(redis_url=places.redis, database_url=places.database, shards=1) as counter:
-        for _ in range(2):  # the first one begins the shard
-            assert counter.like("video:42") > 0
-        counter.add({"video:42": -1, "video:7": 3})
-        assert counter.total("video:42") == 1
-        assert counter.total("video:42") == 1  # the first one cached it
-        assert counter.pending("video:7") == 3
-    asyncio.run(use_a_key(places))
-
-
-async def use_a_key(places: Places) -> None:
-    async with AsyncLikeCounter(redis_url=places.redis, database_url=places.database, shards=1) as counter:
-        for _ in range(2):
-            assert await counter.like_once("video:9", key=b"a key") == 1
+def test_each_user_goes_the_whole_way_with_a_worker_that_waits_for_the_disk(
+    tmp_path: Path, own_valkey: Callable[..., RedisServer], sqlite_engine: Engine
+) -> None:
+    server = own_valkey("--appendfsync", "always")
+    with redis.Redis.from_url(server.url) as admin:
+        for name in NAMES:
+            more = rights_to_wait()["aof"] if name == "likes_worker" else []
+            set_user(admin, name, [*rules_of(name), *more])
+        go_the_whole_way(lambda name: url_for(server.url, name), sqlite_engine, tmp_path, durability="aof")
+        assert {entry["object"] for entry in denied(admin)} <= {"likes-embedded:lineage"}
 
 
 def places_of(name: str, redis_url: str, admin: redis.Redis, engine: Engine) -> Places:
@@ -163,26 +137,6 @@ def test_an_application_needs_every_right(admin: redis.Redis, redis_url: str, sq
         except LikesError:
             continue
         assert denied(admin), right  # gone without
-
-
-def _has_slid(session: Session) -> bool:
-    return session.expires_at > session.created_at + timedelta(seconds=2.1)
-
-
-async def use_sessions(places: Places) -> None:
-    async with AsyncSessionStore(places, "likes", Life(2, 60)) as store:
-        token, _ = await store.begin("mary", {"cart": 1}, ["cart"])
-        while (session := await store.touch(token)) and not _has_slid(session):
-            pass
-        await store.change(token, {"cart": None, "page": 1})
-        await store.change(token, {"cart": 2})
-        token, _ = await store.rotate(token) or ("", None)
-        token, _ = await store.log_in(token, "bob") or ("", None)
-        assert len(await store.of_user("bob")) == 1
-        assert await store.end(token)
-        assert store.trouble is None
-        await store.begin("mary", {"cart": 1}, ["cart"])
-        assert await store.revoke("mary") == 1
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from likes.buffer.links.learned import ASKING, GREETING, Learned
 from likes.buffer.links.window import BYTES_UNDER_WAY
 from likes.buffer.refusals import NotSent, Unanswered, is_cluster_node
 from likes.buffer.scripts import ACKNOWLEDGE, ADD, HAND_OFF
-from likes.errors import RedisClusterNode, RedisFull, RedisRefused, RedisUnavailable
+from likes.errors import NoScripts, RedisClusterNode, RedisFull, RedisRefused, RedisUnavailable
 
 MISSING = redis_errors.NoScriptError("No matching script.")
 TIMEOUT = redis_errors.TimeoutError("Timeout reading from socket")
@@ -206,7 +206,19 @@ def test_a_server_without_scripts_is_told_of_once() -> None:
     exchange = exchange_of([script_call(ADD)])
     hear(exchange, NO_DIGESTS[0])
     assert hear(exchange, no_scripts) == []
-    assert type(exchange.replies()[0]) is RedisRefused
+    assert type(exchange.replies()[0]) is NoScripts
+
+
+def test_a_server_that_never_answered_may_be_one_with_tls() -> None:
+    learned, ended = Learned(greeted=True), redis_errors.ConnectionError("Connection closed by server.")
+    for asked in ("; if that port is one for TLS, write rediss:// in the URL", ""):
+        exchange = Exchange([command("GET", "a")], "Redis at a:1", learned)
+        assert [*exchange.requests()]
+        exchange.broke_off(ended)
+        assert str(exchange.replies()[0]) == f"Redis at a:1 did not answer: Connection closed by server{asked}"
+        answered = Exchange([command("GET", "a")], "Redis at a:1", learned)
+        assert [*answered.requests()]
+        answered.hear(b"1")
 
 
 # The greeting.

@@ -8,7 +8,7 @@ import pytest
 import redis
 from sqlalchemy.exc import OperationalError
 
-from likes.buffer.refusals import no_connection
+from likes.buffer.refusals import no_connection, no_reply
 from likes.errors import DatabaseUnavailable
 from likes.sql.engine import open_engine, reading
 from likes.sql.said import said
@@ -80,5 +80,45 @@ def test_of_a_server_that_is_not_there(kind: str) -> None:
     ],
 )
 def test_of_a_redis_that_is_not_there(text: str, reason: str) -> None:
-    error = no_connection(redis.exceptions.ConnectionError(text), "Redis at here")
+    error = no_connection(redis.exceptions.ConnectionError(text), "Redis at here", heard=True)
     assert str(error) == f"Redis at here cannot be reached: {reason}"
+
+
+IS_IT_TLS, IS_IT_PLAIN = (
+    "; if that port is one for TLS, write rediss:",
+    "; if that port is one without TLS, write redis:",
+)
+CLIENT = "; if it wants a certificate of ours, name one: ssl_certfile="
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "advice", "over_tls"),
+    [
+        ("Error while reading from a:1 : (104, 'reset by peer')", "reset by peer", IS_IT_TLS, CLIENT),
+        ("Error 32 while writing to socket. Broken pipe.", "Broken pipe", IS_IT_TLS, CLIENT),
+        ("Connection closed by server.", "Connection closed by server", IS_IT_TLS, CLIENT),
+        ("Error 8 while writing to socket. EOF occurred in violation of protocol (_ssl.c:2427).",
+         "EOF occurred in violation of protocol", IS_IT_TLS, CLIENT),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)", "wrong version number", "", IS_IT_PLAIN),
+        ("[SSL: RECORD_LAYER_FAILURE] record layer failure (_ssl.c:1006)", "record layer failure", "", IS_IT_PLAIN),
+        ("Timeout reading from socket", "Timeout reading from socket", "", IS_IT_PLAIN),
+        ("Connection refused.", "Connection refused", "", ""),
+    ],
+)  # fmt: skip
+def test_of_a_redis_that_ends_or_says_nothing(text: str, reason: str, advice: str, over_tls: str) -> None:
+    """The advice is for a server that has never answered."""
+    error = redis.exceptions.ConnectionError(text)
+    for where, advised in (("Redis at a:1", advice), ("Redis at a:1 over TLS", over_tls)):
+        said = f"{where} did not answer: {reason}"
+        assert str(no_reply(error, where, heard=True)) == said
+        told = str(no_reply(error, where, heard=False))
+        assert told.startswith(said + advised) and (advised or told == said)
+    assert str(no_reply(error, "Redis at /socket", heard=False)) == f"Redis at /socket did not answer: {reason}"
+
+
+def test_of_a_certificate_that_lacks_what_python_3_13_insists_on() -> None:
+    text = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: Missing Authority Key Identifier (_ssl.c:1020)"
+    error = no_connection(redis.exceptions.ConnectionError(text), "Redis at a:1 over TLS", heard=True)
+    assert str(error).endswith(
+        "failed: Missing Authority Key Identifier; since Python 3.13 it must have that: issue it anew"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from likes.buffer.encryption import address_of, is_over_tls
 from worker.checks.finding import Finding, Level
 
 BAD = (Level.WARNING, Level.ERROR)
@@ -24,8 +25,8 @@ def of_all(found: Mapping[str, Sequence[Finding]]) -> Iterator[Finding]:
 
 def cli_of(where: str) -> str:
     """The command that talks to a node, by what messages call it."""
-    host, _, port = where.rpartition(" at ")[2].rpartition(":")
-    return f"redis-cli -h {host.strip('[]')} -p {port}"
+    host, _, port = address_of(where).rpartition(":")
+    return f"redis-cli {'--tls ' if is_over_tls(where) else ''}-h {host.strip('[]')} -p {port}"
 
 
 def _of_node(where: str, finding: Finding) -> Finding:

@@ -91,6 +91,7 @@ class Exchange:
     def hear(self, reply: object) -> None:
         """Take the reply to the oldest request under way: what redis-py made of it, or one of the errors ANSWERS."""
         self._window.answered()
+        self._learned.heard = True
         index = self._under_way.popleft()
         if index == _GREETING:
             self._take_greeting(reply)
@@ -101,7 +102,7 @@ class Exchange:
 
     def had_no_connection(self, error: Exception) -> None:
         """There was no connection, so nothing was sent."""
-        self._stand_in(no_connection(error, self._where))
+        self._stand_in(no_connection(error, self._where, heard=self._learned.heard))
 
     def broke_off(self, error: Exception) -> None:
         """The connection broke, or no reply came in time."""
@@ -109,9 +110,9 @@ class Exchange:
             self._learned.greeted = isinstance(
                 error, redis_errors.ConnectionError
             )  # some hang up at a word they don't know
-            self._stand_in(NotSent(str(no_reply(error, self._where))))
+            self._stand_in(NotSent(str(no_reply(error, self._where, heard=self._learned.heard))))
         else:
-            self._stand_in(no_reply(error, self._where))
+            self._stand_in(no_reply(error, self._where, heard=self._learned.heard))
 
     def replies(self) -> list[Any]:
         """For each call its reply, read by it, or the LikesError that stands in its place."""

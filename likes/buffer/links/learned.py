@@ -14,11 +14,13 @@ class Learned:
     """What the exchanges of one link know of its server.
 
     greeted: it was asked what it is, and is a single server or did not say.
-    loads: it keeps a script that was loaded. digests: it may be sent the digest of a script instead of its source.
+    heard: it has answered something. loads: it keeps a script that was loaded. digests: it may be sent the digest of
+    a script instead of its source.
     """
 
     def __init__(self, *, greeted: bool = False) -> None:
         self.greeted = greeted
+        self.heard = False
         self.loads = True
         self.digests = True
 

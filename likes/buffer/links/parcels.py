@@ -73,7 +73,7 @@ class Parcels:
         self.sent_on = False
         again: list[int] = []
         for replies, (leg, numbers) in zip(answers, legs, strict=True):
-            heard = [(i, reply) for i, reply in zip(numbers, replies, strict=True) if i is not None]
+            heard = [(i, _heard(at, numbers, replies)) for at, i in enumerate(numbers) if i is not None]
             undone = [i for i, reply in heard if self._goes_again(i, leg.node, reply)]
             if not any(call.vouches for call in leg.calls):  # it has vouched for none of what would be sent behind it
                 again += undone
@@ -94,7 +94,7 @@ class Parcels:
         return isinstance(reply, NotSent)
 
     def _send_on(self, i: int, node: Node, reply: Elsewhere) -> bool:
-        to = Node(reply.host or node.host, reply.port)
+        to = Node(reply.host or node.host, reply.port, node.tls)
         if not reply.asks:
             self._routes.moved(to)
         if self._calls[i].node is not None:
@@ -104,6 +104,13 @@ class Parcels:
         self._sent_to[i] = to, reply.asks
         self.sent_on = True
         return True
+
+
+def _heard(at: int, numbers: Sequence[int | None], replies: Sequence[Any]) -> Any:
+    """A reply; where it sends elsewhere since ASKING was refused before it, why that was."""
+    asking = replies[at - 1] if at and numbers[at - 1] is None else None
+    is_sent_back = isinstance(replies[at], Elsewhere) and isinstance(asking, LikesError)
+    return asking if is_sent_back else replies[at]
 
 
 def _has_moved(call: Call[Any], to: Node) -> NotNow:

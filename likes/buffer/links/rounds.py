@@ -6,15 +6,17 @@ from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
 from likes.buffer.calls import Call
+from likes.buffer.encryption import named
 from likes.deadline import Deadline
 from likes.errors import LikesError
 
 
 class Node(NamedTuple):
-    """The address of a server."""
+    """The address of a server. tls: it is spoken to over TLS."""
 
     host: str
     port: int
+    tls: bool = False
 
     @property
     def address(self) -> str:
@@ -24,7 +26,7 @@ class Node(NamedTuple):
     @property
     def where(self) -> str:
         """What messages call it."""
-        return f"Redis at {self.address}"
+        return named(self.address, tls=self.tls)
 
 
 class Leg(NamedTuple):

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from likes.buffer.calls import command
+from likes.buffer.encryption import named
 from likes.buffer.links.rounds import Leg, Node, Round, Search
 from likes.buffer.refusals import NotSent, is_no_sentinel
 from likes.deadline import Deadline
@@ -42,7 +43,7 @@ class SentinelNode(Node):
     @property
     def where(self) -> str:
         """What messages call it."""
-        return f"the Sentinel at {self.address}"
+        return named(self.address, tls=self.tls, what="the Sentinel")
 
 
 class Sentinels:
@@ -56,6 +57,7 @@ class Sentinels:
         self._service = service
         self._where = where
         self._question = command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
+        self._tls = any(node.tls for node in nodes)
         self._needed = len(nodes) // 2 + 1
         self._silent: set[Node] = set()
         self._master: Node | None = None
@@ -122,7 +124,7 @@ class Sentinels:
 
     def _learn(self, said: Mapping[Node, object]) -> bool:
         """Take what they said; False if too few of them name one."""
-        votes = Counter(named for reply in said.values() if (named := named_by(reply)))
+        votes = Counter(master for reply in said.values() if (master := named_by(reply, tls=self._tls)))
         for master, count in votes.most_common(1):
             if count >= self._needed:
                 self._master, self._sure_at, self._why_unsure = master, time.monotonic(), ""
@@ -142,7 +144,7 @@ class Sentinels:
         """True for an answer that waiting does not change. What they watched once they will again."""
         if isinstance(reply, LikesError):
             return not isinstance(reply, RedisUnavailable)
-        return named_by(reply) is None and self._master is None
+        return named_by(reply, tls=self._tls) is None and self._master is None
 
     def _refusal(self, node: Node, reply: object) -> LikesError:
         if isinstance(reply, LikesError):
@@ -152,13 +154,13 @@ class Sentinels:
     def _told(self, node: Node, reply: object) -> str:
         if isinstance(reply, LikesError):
             return str(reply)
-        named = named_by(reply)
-        return f"{node.where} {f'names {named.address}' if named else f'watches no {self._service}'}"
+        master = named_by(reply, tls=self._tls)
+        return f"{node.where} {f'names {master.address}' if master else f'watches no {self._service}'}"
 
 
-def named_by(reply: Any) -> Node | None:
+def named_by(reply: Any, *, tls: bool) -> Node | None:
     """The master that a Sentinel names; None if it names none."""
     try:
-        return Node(reply[0].decode(), int(reply[1]))
+        return Node(reply[0].decode(), int(reply[1]), tls)
     except (TypeError, ValueError, AttributeError, IndexError):
         return None

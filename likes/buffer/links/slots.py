@@ -114,4 +114,4 @@ def _ranges(asked: Node, reply: Any) -> Iterator[tuple[Any, ...]]:
 def _node(asked: Node, node: list[Any]) -> Node | None:
     """None for one whose name the cluster does not know ("?"). One without a name has that by which it was asked."""
     host, port = (node[0] or b"").decode(), int(node[1])
-    return None if host == "?" else Node(host or asked.host, port)
+    return None if host == "?" else Node(host or asked.host, port, asked.tls)
