@@ -28,7 +28,7 @@ def go_the_whole_way(url_for: Callable[[str], str], engine: Engine, folder: Path
     assert flushed.json["items"] == 3
     assert likes("get", "video:7", "--json").json[0]["total"] == 3
     for_api = Places(url_for("likes_api"), database, None, redis_timeout=30, database_timeout=30)
-    asyncio.run(use_sessions(for_api))
+    asyncio.run(use_sessions(for_api, idle=6))
     asyncio.run(_log_in(for_api))
     assert len(likes("sessions", "list", "mary", "--json").json) == 1
     assert likes("sessions", "revoke", "mary").code == 0
