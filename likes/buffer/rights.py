@@ -61,14 +61,14 @@ IN_A_CLUSTER: dict[str, Sequence[bytes]] = {"ASKING": ()}
 DISPENSABLE = {"TIME"}  # gone without where it is refused
 
 
-def refused(buffer: Buffer, shards: Collection[int]) -> dict[str, str]:
+def refused(buffer: Buffer, shards: Collection[int], *, in_cluster: bool) -> dict[str, str]:
     """What of all that is needed the user may not do: command, or script of a shard -> the server's words.
 
     Every node is asked, as each has users of its own; a shard that is just being moved is left out. Raises Unavailable,
     also where a server takes no writes now.
     """
     servers = buffer.servers_there_are()
-    forms = OUTSIDE_SCRIPTS if buffer.where in servers else OUTSIDE_SCRIPTS | IN_A_CLUSTER
+    forms = OUTSIDE_SCRIPTS | IN_A_CLUSTER if in_cluster else OUTSIDE_SCRIPTS
     tries = [
         (name, _outside(name, words, buffer, shard)) for shard in servers.values() for name, words in forms.items()
     ]

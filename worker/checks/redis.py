@@ -8,6 +8,7 @@ from likes.buffer.buffer import Buffer
 from likes.buffer.encryption import is_over_tls
 from likes.buffer.health import read_info, try_script
 from likes.buffer.rights import READING, WRITING, refused
+from likes.config.cluster_url import is_cluster_url
 from likes.config.urls import user_of
 from likes.connect import Places
 from likes.errors import LikesError, NoScripts, RedisRefused, RedisUnavailable, ShardMoving, WrongUrl
@@ -29,7 +30,8 @@ def check_redis(places: Places, namespace: str, shards: Collection[int], durabil
     try:
         yield from check_sentinels(places)
         with places.open_buffer(namespace, durability=durability) as buffer:
-            yield from _look_at(buffer, shards, user_of(places.redis_url()))
+            url = places.redis_url()
+            yield from _look_at(buffer, shards, user_of(url), in_cluster=is_cluster_url(url))
     except WrongUrl as error:
         yield Finding(Level.ERROR, "redis mode", str(error), "name it so in LIKES_REDIS_URL")
     except NoScripts as error:
@@ -46,7 +48,7 @@ def _cannot_be_used(error: LikesError, places: Places) -> Finding:
     return Finding(Level.ERROR, "redis", str(error), "start it, or correct LIKES_REDIS_URL and its password")
 
 
-def _look_at(buffer: Buffer, shards: Collection[int], user: str) -> Iterator[Finding]:
+def _look_at(buffer: Buffer, shards: Collection[int], user: str, *, in_cluster: bool) -> Iterator[Finding]:
     _reach(buffer)
     servers = buffer.servers_there_are()
     found = {
@@ -59,7 +61,7 @@ def _look_at(buffer: Buffer, shards: Collection[int], user: str) -> Iterator[Fin
         yield from of_all(found)
     modes = [each.level for some in found.values() for each in some if each.name in ("redis mode", "writes")]
     if all(level is Level.OK for level in modes):
-        yield from _permission(buffer, shards, user)
+        yield from _permission(buffer, shards, user, in_cluster=in_cluster)
         yield from check_batches(buffer, shards)
         replicas = min(int(read_info(buffer, shard).get("connected_slaves", 0)) for shard in servers.values())
         yield from check_durability(buffer, replicas, shards, user)
@@ -108,8 +110,8 @@ def _kind(info: Mapping[str, str], buffer: Buffer, shard: int) -> Finding | None
     return Finding(Level.OK, "redis mode", f"{kind} that takes writes")
 
 
-def _permission(buffer: Buffer, shards: Collection[int], user: str) -> Iterator[Finding]:
-    failed = refused(buffer, shards)
+def _permission(buffer: Buffer, shards: Collection[int], user: str, *, in_cluster: bool) -> Iterator[Finding]:
+    failed = refused(buffer, shards, in_cluster=in_cluster)
     if not failed:
         yield Finding(Level.OK, "permission", "all commands that are needed may be used")
     unknown = sorted(name for name, reason in failed.items() if "nknown" in reason)
