@@ -26,11 +26,12 @@ from worker.lost_memory import what_happened
 
 
 class Recovery:
-    """Brings a shard's cursor and its Redis back into agreement."""
+    """Brings a shard's cursor and its Redis back into agreement. shards: how many there are."""
 
-    def __init__(self, buffer: Buffer, ledger: Ledger) -> None:
+    def __init__(self, buffer: Buffer, ledger: Ledger, shards: int) -> None:
         self.buffer = buffer
         self.ledger = ledger
+        self._shards = shards
 
     def settle(self, batch: Batch) -> tuple[Verdict, Counted]:
         """Do what the rules say with a batch; returns the verdict, and what was counted."""
@@ -71,6 +72,10 @@ class Recovery:
             locked.record(Kind.REDIS_WENT_BACK, detail, epoch)
 
         self.ledger.locked(shard, work)
+
+    def begin(self, shard: int, old: str) -> None:
+        """Point Redis at a fresh epoch, if it points at the `old` one ("" for none)."""
+        self.buffer.begin_epoch(shard, old, self._shards)
 
     def catch_up(self, shard: int, epoch: str) -> None:
         """Move a cursor that Redis is ahead of, with nothing in flight, to where Redis stands: SQL went back."""
@@ -190,6 +195,10 @@ class Recovery:
 
 
 def _adopt(shard: LockedShard, redis: Standing) -> None:
+    if redis.follows is not None and redis.follows == shard.cursor.place:  # the one before is in SQL to its very end
+        shard.retire(redis.follows.epoch or "", "the number of shards was changed")
+        shard.adopt(redis.epoch)
+        return
     had_another = bool(shard.cursor.epoch)
     shard.adopt(redis.epoch)
     if had_another or redis.seq:

@@ -17,12 +17,15 @@ class ShardKeys:
     """The keys of one shard that stand outside any epoch."""
 
     def __init__(self, namespace: str, shard: int) -> None:
+        self.namespace = namespace
         self.shard = shard
         self.tag = f"{{{namespace}:{shard}}}:".encode()
         self.pointer = self.tag + b"epoch"
         self.epochs = self.tag + b"epochs"
         self.lease = self.tag + b"lease"
         self.owner = self.tag + b"owner"
+        self.resharding = self.tag + b"resharding"
+        self.left = self.tag + b"left"
         self.workers = self.tag + b"workers"  # of shard 0: those of all shards
         self.cache = self.tag + b"cache"  # of shard 0: how the cached totals of all shards do
 
@@ -94,6 +97,12 @@ def epoch_keys(namespace: str, shard: int, epoch: str) -> EpochKeys:
     return EpochKeys(namespace, shard, epoch)
 
 
-def fresh_epoch() -> str:
-    """A new random epoch."""
-    return secrets.token_hex(8)
+def fresh_epoch(shards: int) -> str:
+    """A new random epoch of a Redis that holds likes in so many shards."""
+    return f"{secrets.token_hex(8)}-{shards}"
+
+
+def number_of_shards(epoch: str) -> int | None:
+    """In how many shards the Redis of an epoch holds likes; None for none, and for one that an older version began."""
+    number = epoch.partition("-")[2]
+    return int(number) if number.isascii() and number.isdigit() else None

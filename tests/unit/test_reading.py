@@ -45,7 +45,7 @@ class Answers:
     def __init__(
         self, identity: Identity | LikesError = OURS, *, or_database: bool = False, members: Sequence[Member] = (A,)
     ) -> None:
-        self.reader = Reader("likes", NoSql(), CacheRules())
+        self.reader = Reader("likes", 1, NoSql(), CacheRules())
         self.told: list[LiveTotal | LikesError] = []
         self.is_over = False
         self._or_database = or_database
