@@ -47,12 +47,14 @@ if TYPE_CHECKING:
         RedisFull,
         RedisRefused,
         RedisUnavailable,
+        Resharding,
         SchemaOutdated,
         SettingsError,
         ShardMoving,
         Unavailable,
         WrongDatabase,
         WrongRedis,
+        WrongShards,
     )
     from likes.live.total import LiveTotal
     from likes.sql.totals import Total
@@ -78,6 +80,7 @@ __all__ = [
     "RedisFull",
     "RedisRefused",
     "RedisUnavailable",
+    "Resharding",
     "SchemaOutdated",
     "Settings",
     "SettingsError",
@@ -86,6 +89,7 @@ __all__ = [
     "Unavailable",
     "WrongDatabase",
     "WrongRedis",
+    "WrongShards",
 ]
 
 _ELSEWHERE = {

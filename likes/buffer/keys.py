@@ -6,6 +6,7 @@ The epoch in a key's name keeps what a Redis remembers from before it went back 
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable
 from functools import lru_cache
@@ -97,12 +98,15 @@ def epoch_keys(namespace: str, shard: int, epoch: str) -> EpochKeys:
     return EpochKeys(namespace, shard, epoch)
 
 
+_NUMBERED = re.compile(r"[0-9a-f]{16}s(\d{1,4})")  # of letters and digits alone, as an older version looks for
+
+
 def fresh_epoch(shards: int) -> str:
     """A new random epoch of a Redis that holds likes in so many shards."""
-    return f"{secrets.token_hex(8)}-{shards}"
+    return f"{secrets.token_hex(8)}s{shards}"
 
 
 def number_of_shards(epoch: str) -> int | None:
     """In how many shards the Redis of an epoch holds likes; None for none, and for one that an older version began."""
-    number = epoch.partition("-")[2]
-    return int(number) if number.isascii() and number.isdigit() else None
+    numbered = _NUMBERED.fullmatch(epoch)
+    return int(numbered[1]) if numbered else None

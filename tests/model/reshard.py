@@ -10,7 +10,8 @@ command   mark every shard with the target (likes are refused there) · begin an
           at a fresh epoch of the target's number · let SQL adopt it · see that all are so · take the marks away.
 repoint   one script: the mark is the target, nothing pending or in flight; the fresh epoch notes where the one before ended.
 follows   an epoch is adopted without an incident if it follows the very place where the cursor stands.
-left      an idempotency key is looked for also where it would lie under numbers there were before; read with the mark gone.
+left      an idempotency key is looked for also where it would lie under the numbers there were, as shard 0 has them; they
+          are asked for once the shard was seen open.
 
     python3 reshard.py                      # from 2 shards, one like a client, two commands
     python3 reshard.py begin=0              # from an empty Redis
@@ -109,7 +110,9 @@ def writer_steps(s: State, w: int):
         if not epoch or epoch[1] != what[0]:
             yield "learns anew", to("idle")
         elif not mark or BROKEN == "early":
-            yield "reads of what was left", to("look", what[0], tuple(sorted({n for n, _ in left})))
+            yield "finds it open", to("numbers", what[0])
+    elif step == "numbers":
+        yield "reads what numbers there were", to("look", what[0], tuple(sorted({n for n, _ in shards[0][2]})))
     elif step == "look":
         known = any(key for n in what[1] if BROKEN != "left" for m, key in shards[PLACE[n]][2] if m == n)
         yield "looks there", to("idle", done=ADDS) if known else to("add", what[0])
@@ -205,7 +208,10 @@ def command_steps(s: State):
         if command is None:
             if begun < COMMANDS:
                 for target in NUMBERS:
-                    yield f"command {c} to {target}", put(put(s, 4, put(commands, c, (target, "mark", 0))), 5, begun + 1)
+                    yield (
+                        f"command {c} to {target}",
+                        put(put(s, 4, put(commands, c, (target, "mark", 0))), 5, begun + 1),
+                    )
         else:
             yield f"command {c} dies", put(s, 4, put(commands, c, None))
             yield from one_step(s, c, command)
