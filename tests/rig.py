@@ -96,7 +96,7 @@ class Rig:
         former_redis_names: Collection[str] = (),
         any_number: bool = False,
     ) -> Iterator[Flusher]:
-        """A worker with connections of its own, as another process would have. any_number: as `likes reshard` has it."""
+        """A worker with connections of its own, as another process would have. any_number: as for `likes reshard`."""
         link = wrap_link(self.places.open_link())
         engine = open_engine(url_of(self.engine), timeout=10)
         wrap_engine(engine)

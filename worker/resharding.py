@@ -52,13 +52,13 @@ class Resharding:
         be emptied: all are as they were then. Where it was going on with a change begun before, they stay closed.
         """
         _, views = self._look()
-        is_begun = any(view.resharding for view in views.values())
-        if any(view.number != self._to for view in views.values()):
+        marks = {view.resharding for view in views.values()}
+        if any(view.number != self._to for view in views.values()) or marks - {"", str(self._to)}:
             try:
                 self._close()
                 self._drain()
             except BaseException:
-                if not is_begun:
+                if marks == {""}:
                     self._give_up()
                 raise
             self._repoint()

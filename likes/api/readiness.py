@@ -21,7 +21,7 @@ KEPT_SECONDS = 1.0
 
 
 class Seen(NamedTuple):
-    """Each "ok", "full", "refused" (a right or a table is missing) or "unavailable"."""
+    """Each "ok", "full", "refused" (a right or a table is missing, or it has another number of shards) or "unavailable"."""
 
     redis: str
     database: str
@@ -36,7 +36,7 @@ class Readiness:
         )
         self._threads = ThreadPoolExecutor(2, "likes-readiness")
         self._closing: list[Callable[[], None]] = []
-        self._redis = _Probe(self._threads, self._ask_redis(settings.prefix))
+        self._redis = _Probe(self._threads, self._ask_redis(settings.prefix, settings.shards))
         self._database = _Probe(self._threads, self._ask_database())
 
     async def seen(self) -> Seen:
@@ -49,7 +49,7 @@ class Readiness:
         for close in self._closing:
             close()
 
-    def _ask_redis(self, prefix: str) -> Callable[[], None]:
+    def _ask_redis(self, prefix: str, shards: int) -> Callable[[], None]:
         link = None
 
         def ask() -> None:
@@ -57,7 +57,7 @@ class Readiness:
             if link is None:
                 link = self._places.open_link()
                 self._closing.append(link.close)
-            try_writing(link, prefix)
+            try_writing(link, prefix, shards)
 
         return ask
 

@@ -6,8 +6,9 @@ numbers are there, a worker, a reader of live totals, and the command, begun sev
 number    an epoch's name says in how many shards its Redis holds likes; who finds another number than his own is told.
 known     a cursor without an epoch stands before all of one that was known before SQL was asked.
 birth     who finds no epoch in his shard asks shard 0, and begins it before his own if it has none; readers ask it, too.
-command   mark every shard with the target (likes are refused there) · begin an epoch where there is none, of shard 0's number · flush until all are empty and SQL agrees · point each
-          at a fresh epoch of the target's number · let SQL adopt it · see that all are so · take the marks away.
+command   mark every shard with the target (likes are refused there) · begin an epoch where there is none, of shard 0's
+          number · flush until all are empty and SQL agrees · point each at a fresh epoch of the target's number · let SQL
+          adopt it · see that all are so · take the marks away.
 repoint   one script: the mark is the target, nothing pending or in flight; the fresh epoch notes where the one before ended.
 follows   an epoch is adopted without an incident if it follows the very place where the cursor stands.
 left      an idempotency key is looked for also where it would lie under the numbers there were, as shard 0 has them; they
@@ -18,7 +19,8 @@ left      an idempotency key is looked for also where it would lie under the num
     python3 reshard.py keys=1               # both clients' likes are one, under one idempotency key
     python3 reshard.py old=1                # a client of an older version, which knows neither marks nor numbers
     python3 reshard.py faults=1             # SQL goes back to a copy
-    python3 reshard.py --break X            # mark number birth reader rooted known unborn born empty seen target beyond follows left early
+    python3 reshard.py --break X            # mark number birth reader rooted known unborn born empty target beyond follows
+                                            # left early
 
 Checked: every like accepted is counted once, or an incident tells; a total told as exact was true at some moment of its read;
 a key counts once; and from every state one more command with either target, left alone with the worker, ends, with all open.

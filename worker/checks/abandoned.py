@@ -29,7 +29,9 @@ def check_abandoned(engine: Engine, places: Places, namespace: str) -> Iterator[
         if not names.isdisjoint(cursor.redis_name for cursor in cursors.values()) and not _was_flushed(cursors):
             waiting = _waiting(places, other, cursors)
             if waiting:
-                found = f"{waiting:,} items of the prefix {other!r} wait in this Redis, and nobody flushes them any more"
+                found = (
+                    f"{waiting:,} items of the prefix {other!r} wait in this Redis, and nobody flushes them any more"
+                )
                 yield Finding(Level.WARNING, "other prefix", found, f"likes flush --prefix {other}")
 
 

@@ -63,10 +63,14 @@ def _redis(engine: Engine, places: Places, namespace: str, shards: int) -> Itera
         return
     yield from _owner({view.owner for view in views.values() if view.owner}, database_id(engine))
     if to := next((view.resharding for view in views.values() if view.resharding), ""):
-        found = f"no likes are accepted, as their number is being changed to {to}: if that was broken off, go on, or back"
+        found = (
+            f"no likes are accepted, as their number is being changed to {to}: if that was broken off, go on, or back"
+        )
         yield Finding(Level.WARNING, "resharding", found, f"likes reshard {to}")
     if (number := views[0].number) not in (None, shards):
-        found = f"LIKES_SHARDS is {shards}, and this Redis holds likes in {number} shards; or change that: likes reshard"
+        found = (
+            f"LIKES_SHARDS is {shards}, and this Redis holds likes in {number} shards; or change that: likes reshard"
+        )
         yield Finding(Level.ERROR, "shards", found, f"export LIKES_SHARDS={number}")
 
 
