@@ -21,7 +21,7 @@ KEPT_SECONDS = 1.0
 
 
 class Seen(NamedTuple):
-    """Each "ok", "full", "refused" (a right or a table is missing, or it has another number of shards) or "unavailable"."""
+    """Each "ok", "full", "refused" (a right, a table, or the right number of shards is missing) or "unavailable"."""
 
     redis: str
     database: str

@@ -43,7 +43,8 @@ def repoint(buffer: Buffer, shard: int, old: str, *, to: int, before: int) -> Re
     """
     keys = epoch_keys(buffer.namespace, shard, old)
     owner = buffer.ownership.database
-    (repointed,) = ask(buffer.link, [scripts.repoint(keys, fresh=fresh_epoch(to), to=to, before=before, owner=owner)])
+    fresh, now = fresh_epoch(to), round(buffer.now() * 1000)
+    (repointed,) = ask(buffer.link, [scripts.repoint(keys, fresh=fresh, to=to, before=before, now=now, owner=owner)])
     assert isinstance(repointed, Repointed)  # noqa: S101 (narrows a reply's type)
     return repointed
 

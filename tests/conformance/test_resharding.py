@@ -1,4 +1,4 @@
-"""Another number of shards on a live system: each like counts once, totals stay true, who was told another number learns
+"""Another number of shards on a live system: likes count once, totals stay true, whoever was told another number learns
 it. `tests/crash/test_resharding.py` kills it everywhere, `tests/integration/test_resharding_live.py` has traffic.
 """
 

@@ -2,7 +2,7 @@
 -- KEYS  1 epoch pointer, 2 epochs, 3 owner, 4 resharding, 5 left, 6 state of the fresh epoch; of the old one: 7 state,
 --       8 pending, 9 in_flight, 10 once
 -- ARGV  1 old epoch ("" for none), 2 fresh epoch, 3 to how many shards the number is being changed, 4 database, 5 from how
---       many
+--       many, 6 now (ms since 1970)
 -- reply the current epoch, and why it is not the fresh one: "" , "changed" for whatever is not as it was read, or "busy"
 --       when something is pending or in flight: nothing was done
 -- Atomic, because a like must not come to an epoch given up, and the fresh one must say where the old one ended: who
@@ -20,8 +20,8 @@ redis.call('SADD', KEYS[2], ARGV[2])
 if current ~= '' then
   local ended = redis.call('HMGET', KEYS[7], 'seq', 'nonce')
   redis.call('HSET', KEYS[6], 'follows', string.format('%s:%s:%s', current, ended[1] or '0', ended[2] or ''))
-  local time, left = redis.call('TIME'), redis.call('GET', KEYS[5])
-  local entry = string.format('%.0f %s %s %s', time[1] * 1000, ARGV[5], current, redis.call('GET', KEYS[10]) or '')
+  local left = redis.call('GET', KEYS[5])
+  local entry = string.format('%s %s %s %s', ARGV[6], ARGV[5], current, redis.call('GET', KEYS[10]) or '')
   redis.call('SET', KEYS[5], (left and left .. '\n' or '') .. entry)
   redis.call('DEL', KEYS[10])
 end
