@@ -31,12 +31,12 @@ def reshard(
     """
     from likes.sql.schema import require_head
     from worker.assembly import open_flusher
-    from worker.resharding import Resharding
+    from worker.resharding import Reshard
 
     settings = settings_of(context)
     with open_flusher(settings, any_number=True) as flusher:
         require_head(flusher.ledger.engine)
-        change = Resharding(flusher, shards, settings.shards, say)
+        change = Reshard(flusher, shards, settings.shards, say)
         is_done = change.is_done()
         if not is_done:
             _confirm(f"Hold likes in {shards} shards, not in {change.before}, in {flusher.buffer.where}?", yes=yes)

@@ -25,7 +25,7 @@ from likes.sql.tables import batches, dead_letters, incidents, metadata, retired
 from likes.sql.takeover import take_over
 from likes.sql.urls import url_of
 from worker.flush import Flusher
-from worker.resharding import Resharding
+from worker.resharding import Reshard
 from worker.sweep import Sweep
 
 # An exposure window may begin a little before the last complete flush: asking servers for the time takes time.
@@ -130,7 +130,7 @@ class Rig:
     def reshard(self, to: int, tell: Callable[[str], object] = lambda _step: None) -> int:
         """What `likes reshard` does; how many shards there were before."""
         with self.new_worker(any_number=True) as worker:
-            change = Resharding(worker, to, self.shards, tell)
+            change = Reshard(worker, to, self.shards, tell)
             change.run()
             return change.before
 

@@ -152,12 +152,7 @@ class Recovery:
         lineage = self.buffer.lineage() if any(cursor.run_id != server.run_id for cursor in others) else []
         incident = next(filter(None, (what_happened(cursor, server, lineage, moved=moved) for cursor in others)), None)
         self.ledger.note_server(
-            others,
-            server.run_id,
-            server.replid,
-            durable=server.is_durable,
-            incident=incident,
-            redis_now=server.now,
+            others, server.run_id, server.replid, durable=server.is_durable, incident=incident, redis_now=server.now
         )
 
     def set_apart(self, shard: int, epoch: str, excess: int) -> None:
@@ -195,14 +190,13 @@ class Recovery:
 
 
 def _adopt(shard: LockedShard, redis: Standing) -> None:
-    if redis.follows is not None and redis.follows == shard.cursor.place:  # the one before is in SQL to its very end
-        shard.retire(redis.follows.epoch or "", "the number of shards was changed")
-        shard.adopt(redis.epoch)
-        return
-    had_another = bool(shard.cursor.epoch)
+    before = shard.cursor
+    goes_on = redis.follows == before.place  # all of the epoch before is in SQL
+    if goes_on and before.epoch:
+        shard.retire(before.epoch, "the number of shards was changed")
     shard.adopt(redis.epoch)
-    if had_another or redis.seq:
-        detail = "Redis was emptied or replaced" if had_another else "Redis has a history this database does not know"
+    if not goes_on and (before.epoch or redis.seq):
+        detail = "Redis was emptied or replaced" if before.epoch else "Redis has a history this database does not know"
         shard.record(Kind.REDIS_REPLACED, detail, redis.epoch)
 
 

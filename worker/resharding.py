@@ -25,7 +25,7 @@ PAUSE_SECONDS = 0.1
 Tell = Callable[[str], object]
 
 
-class Resharding:
+class Reshard:
     """The change `to` so many shards; `before`: how many there are, where the epochs do not say.
 
     flusher: one that flushes whatever the number of shards is. tell: is given each step.

@@ -6,7 +6,7 @@ from likes.sql.engine import open_engine
 from tests.crash.mortal import Fate, main
 from tests.rig import Rig
 from tests.seams import TappedLink, tap_statements
-from worker.resharding import Resharding
+from worker.resharding import Reshard
 
 
 def act(redis_url: str, database_url: str, moment: str, last: int, to: int, before: int) -> None:
@@ -16,7 +16,7 @@ def act(redis_url: str, database_url: str, moment: str, last: int, to: int, befo
     with rig.new_worker(
         lambda link: TappedLink(link, around), lambda engine: tap_statements(engine, around), any_number=True
     ) as worker:
-        Resharding(worker, to, before).run()
+        Reshard(worker, to, before).run()
 
 
 if __name__ == "__main__":
