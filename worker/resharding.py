@@ -100,8 +100,8 @@ class Reshard:
         """Let SQL know the epochs that the shards point at."""
         cursors, views = self._look()
         for shard, view in views.items():
-            if view.number == self._to and cursors[shard].epoch != view.current:
-                self._buffer.durability.has_epoch(shard, view.current)
+            is_new = view.number == self._to and cursors[shard].epoch != view.current
+            if is_new and self._buffer.durability.has_epoch(shard, view.current):
                 self._flusher.recovery.adopt(cursors[shard], view.current)
 
     def _open(self) -> None:

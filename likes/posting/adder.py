@@ -110,7 +110,7 @@ class Adder:
                 tell(settled)
             if any(part.error for part in parts):
                 waited = seconds_now() - heard_at
-                if waited > timeout or (not first and _are_not_worth_waiting(parts, waited)):
+                if waited > timeout or (not first and _are_not_worth_waiting(parts, waited, pause, timeout)):
                     return
                 yield Pause(min(pause, max(timeout - waited, 0)))
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
@@ -180,6 +180,9 @@ class Adder:
             self._epochs[part.shard] = part.epoch
 
 
-def _are_not_worth_waiting(parts: Sequence[Part], waited: float) -> bool:
-    is_worth = any(part.unknown or isinstance(part.error, Resharding) for part in parts)
-    return waited > UNSENT_PATIENCE_SECONDS and not is_worth
+def _are_not_worth_waiting(parts: Sequence[Part], waited: float, pause: float, timeout: float) -> bool:
+    if any(part.unknown for part in parts):
+        return False
+    if any(isinstance(part.error, Resharding) for part in parts):
+        return waited + pause > timeout * 0.8  # what is sent at the last moment is not answered, and then unknown
+    return waited > UNSENT_PATIENCE_SECONDS

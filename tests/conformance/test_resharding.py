@@ -269,6 +269,15 @@ def test_two_that_change_it_at_once_do_not_leave_it_half_done(lite: Rig) -> None
         assert likes.totals(ITEMS) == times(2)
 
 
+def test_what_another_one_closes_meanwhile_stays_closed(lite: Rig) -> None:
+    lite.likes.add(ITEMS)
+    with pytest.raises(LikesError, match="shard 7 is not as it was left"):
+        lite.reshard(4, when("opening", lambda: lite.redis.set("{likes:7}:resharding", 33)))
+    assert lite.redis.get("{likes:7}:resharding") == b"33"
+    lite.reshard(16)
+    assert lite.likes.totals(ITEMS) == ITEMS
+
+
 def test_what_went_back_in_sql_meanwhile_is_an_incident(lite: Rig) -> None:
     """The fresh epoch follows a place where the cursor does not stand any more."""
     lite.likes.add(ITEMS)

@@ -14,16 +14,20 @@ if current ~= ARGV[1] or redis.call('GET', KEYS[3]) ~= ARGV[4] or redis.call('GE
 end
 if redis.call('LLEN', KEYS[8]) > 0 or redis.call('LLEN', KEYS[9]) > 0 then return {current, 'busy'} end
 
--- All or nothing: the pointer comes last, and whoever does this again overwrites what came before.
-redis.call('SREM', KEYS[2], '')  -- changes nothing; after a write a full Redis lets the others through
-redis.call('SADD', KEYS[2], ARGV[2])
+local ended = redis.call('HMGET', KEYS[7], 'seq', 'nonce')
+local left, once = redis.call('GET', KEYS[5]), redis.call('GET', KEYS[10])
+-- All or nothing: what is called further down is called here before, in a form that changes nothing. SREM comes first:
+-- after a write a full Redis lets the others through. HSET, which cannot be tried, is the first that writes.
+redis.call('SREM', KEYS[2], '')
+redis.call('SET', KEYS[1], ARGV[2], current == '' and 'XX' or 'NX')
+redis.call('DEL', KEYS[6])
 if current ~= '' then
-  local ended = redis.call('HMGET', KEYS[7], 'seq', 'nonce')
+  redis.call('SADD', KEYS[2], current)
   redis.call('HSET', KEYS[6], 'follows', string.format('%s:%s:%s', current, ended[1] or '0', ended[2] or ''))
-  local left = redis.call('GET', KEYS[5])
-  local entry = string.format('%s %s %s %s', ARGV[6], ARGV[5], current, redis.call('GET', KEYS[10]) or '')
+  local entry = string.format('%s %s %s %s', ARGV[6], ARGV[5], current, once or '')
   redis.call('SET', KEYS[5], (left and left .. '\n' or '') .. entry)
   redis.call('DEL', KEYS[10])
 end
+redis.call('SADD', KEYS[2], ARGV[2])
 redis.call('SET', KEYS[1], ARGV[2])
 return {ARGV[2], ''}
