@@ -177,7 +177,7 @@ def open_again(shard: Shard) -> object:
 
 
 def repoint(shard: Shard) -> object:
-    return shard.call(scripts.repoint(shard.keys, fresh="f", to=4, before=16, now=NOW, owner=OURS))
+    return shard.call(scripts.repoint(shard.keys, fresh="f", to=4, before=16, now=NOW, left=b"", owner=OURS))
 
 
 def repointed(shard: Shard) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from likes.buffer.resharding import close_shards, open_shards, repoint
+from likes.buffer.resharding import close_shards, numbers_left, open_shards, repoint
 from likes.buffer.standing import ShardView
 from likes.errors import LikesError
 from likes.sql.cursors import Cursor
@@ -89,9 +89,10 @@ class Reshard:
 
     def _repoint(self) -> None:
         self._tell(f"pointing them at epochs of {self._to} shards")
+        left = numbers_left(self._buffer)
         for shard, view in self._look()[1].items():
             if view.number != self._to:
-                done = repoint(self._buffer, shard, view.current, to=self._to, before=self.before)
+                done = repoint(self._buffer, shard, view.current, to=self._to, before=self.before, left=left)
                 if done.why_not == "busy":
                     raise _busy(shard)
         self._adopt()

@@ -37,14 +37,22 @@ def open_shards(buffer: Buffer, epochs: Mapping[int, str], to: int) -> list[int]
     return [shard for shard, opened in zip(epochs, ask(buffer.link, calls), strict=True) if not opened]
 
 
-def repoint(buffer: Buffer, shard: int, old: str, *, to: int, before: int) -> Repointed:
+def numbers_left(buffer: Buffer) -> bytes:
+    """What earlier changes have left, as a shard keeps it that was not there then; shard 0 was there at each."""
+    (text,) = ask(buffer.link, [command("GET", shard_keys(buffer.namespace, 0).left, shard=0)])
+    return b"\n".join(b"%d %d -" % (left.at, left.number) for left in read_left(text))
+
+
+def repoint(buffer: Buffer, shard: int, old: str, *, to: int, before: int, left: bytes) -> Repointed:
     """Point a closed shard, of which nothing is pending or in flight, at a fresh epoch of `to` shards, of which there
-    were so many `before`.
+    were so many `before`. left: see `numbers_left`.
     """
     keys = epoch_keys(buffer.namespace, shard, old)
     owner = buffer.ownership.database
-    fresh, now = fresh_epoch(to), round(buffer.now() * 1000)
-    (repointed,) = ask(buffer.link, [scripts.repoint(keys, fresh=fresh, to=to, before=before, now=now, owner=owner)])
+    asked = scripts.repoint(
+        keys, fresh=fresh_epoch(to), to=to, before=before, now=round(buffer.now() * 1000), left=left, owner=owner
+    )
+    (repointed,) = ask(buffer.link, [asked])
     assert isinstance(repointed, Repointed)  # noqa: S101 (narrows a reply's type)
     return repointed
 

@@ -135,20 +135,21 @@ class Adder:
     def _learn_epochs(self, parts: Sequence[Part], deadline: Deadline) -> Steps[None]:
         """Give each part an epoch, beginning one where there is none yet; where that fails, the part hears of it.
 
-        Shard 0 comes first: there clients meet that hold likes in different numbers of shards.
+        Before any other shard 0 has one: there clients meet that hold likes in different numbers of shards.
         """
         for part in parts:
             part.epoch = part.epoch or self._epochs.get(part.shard, "")
-        lacking = {part.shard: "" for part in parts if not part.epoch}
+        lacking = dict.fromkeys(part.shard for part in parts if not part.epoch)
         if not lacking:
             return
         began = seconds_now()
-        found = yield from self._epochs_of({**lacking, 0: fresh_epoch(self.shards)}, deadline)
+        found = yield from self._epochs_of({shard: "" if shard else self._fresh() for shard in lacking}, deadline)
         if unborn := [shard for shard in lacking if found[shard] == ""]:
-            if isinstance(root := self._right(found[0]), LikesError):
+            roots = yield from self._epochs_of({0: self._fresh()}, deadline)
+            if isinstance(root := self._right(roots[0]), LikesError):
                 found |= dict.fromkeys(unborn, root)
             else:
-                found |= yield from self._epochs_of({shard: fresh_epoch(self.shards) for shard in unborn}, deadline)
+                found |= yield from self._epochs_of({shard: self._fresh() for shard in unborn}, deadline)
         for part in parts:
             if part.shard in lacking:
                 reply = self._right(found[part.shard])
@@ -164,6 +165,9 @@ class Adder:
         replies: list[Any] = yield Send(calls, deadline)
         replies = yield from blame(replies, keys.__getitem__, deadline)
         return dict(zip(fresh, replies, strict=True))
+
+    def _fresh(self) -> str:
+        return fresh_epoch(self.shards)
 
     def _right(self, epoch: str | LikesError) -> str | LikesError:
         """The epoch, or the error where it is one of another number of shards."""

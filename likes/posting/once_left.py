@@ -67,16 +67,15 @@ class LeftKeys:
         asked = [shard_keys(self._namespace, shard) for shard in epochs if not self._knows(shard, epochs[shard], now)]
         if not asked:
             return
-        calls = [command("MGET", each.pointer, each.resharding, shard=each.shard) for each in asked]
+        calls = [command("MGET", each.pointer, each.resharding, each.left, shard=each.shard) for each in asked]
         replies: list[Any] = yield Send(calls, deadline)
-        root = command("GET", shard_keys(self._namespace, 0).left, shard=0)  # it was there under every number
-        (left,) = yield Send([root], deadline)
         for keys, reply in zip(asked, replies, strict=True):
-            why_not = next((each for each in (reply, left) if isinstance(each, LikesError)), None)
+            why_not = reply if isinstance(reply, LikesError) else None
             if why_not is None and (reply[0] != epochs[keys.shard].encode() or reply[1] is not None):
                 why_not = NotAccepted("no likes are accepted while the number of shards is being changed")
             if why_not is None:
-                self._numbers[keys.shard] = epochs[keys.shard], now, frozenset(each.number for each in read_left(left))
+                numbers = frozenset(left.number for left in read_left(reply[2]))
+                self._numbers[keys.shard] = epochs[keys.shard], now, numbers
             for part in parts:
                 if why_not is not None and part.shard == keys.shard:
                     part.put_off(why_not)

@@ -11,8 +11,8 @@ command   mark every shard with the target (likes are refused there) · begin an
           adopt it · see that all are so · take the marks away.
 repoint   one script: the mark is the target, nothing pending or in flight; the fresh epoch notes where the one before ended.
 follows   an epoch is adopted without an incident if it follows the very place where the cursor stands.
-left      an idempotency key is looked for also where it would lie under the numbers there were, as shard 0 has them; they
-          are asked for once the shard was seen open.
+left      an idempotency key is looked for also where it would lie under the numbers there were, which each shard keeps; they
+          are read together with seeing the shard open.
 
     python3 reshard.py                      # from 2 shards, one like a client, two commands
     python3 reshard.py begin=0              # from an empty Redis
@@ -112,9 +112,7 @@ def writer_steps(s: State, w: int):
         if not epoch or epoch[1] != what[0]:
             yield "learns anew", to("idle")
         elif not mark or BROKEN == "early":
-            yield "finds it open", to("numbers", what[0])
-    elif step == "numbers":
-        yield "reads what numbers there were", to("look", what[0], tuple(sorted({n for n, _ in shards[0][2]})))
+            yield "reads of what was left", to("look", what[0], tuple(sorted({n for n, _ in left})))
     elif step == "look":
         known = any(key for n in what[1] if BROKEN != "left" for m, key in shards[PLACE[n]][2] if m == n)
         yield "looks there", to("idle", done=ADDS) if known else to("add", what[0])

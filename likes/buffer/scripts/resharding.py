@@ -32,15 +32,16 @@ def open_shard(keys: ShardKeys, *, to: int, owner: str, epoch: str) -> Call[bool
     return OPEN_SHARD.call(keys.shard, (keys.owner, keys.resharding, keys.pointer), (owner, to, epoch), bool)
 
 
-def repoint(old: EpochKeys, *, fresh: str, to: int, before: int, now: int, owner: str) -> Call[Repointed]:
+def repoint(old: EpochKeys, *, fresh: str, to: int, before: int, now: int, left: bytes, owner: str) -> Call[Repointed]:
     """Point a shard closed for a change `to` so many at the `fresh` epoch, if all of the `old` one was handed off.
 
     before: how many shards there were, where the old epoch does not say. now: milliseconds since 1970.
+    left: what earlier changes have left, for a shard that was not there then.
     """
     new = epoch_keys(old.namespace, old.shard, fresh)
     names = [old.pointer, old.epochs, old.owner, old.resharding, old.left, new.state]
     names += [old.state, old.pending, old.in_flight, old.once]
-    arguments = (old.epoch, fresh, to, owner, number_of_shards(old.epoch) or before, now)
+    arguments = (old.epoch, fresh, to, owner, number_of_shards(old.epoch) or before, now, left)
     return REPOINT.call(old.shard, names, arguments, partial(_read_repointed, old))
 
 
