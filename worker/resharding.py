@@ -49,7 +49,8 @@ class Reshard:
 
     def run(self) -> None:
         """Change the number. Raises WrongRedis and WrongDatabase with nothing done, and LikesError where a shard cannot
-        be emptied: all are as they were then. Where it was going on with a change begun before, they stay closed.
+        be emptied: all are as they were then, unless one points elsewhere already, or a change goes on that was begun
+        before. Then they stay closed.
         """
         _, views = self._look()
         marks = {view.resharding for view in views.values()}
@@ -57,11 +58,11 @@ class Reshard:
             try:
                 self._close()
                 self._drain()
+                self._repoint()
             except BaseException:
                 if marks == {""}:
                     self._give_up()
                 raise
-            self._repoint()
         self._adopt()
         self._open()
 
@@ -116,9 +117,11 @@ class Reshard:
             raise self._disturbed(others[0])
 
     def _give_up(self) -> None:
-        """Open what was closed: nothing has changed yet."""
+        """Open what was closed, if nothing has changed yet."""
         with suppress(LikesError):
             views = self._buffer.look(dict.fromkeys(self.shards))
+            if any(view.number == self._to for view in views.values()):
+                return
             open_shards(self._buffer, {shard: view.current for shard, view in views.items()}, self._to)
 
     def _look(self) -> tuple[Mapping[int, Cursor], Mapping[int, ShardView]]:
