@@ -14,7 +14,7 @@ follows   an epoch is adopted without an incident if it follows the very place w
 left      an idempotency key is looked for also where it would lie under the numbers there were, which each shard keeps; they
           are read together with seeing the shard open.
 
-    python3 reshard.py                      # from 2 shards, one like a client, two commands
+    python3 reshard.py                      # from 2 shards, one like a client, two commands (pypy3; reads=0 is quicker)
     python3 reshard.py begin=0              # from an empty Redis
     python3 reshard.py keys=1               # both clients' likes are one, under one idempotency key
     python3 reshard.py old=1                # a client of an older version, which knows neither marks nor numbers

@@ -52,7 +52,7 @@ CLEAN = [
     ("once", "day=1 faults=1 requests=AAA losses=0 late=0 crashes=0"),
     ("once", "batch=1 late=0 losses=0"),
     ("once", "batch=1 requests=AA late=0 crashes=0"),
-    ("reshard", ""),
+    ("reshard", "reads=0"),
     ("reshard", "begin=0 commands=1"),
     ("reshard", "keys=1 commands=1"),
     ("reshard", "keys=1 begin=0 commands=1"),
