@@ -21,6 +21,7 @@ from cli.migrate import migrate
 from cli.options import Given, prose
 from cli.output import line
 from cli.post import post, unlike
+from cli.reshard import reshard
 from cli.serve import serve, serve_process, serve_worker
 from cli.settings import SHOWN, TYPED, takes_settings
 from cli.status import status
@@ -85,7 +86,7 @@ def likes(
 COMMANDS: dict[str, list[Callable[..., None]]] = {
     "Likes": [post, unlike, get, totals, demo],
     "From Redis into the database": [worker, serve, flush, status, history],
-    "Looking after it": [check, audit, migrate, adopt],
+    "Looking after it": [check, audit, migrate, adopt, reshard],
 }
 for panel, commands in COMMANDS.items():
     for command in commands:

@@ -50,12 +50,14 @@ if TYPE_CHECKING:
         RedisRefused,
         RedisSentinel,
         RedisUnavailable,
+        Resharding,
         SchemaOutdated,
         SettingsError,
         ShardMoving,
         Unavailable,
         WrongDatabase,
         WrongRedis,
+        WrongShards,
         WrongUrl,
     )
     from likes.live.total import LiveTotal
@@ -85,6 +87,7 @@ __all__ = [
     "RedisRefused",
     "RedisSentinel",
     "RedisUnavailable",
+    "Resharding",
     "SchemaOutdated",
     "Settings",
     "SettingsError",
@@ -93,6 +96,7 @@ __all__ = [
     "Unavailable",
     "WrongDatabase",
     "WrongRedis",
+    "WrongShards",
     "WrongUrl",
 ]
 

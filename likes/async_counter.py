@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from likes import by_shard
@@ -88,7 +89,8 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         """
         entries = by_shard.one_entry(item, count, counter, self.shards)
         ((shard, (entry,)),) = entries.items()
-        wanted = Wanted(shard, batch_once.once_key(key, entry), [entry], alone=True)
+        place = partial(by_shard.shard_under, item)
+        wanted = Wanted(shard, batch_once.once_key(key, entry), [entry], alone=True, place=place)
         (part,) = await self._opened.get().once.get().add([wanted], self._seconds(timeout))
         raise_unless_counted([*entries_of([part])])
         return part.pending(0)

@@ -43,6 +43,11 @@ def place_of(item: str, counter: str, shards: int) -> tuple[int, Member]:
         raise
 
 
+def shard_under(item: str, shards: int) -> int:
+    """The shard of a checked item under this number of shards."""
+    return shard_of(item.encode(), shards)
+
+
 def one_entry(item: str, count: int, counter: str, shards: int) -> dict[int, list[Entry]]:
     """One entry, under its shard; raises InvalidInput if anything about it is wrong."""
     shard, entry = placed(item, count, counter, shards)

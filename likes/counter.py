@@ -138,7 +138,7 @@ class LikeCounter(Counting[Client, "Opened[Link]"]):
         self.close()
 
     def _nothing_open(self) -> Opened[Link]:
-        return Opened(self._redis.open_link, self._database, self.prefix, self._rules)
+        return Opened(self._redis.open_link, self._database, self.prefix, self.shards, self._rules)
 
     def _add(self, entries: Mapping[int, Sequence[Entry]], timeout: float | None, *, wants_pending: bool) -> list[Part]:
         seconds = self._seconds(timeout)

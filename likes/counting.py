@@ -97,7 +97,7 @@ class Counting(Generic[ClientT, OpenedT]):
         self._timeout = places.redis_timeout
         self._opened = PerProcess(self._nothing_open)
         self._producers = Producers()
-        self._adder = Adder(self.prefix)
+        self._adder = Adder(self.prefix, self.shards)
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> Self:

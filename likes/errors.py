@@ -29,6 +29,10 @@ class ShardMoving(RedisUnavailable):
     """A shard is being moved to another node of a Redis Cluster; nothing was done, and later it can be."""
 
 
+class Resharding(RedisUnavailable):
+    """The number of shards is just being changed (`likes reshard`); nothing was counted, and soon it can be."""
+
+
 class DatabaseUnavailable(Unavailable):
     """The database cannot be reached, or did not answer in time; likes need Redis alone and are still accepted."""
 
@@ -87,6 +91,16 @@ class WrongRedis(LikesError):
 
 class WrongDatabase(LikesError):
     """This Redis belongs to another database; `likes adopt --database` takes it over."""
+
+
+class WrongShards(LikesError):
+    """Redis holds likes in another number of shards than LIKES_SHARDS says; nothing was counted, read or flushed."""
+
+
+def another_number(number: int, mine: int) -> WrongShards:
+    """The error where Redis holds likes in `number` of shards, and this process was told `mine`."""
+    words = f"this Redis holds likes in {number} shards, and LIKES_SHARDS is {mine} here: set it to {number}"
+    return WrongShards(f"{words} and start this anew; or change the number for all, with likes reshard {mine}")
 
 
 class SchemaOutdated(LikesError):

@@ -32,10 +32,15 @@ class Opened(Generic[LinkT]):
     """Opens what is needed when it is needed. For any number of threads of one process."""
 
     def __init__(
-        self, open_link: Callable[[], LinkT], database: Places | HandedDatabase, namespace: str, rules: CacheRules
+        self,
+        open_link: Callable[[], LinkT],
+        database: Places | HandedDatabase,
+        namespace: str,
+        shards: int,
+        rules: CacheRules,
     ) -> None:
         self.link: LinkT | None = None
-        self.reader = Reader(namespace, self, rules)
+        self.reader = Reader(namespace, shards, self, rules)
         self._open_link = open_link
         self._database = database
         self._namespace = namespace

@@ -48,12 +48,12 @@ class OpenedForLoops(Opened["AsyncLink"]):
         adder: Adder,
         producers: Producers,
     ) -> None:
-        super().__init__(open_link, database, namespace, rules)
+        super().__init__(open_link, database, namespace, adder.shards, rules)
         self.turns = PerLoop(partial(LoopTurns, self._post))
         self.once = PerLoop(partial(OnceTurns, self._post_once))
         self.reads = PerLoop(partial(LoopReads, self._read))
         self._adder = adder
-        self._once_adder = OnceAdder(namespace)
+        self._once_adder = OnceAdder(namespace, adder.shards)
         self._producers = producers
 
     async def run(self, steps: Steps[T]) -> T:

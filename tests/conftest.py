@@ -52,7 +52,7 @@ hypothesis.settings.load_profile("ci" if IN_CI else "dev")
 # What design 3 lists, and nothing else: {prefix:shard}:… with an epoch of 16 hexadecimal digits, or any name in tests.
 DECLARED_KEYS = re.compile(
     rb"\{[^{}]+:\d+\}:"
-    rb"(epoch|epochs|lease|owner|workers|cache|rate:[0-9a-f]{32}|notice:[a-z0-9:]+"
+    rb"(epoch|epochs|lease|owner|resharding|left|workers|cache|rate:[0-9a-f]{32}|notice:[a-z0-9:]+"
     rb"|session_due|session_sweeps|session:[0-9a-f]{64}|sessions:.+"
     rb"|[^:]+:(state|pending|in_flight|nonces|producers|once(:\d+:\d+)?|batch:\d+|(delta|total|fill):[A-Za-z0-9_.-]+:.+))",
     re.DOTALL,

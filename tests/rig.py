@@ -26,6 +26,7 @@ from likes.sql.tables import batches, dead_letters, incidents, metadata, retired
 from likes.sql.takeover import take_over
 from likes.sql.urls import url_of
 from worker.flush import Flusher
+from worker.resharding import Reshard
 from worker.sweep import Sweep
 
 # An exposure window may begin a little before the last complete flush: asking servers for the time takes time.
@@ -96,8 +97,9 @@ class Rig:
         *,
         redis_name: str = "redis",
         former_redis_names: Collection[str] = (),
+        any_number: bool = False,
     ) -> Iterator[Flusher]:
-        """A worker with connections of its own, as another process would have."""
+        """A worker with connections of its own, as another process would have. any_number: as for `likes reshard`."""
         link = wrap_link(self.places.open_link())
         engine = open_engine(url_of(self.engine), timeout=10)
         wrap_engine(engine)
@@ -118,6 +120,7 @@ class Rig:
                 former_redis_names=former_redis_names,
                 shards=self.shards,
                 threads=1,
+                any_number=any_number,
             )
         finally:
             link.close()
@@ -126,6 +129,13 @@ class Rig:
     def flush(self) -> Counted:
         """One whole flush, of the shards there are: looking for others takes ten times as long."""
         return self.worker.flush(range(self.shards))
+
+    def reshard(self, to: int, tell: Callable[[str], object] = lambda _step: None) -> int:
+        """What `likes reshard` does; how many shards there were before."""
+        with self.new_worker(any_number=True) as worker:
+            change = Reshard(worker, to, self.shards, tell)
+            change.run()
+            return change.before
 
     def sweep(self, life: Life = LIFE) -> Sweep:
         """What sees to sessions that are over, of a worker of its own."""

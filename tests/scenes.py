@@ -156,6 +156,40 @@ def keep(shard: Shard) -> object:
     return shard.call(scripts.keep(shard.keys, once_key(b"k", "a"), ONE_BUCKET))
 
 
+def close(shard: Shard) -> object:
+    return shard.call(scripts.close_shard(shard.keys, to=4, owner=OURS))
+
+
+def claimed(shard: Shard) -> None:
+    shard.begin()
+    shard.claim()
+
+
+def closed(shard: Shard) -> None:
+    claimed(shard)
+    shard.redis.hset(shard.keys.state, mapping={"seq": 1, "nonce": NONCES[1]})
+    shard.redis.set(shard.keys.once, ONE_BUCKET.text)
+    close(shard)
+
+
+def open_again(shard: Shard) -> object:
+    return shard.call(scripts.open_shard(shard.keys, to=4, owner=OURS, epoch="e"))
+
+
+def repoint(shard: Shard) -> object:
+    return shard.call(scripts.repoint(shard.keys, fresh="f", to=4, before=16, now=NOW, left=b"", owner=OURS))
+
+
+def repointed(shard: Shard) -> None:
+    closed(shard)
+    repoint(shard)
+
+
+def forget_left(shard: Shard) -> object:
+    entry = f"{NOW} 16 e {ONE_BUCKET.text}".encode()
+    return shard.call(scripts.forget_left(shard.keys, entry, OURS))
+
+
 SCENES = [
     Scene("first add", scripts.ADD, Shard.begin, lambda shard: shard.add({"a": 1}, sequence=1), makes_room=False),
     Scene("later add", scripts.ADD, some_pending, lambda shard: shard.add({"a": 1}, sequence=2), makes_room=False),
@@ -222,6 +256,10 @@ SCENES = [
     Scene("first epoch", scripts.BEGIN_EPOCH, nothing, Shard.begin),
     Scene("next epoch", scripts.BEGIN_EPOCH, Shard.begin, lambda shard: shard.begin("next", old="e")),
     Scene("drop", scripts.DROP_EPOCH, one_left_behind, Shard.drop),
+    Scene("close", scripts.CLOSE_SHARD, claimed, close),
+    Scene("open", scripts.OPEN_SHARD, closed, open_again),
+    Scene("repoint", scripts.REPOINT, closed, repoint),
+    Scene("forget what was left", scripts.FORGET_LEFT, repointed, forget_left),
     Scene("claim", scripts.CLAIM, unclaimed, Shard.claim),
     Scene("confirm", scripts.CONFIRM, one_in_flight, confirm),
     Scene("witness", scripts.WITNESS, one_in_flight, witness),

@@ -46,7 +46,7 @@ def _done(read: Callable[[], Any]) -> Future[Any]:
 
 def reader_on(engine: Engine, namespace: str = "likes", **rules: Any) -> Reader:
     """A reader, as a process of its own would have; its `sql.queries` counts."""
-    return Reader(namespace, AtOnce(engine, namespace), CacheRules(**rules))
+    return Reader(namespace, 1, AtOnce(engine, namespace), CacheRules(**rules))
 
 
 class SteppedRead:

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_flusher(settings: Settings) -> Iterator[Flusher]:
+def open_flusher(settings: Settings, *, any_number: bool = False) -> Iterator[Flusher]:
     """A flusher for `settings`, its `buffer` and `ledger` closed at the end of the block.
 
-    Servers named by a URL are not connected to before they are needed.
+    any_number: it flushes whatever the number of shards is. Servers named by a URL are not connected to before they are
+    needed.
     """
     places = Places.from_settings(settings)
     engine = places.open_database(pool_size=settings.flush_threads + 1)
@@ -40,6 +41,7 @@ def open_flusher(settings: Settings) -> Iterator[Flusher]:
                 former_redis_names=places.former_redis_names(),
                 shards=settings.shards,
                 threads=settings.flush_threads,
+                any_number=any_number,
             )
     finally:
         engine.dispose()

@@ -112,6 +112,12 @@ def moving(error: Exception) -> None:
     _say(logging.WARNING, "moving", words)
 
 
+def resharding(to: str) -> None:
+    """No likes are accepted, as the number of shards is being changed; said once, until that is over."""
+    words = f"no likes are accepted while the number of shards is being changed to {to}; what is pending is flushed"
+    _say(logging.WARNING, "resharding", f"{words}; if nobody does it any more, go on with likes reshard {to}", to=to)
+
+
 def stopping(reason: str) -> None:
     """The end was asked for."""
     _say(logging.INFO, "stopping", f"{reason}: one last flush", reason=reason)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from math import ceil
@@ -15,9 +15,10 @@ from threading import Event, Lock
 
 from likes.batch import Batch
 from likes.buffer.buffer import Buffer
+from likes.buffer.standing import ShardView
 from likes.chain import Chain
 from likes.counted import Counted
-from likes.errors import DatabaseBusy, LikesError, ShardMoving, Unavailable
+from likes.errors import DatabaseBusy, LikesError, ShardMoving, Unavailable, another_number
 from likes.sql.cursors import Cursor
 from likes.sql.ledger import Ledger
 from worker.arrivals import Arrivals
@@ -35,6 +36,7 @@ class Flusher:
     """Flushes the shards of one namespace, several side by side.
 
     redis_name: the name by which the database knows its Redis; former_redis_names: those it may know it by still.
+    any_number: flush whatever the number of shards is; else only where it is `shards`, as far as Redis tells.
     on_counted: called in a flushing thread with batches of a shard that are in SQL now, and what was counted of them.
     """
 
@@ -47,15 +49,17 @@ class Flusher:
         former_redis_names: Collection[str] = (),
         shards: int,
         threads: int = 2,
+        any_number: bool = False,
         on_counted: Callable[[Sequence[Batch], Counted], None] = lambda _batches, _counted: None,
     ) -> None:
         self.buffer = buffer
         self.ledger = ledger
-        self.recovery = Recovery(buffer, ledger)
+        self.recovery = Recovery(buffer, ledger, shards)
         self._pair = Pair(buffer, ledger, redis_name, former_redis_names)
         self.missing = Missing(buffer, ledger)
         self.shards = shards
         self.threads = threads
+        self._any_number = any_number
         self.on_counted = on_counted
 
     def flush(self, only: Collection[int] | None = None) -> Counted:
@@ -80,9 +84,22 @@ class Flusher:
         self.ledger.note_replaced()
         return cursors
 
+    def require_number(self, views: Mapping[int, ShardView]) -> None:
+        """Raise WrongShards if Redis holds likes in another number of shards; what was given up does not count."""
+        for shard, view in views.items():
+            if not self._any_number and view.number not in (None, self.shards):
+                _, retired = self.ledger.shard(shard)
+                if view.current not in retired:
+                    raise another_number(view.number or 0, self.shards)
+
 
 class Flush:
-    """One flush, and what it has counted so far; what is pending when it begins is moved."""
+    """One flush, and what it has counted so far; what is pending when it begins is moved.
+
+    resharding: to how many shards their number is just being changed, "" if it is not.
+    """
+
+    resharding = ""
 
     def __init__(self, flusher: Flusher) -> None:
         self.counted = Counted()
@@ -171,6 +188,8 @@ class Flush:
         cursors = self._flusher.claim(shards)  # SQL before Redis: else "Redis went back" could be a false alarm
         arrivals = Arrivals(self._flusher.recovery, self._flusher.missing, cursors, began.note_servers(cursors))
         views = self._buffer.look({shard: cursors[shard].epoch if shard in cursors else None for shard in shards})
+        self._flusher.require_number(views)
+        self.resharding = next((view.resharding for view in views.values() if view.resharding), "")
         for shard in {*shards} - {*cursors}:  # nobody can tell whose it is, and so it was not claimed
             unclaimed = LikesError(f"{self._buffer.where}: shard {shard} was not claimed; flush again")
             self._fail(views[shard].error or unclaimed)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from likes.buffer.buffer import BATCHES_IN_A_ROW, Buffer
 from likes.buffer.producers import SilentProducers
+from likes.buffer.resharding import forget_left
 from likes.posting.producer import MEMORY_SECONDS
 from likes.sql.ledger import Ledger
 from likes.sql.retention import prune_ledger
@@ -32,6 +33,7 @@ class Housekeeping:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._buffer = buffer
         self._sweep = sweep
         self._producers = SilentProducers(buffer, MEMORY_SECONDS, clock=clock)
         self._ledger = ledger
@@ -46,6 +48,7 @@ class Housekeeping:
             return
         self._next = self._clock() + EVERY_SECONDS
         producers = self._producers.forget(shards)
+        forget_left(self._buffer, shards)
         before = datetime.now(UTC) - self._retention
         rows = self._prune_ledger(before)
         sessions = self._sweep.prune(before, seconds=PRUNING_SECONDS)

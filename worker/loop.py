@@ -16,6 +16,7 @@ from likes.errors import (
     Unavailable,
     WrongDatabase,
     WrongRedis,
+    WrongShards,
     WrongUrl,
 )
 from worker import events
@@ -67,9 +68,10 @@ class Loop:
     def run(self) -> None:
         """Flush whenever it is due, until `stop`; then once more, everything.
 
-        Raises WrongRedis, WrongDatabase, WrongUrl, NoScripts and, before a first flush was done, SchemaOutdated and
-        CannotBeDurable: waiting does not cure them. And what fails the last flush, but for servers and replicas that
-        are away, and for a batch of a later version, whose worker will be there: what is left is told.
+        Raises WrongRedis, WrongDatabase, WrongShards, WrongUrl, NoScripts and, before a first flush was done,
+        SchemaOutdated and CannotBeDurable: waiting does not cure them. And what fails the last flush, but for servers
+        and replicas that are away, and for a batch of a later version, whose worker will be there: what is left is
+        told.
         """
         with ticking(self._schedule.interval, self._tick):
             while not self._stopping:
@@ -112,7 +114,7 @@ class Loop:
         """False for what waiting does not cure. Tables, or replicas, that were there may be on their way back."""
         if isinstance(error, SchemaOutdated | CannotBeDurable):
             return self._rounds.have_worked
-        return not isinstance(error, WrongRedis | WrongDatabase | WrongUrl | NoScripts)
+        return not isinstance(error, WrongRedis | WrongDatabase | WrongShards | WrongUrl | NoScripts)
 
     def _flush(self) -> None:
         if self._schedule.failing:

@@ -26,11 +26,12 @@ from worker.lost_memory import what_happened
 
 
 class Recovery:
-    """Brings a shard's cursor and its Redis back into agreement."""
+    """Brings a shard's cursor and its Redis back into agreement. shards: how many there are."""
 
-    def __init__(self, buffer: Buffer, ledger: Ledger) -> None:
+    def __init__(self, buffer: Buffer, ledger: Ledger, shards: int) -> None:
         self.buffer = buffer
         self.ledger = ledger
+        self._shards = shards
 
     def settle(self, batch: Batch) -> tuple[Verdict, Counted]:
         """Do what the rules say with a batch; returns the verdict, and what was counted."""
@@ -71,6 +72,10 @@ class Recovery:
             locked.record(Kind.REDIS_WENT_BACK, detail, epoch)
 
         self.ledger.locked(shard, work)
+
+    def begin(self, shard: int, old: str) -> None:
+        """Point Redis at a fresh epoch, if it points at the `old` one ("" for none)."""
+        self.buffer.begin_epoch(shard, old, self._shards)
 
     def catch_up(self, shard: int, epoch: str) -> None:
         """Move a cursor that Redis is ahead of, with nothing in flight, to where Redis stands: SQL went back."""
@@ -147,12 +152,7 @@ class Recovery:
         lineage = self.buffer.lineage() if any(cursor.run_id != server.run_id for cursor in others) else []
         incident = next(filter(None, (what_happened(cursor, server, lineage, moved=moved) for cursor in others)), None)
         self.ledger.note_server(
-            others,
-            server.run_id,
-            server.replid,
-            durable=server.is_durable,
-            incident=incident,
-            redis_now=server.now,
+            others, server.run_id, server.replid, durable=server.is_durable, incident=incident, redis_now=server.now
         )
 
     def set_apart(self, shard: int, epoch: str, excess: int) -> None:
@@ -190,10 +190,13 @@ class Recovery:
 
 
 def _adopt(shard: LockedShard, redis: Standing) -> None:
-    had_another = bool(shard.cursor.epoch)
+    before = shard.cursor
+    goes_on = redis.follows == before.place  # all of the epoch before is in SQL
+    if goes_on and before.epoch:
+        shard.retire(before.epoch, "the number of shards was changed")
     shard.adopt(redis.epoch)
-    if had_another or redis.seq:
-        detail = "Redis was emptied or replaced" if had_another else "Redis has a history this database does not know"
+    if not goes_on and (before.epoch or redis.seq):
+        detail = "Redis was emptied or replaced" if before.epoch else "Redis has a history this database does not know"
         shard.record(Kind.REDIS_REPLACED, detail, redis.epoch)
 
 

@@ -54,7 +54,7 @@ class Rounds:
         self._told_incident = self._told_letter = 0
         self.have_worked = False
         self._moving = False
-        self._told_letter = 0
+        self._resharding = ""
 
     def loads(self) -> list[Load]:
         """How much each server holds; nothing before the first flush. Raises LikesError."""
@@ -127,6 +127,9 @@ class Rounds:
                 events.flushed(flush.counted, seconds)
         self._tell_letters()
         self._tell_incidents()
+        if flush.resharding and flush.resharding != self._resharding:
+            events.resharding(flush.resharding)
+        self._resharding = flush.resharding
         if self._notices:
             self._notices.look()
         if kept_back:

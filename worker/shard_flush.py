@@ -152,7 +152,7 @@ class ShardFlush:
             case Do.RETIRE:
                 self._recovery.retire(shard, epoch)
             case Do.BEGIN:
-                self._buffer.begin_epoch(shard, old=epoch)
+                self._recovery.begin(shard, old=epoch)
             case Do.ADOPT:
                 if self._buffer.durability.has_epoch(shard, epoch):
                     self._recovery.adopt(self._cursor, epoch)

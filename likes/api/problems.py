@@ -27,7 +27,9 @@ from likes.errors import (
     OutcomeUnknownYet,
     RedisFull,
     RedisUnavailable,
+    Resharding,
     Unavailable,
+    WrongShards,
 )
 from likes.items import shorten
 
@@ -62,6 +64,7 @@ _UNKNOWN_YET = (
     " and it counts once"
 )
 _FULL = "Redis is at its memory limit, and nothing was counted; the next flush makes room"
+_RESHARDING = "no likes are accepted while the number of shards is being changed; nothing was counted"
 _NO_REDIS = "Redis does not answer; nothing was counted"
 _NO_DATABASE = "the database does not answer; likes are still accepted"
 _INTERNAL = "this server cannot do that now; its log says why"
@@ -74,6 +77,8 @@ KINDS: dict[type[LikesError], Kind] = {
     KeyReused: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
     EntryRefused: Kind(HTTPStatus.CONFLICT, "entry-refused"),
     RedisFull: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "redis-full", retry=True, detail=_FULL),
+    Resharding: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "resharding", retry=True, detail=_RESHARDING),
+    WrongShards: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "wrong-shards", retry=True, detail=_INTERNAL),
     RedisUnavailable: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "redis-unavailable", retry=True, detail=_NO_REDIS),
     DatabaseUnavailable: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "database-unavailable", retry=True, detail=_NO_DATABASE),
     Unavailable: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", retry=True, detail=_INTERNAL),

@@ -22,8 +22,8 @@ KEPT_SECONDS = 1.0
 
 
 class Seen(NamedTuple):
-    """Each "ok", "full", "refused" (a right or a table is missing) or "unavailable"; or the database is "other": Redis
-    belongs to another one, which its likes go to.
+    """Each "ok", "full", "refused" (a right, a table or the right number of shards is missing) or "unavailable"; or the
+    database is "other": Redis belongs to another one, which its likes go to.
     """
 
     redis: str
@@ -39,7 +39,7 @@ class Readiness:
         )
         self._threads = ThreadPoolExecutor(2, "likes-readiness")
         self._closing: list[Callable[[], None]] = []
-        self._redis = _Probe(self._threads, self._ask_redis(settings.prefix))
+        self._redis = _Probe(self._threads, self._ask_redis(settings.prefix, settings.shards))
         self._database = _Probe(self._threads, self._ask_database())
 
     async def seen(self) -> Seen:
@@ -55,7 +55,7 @@ class Readiness:
         for close in self._closing:
             close()
 
-    def _ask_redis(self, prefix: str) -> Callable[[], str]:
+    def _ask_redis(self, prefix: str, shards: int) -> Callable[[], str]:
         """Asks which database it belongs to; "" for none."""
         link = None
 
@@ -64,7 +64,7 @@ class Readiness:
             if link is None:
                 link = self._places.open_link()
                 self._closing.append(link.close)
-            try_writing(link, prefix)
+            try_writing(link, prefix, shards)
             return Ownership(link, prefix).read([0]).get(0, "")
 
         return ask

@@ -162,10 +162,12 @@ class Buffer:
         batch = read_batch(keys.batch(batch_id.seq), found.payload) if found.payload else None
         return batch if batch and batch.id == batch_id else None
 
-    def begin_epoch(self, shard: int, old: str) -> str:
-        """Point at a fresh epoch if `old` ("" for none) is still current; returns the one that is current now."""
+    def begin_epoch(self, shard: int, old: str, shards: int) -> str:
+        """Point at a fresh epoch, of so many `shards`, if `old` ("" for none) is still current; returns the one that is
+        current now.
+        """
         keys = shard_keys(self.namespace, shard)
-        begin = scripts.begin_epoch(keys, old=old, fresh=fresh_epoch(), owner=self.ownership.database)
+        begin = scripts.begin_epoch(keys, old=old, fresh=fresh_epoch(shards), owner=self.ownership.database)
         (current,) = ask(self.link, [begin])
         return str(current)
 

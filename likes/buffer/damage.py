@@ -18,6 +18,8 @@ _REMEDIES = {
     b"epochs": "the current epoch goes on without it",
     b"lease": "nothing is lost with it",
     b"owner": "the next flush claims it",
+    b"resharding": "likes are accepted again",
+    b"left": "an idempotency key used before the number of shards changed may then count once more",
     b"nonces": "a database that is restored soon after may then set aside what is in flight",
     b"state": "the next flush begins a fresh epoch, and sets aside as dead letters what is pending",
     b"pending": "the next flush finds the deltas again",
@@ -72,6 +74,7 @@ def read_batch(key: bytes, payload: bytes) -> Batch:
 def probes(keys: ShardKeys) -> list[Call[Any]]:
     """A plain read of each key there is once: of another type, it answers with an error that names it."""
     calls: list[tuple[str | bytes, ...]] = [("GET", keys.pointer), ("SMEMBERS", keys.epochs), ("GET", keys.owner)]
+    calls += [("GET", keys.resharding), ("GET", keys.left)]
     if isinstance(keys, EpochKeys):
         calls += [("HGET", keys.state, "seq"), ("LLEN", keys.pending), ("LLEN", keys.in_flight)]
         calls += [("HGET", keys.producers, ""), ("LLEN", keys.nonces), ("GET", keys.once)]

@@ -6,10 +6,10 @@ from typing import Any
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.calls import Call, command
-from likes.buffer.keys import epoch_keys, shard_keys
+from likes.buffer.keys import epoch_keys, number_of_shards, shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.scripts import confirm
-from likes.errors import LikesError, RedisRefused
+from likes.errors import LikesError, RedisRefused, another_number
 from likes.member import split
 
 
@@ -56,13 +56,16 @@ def try_script(buffer: Buffer, shard: int = 0) -> None:
     ask(buffer.link, [confirm(epoch_keys(buffer.namespace, shard, "check"))])
 
 
-def try_writing(link: Link, namespace: str) -> None:
+def try_writing(link: Link, namespace: str, shards: int) -> None:
     """Send a write that changes nothing, and that is refused where a like would be: by a full Redis, by a replica.
 
-    Raises RedisUnavailable, RedisFull or RedisRefused.
+    Raises RedisUnavailable, RedisFull, RedisRefused or, where likes are held in another number of shards, WrongShards.
     """
-    key = epoch_keys(namespace, 0, "check").batch(0)  # where nothing is
-    ask(link, [command("SET", key, b"", "XX", shard=0)])
+    keys = epoch_keys(namespace, 0, "check")
+    nothing = keys.batch(0)
+    _, epoch = ask(link, [command("SET", nothing, b"", "XX", shard=0), command("GET", keys.pointer, shard=0)])
+    if (number := number_of_shards((epoch or b"").decode("ascii", "replace"))) not in (None, shards):
+        raise another_number(number, shards)
 
 
 def pending_samples(buffer: Buffer, most: int = 10) -> dict[int, list[bytes]]:

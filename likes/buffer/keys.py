@@ -6,6 +6,7 @@ The epoch in a key's name keeps what a Redis remembers from before it went back 
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable
 from functools import lru_cache
@@ -17,12 +18,15 @@ class ShardKeys:
     """The keys of one shard that stand outside any epoch."""
 
     def __init__(self, namespace: str, shard: int) -> None:
+        self.namespace = namespace
         self.shard = shard
         self.tag = f"{{{namespace}:{shard}}}:".encode()
         self.pointer = self.tag + b"epoch"
         self.epochs = self.tag + b"epochs"
         self.lease = self.tag + b"lease"
         self.owner = self.tag + b"owner"
+        self.resharding = self.tag + b"resharding"
+        self.left = self.tag + b"left"
         self.workers = self.tag + b"workers"  # of shard 0: those of all shards
         self.cache = self.tag + b"cache"  # of shard 0: how the cached totals of all shards do
 
@@ -94,6 +98,15 @@ def epoch_keys(namespace: str, shard: int, epoch: str) -> EpochKeys:
     return EpochKeys(namespace, shard, epoch)
 
 
-def fresh_epoch() -> str:
-    """A new random epoch."""
-    return secrets.token_hex(8)
+_NUMBERED = re.compile(r"[0-9a-f]{16}s(\d{1,4})")  # of letters and digits alone, as an older version looks for
+
+
+def fresh_epoch(shards: int) -> str:
+    """A new random epoch of a Redis that holds likes in so many shards."""
+    return f"{secrets.token_hex(8)}s{shards}"
+
+
+def number_of_shards(epoch: str) -> int | None:
+    """In how many shards the Redis of an epoch holds likes; None for none, and for one that an older version began."""
+    numbered = _NUMBERED.fullmatch(epoch)
+    return int(numbered[1]) if numbered else None

@@ -29,6 +29,7 @@ def _look_at(namespace: str, shard: int, epoch: str | None) -> list[Call[Any]]:
         command("GET", keys.owner, shard=shard),
         command("GET", keys.pointer, shard=shard),
         command("SMEMBERS", keys.epochs, shard=shard),
+        command("GET", keys.resharding, shard=shard),
     ]
     return pointers + (reads(epoch_keys(namespace, shard, epoch)) if epoch else [])
 
@@ -53,13 +54,14 @@ def _read_view(link: Link, namespace: str, shard: int, expected: str | None, rep
     outside = shard_keys(namespace, shard)
     owner, current = read_word(outside.owner, replies[0]), read_word(outside.pointer, replies[1])
     listed = {current, *(_left_behind(outside.epochs, name) for name in replies[2])} - {""}
-    under = {expected: replies[3:]} if expected else {}
+    under = {expected: replies[4:]} if expected else {}
     keys = {epoch: epoch_keys(namespace, shard, epoch) for epoch in sorted({*listed, *under})}
     under |= {epoch: ask(link, reads(keys[epoch])) for epoch in listed if epoch != expected}
     standings = {epoch: read_standing(keys[epoch], current, *under[epoch]) for epoch in keys}
     # One that is listed no longer, as its name was deleted, is there if anything lies under it.
     there = {epoch: standing for epoch, standing in standings.items() if epoch in listed or not standing.is_empty}
-    return ShardView(shard, owner, current, there)
+    mark = read_word(outside.resharding, replies[3] or b"")
+    return ShardView(shard, owner, current, there, resharding=mark)
 
 
 def find_damage(link: Link, namespace: str, epochs: Mapping[int, str]) -> dict[int, list[str]]:

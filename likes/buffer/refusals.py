@@ -18,6 +18,7 @@ from likes.errors import (
     RedisRefused,
     RedisSentinel,
     RedisUnavailable,
+    Resharding,
     ShardMoving,
 )
 from likes.items import shorten
@@ -57,6 +58,10 @@ class NotSent(RedisUnavailable):
 
 class NotNow(NotSent, ShardMoving):
     """The call was certainly not carried out: the keys of its shard are not all on one node."""
+
+
+class NotAccepted(NotSent, Resharding):
+    """The call was certainly not carried out: no likes are accepted while the number of shards is being changed."""
 
 
 class Elsewhere(RedisClusterNode):
@@ -141,6 +146,8 @@ def refusal(error: redis_errors.RedisError, where: str, key: bytes | None = None
     word = kind[1] if kind else ""
     if isinstance(error, redis_errors.OutOfMemoryError) or word == "OOM":
         return RedisFull(f"{where} is full (maxmemory); a flush makes room, or raise maxmemory")
+    if word == "RESHARDING":
+        return NotAccepted(f"{where} accepts no likes while their number of shards is being changed (likes reshard)")
     if isinstance(error, redis_errors.TryAgainError):
         return NotNow(f"{where} is just moving this shard to another node: {text}")
     if isinstance(error, _NOT_NOW_ERRORS) or word in _NOT_NOW:

@@ -9,7 +9,7 @@ from typing import Any
 from likes.batch import BatchId, Place, whole
 from likes.buffer.calls import Call, command
 from likes.buffer.damage import damaged, read_word, shown
-from likes.buffer.keys import EpochKeys
+from likes.buffer.keys import EpochKeys, number_of_shards
 from likes.errors import LikesError
 
 
@@ -25,6 +25,7 @@ class Standing:
     damage: what is wrong with fields of `state` that a flush can do without, "" for nothing; they count as 0 or None.
     has_sums: False if that is true of one of the sums.
     generation: of cached totals, SQL's part of it. is_cached: totals are, so that acknowledging has to carry to them.
+    follows: where the epoch before it ended, all of which was handed off, where the number of shards was changed then.
     forgot: proof that Redis forgot likes: the moment, in milliseconds since 1970, when it had acknowledged some that it
         no longer knows; 0 if there is none, negative where Redis does not tell the time.
     """
@@ -46,6 +47,7 @@ class Standing:
     generation: int = 0
     is_cached: bool = False
     has_sums: bool = True
+    follows: Place | None = None
 
     @property
     def place(self) -> Place:
@@ -61,7 +63,8 @@ class Standing:
 @dataclass(frozen=True, slots=True)
 class ShardView:
     """What Redis holds of one shard, epoch by epoch. `owner`: the database it belongs to, `current`: the epoch pointed
-    at, both "" for none; `error`: why it could not be read.
+    at, both "" for none; `error`: why it could not be read; `resharding`: to how many shards their number is just being
+    changed, so that no likes are accepted, "" if it is not.
     """
 
     shard: int
@@ -69,6 +72,12 @@ class ShardView:
     current: str
     epochs: Mapping[str, Standing]
     error: LikesError | None = None
+    resharding: str = ""
+
+    @property
+    def number(self) -> int | None:
+        """In how many shards Redis holds likes, as the epoch pointed at says; None where it does not."""
+        return number_of_shards(self.current)
 
 
 # Of the hash `state`, as read below.
@@ -83,12 +92,13 @@ FIELDS = (
     b"written_off",
     b"generation",
     b"cached_until",
+    b"follows",
 )
 
 
 def read_standing(keys: EpochKeys, current: str, fields: list[Any], pending: int, in_flight: list[bytes]) -> Standing:
     """A standing from the `FIELDS`, the length of `pending` and the entries of `in_flight`. Raises Damaged."""
-    seq, nonce, acked, accepted, sealed, since, forgot, written_off, generation, cached_until = fields
+    seq, nonce, acked, accepted, sealed, since, forgot, written_off, generation, cached_until, follows = fields
     return Standing(
         shard=keys.shard,
         epoch=keys.epoch,
@@ -108,8 +118,16 @@ def read_standing(keys: EpochKeys, current: str, fields: list[Any], pending: int
         written_off=_number(written_off) or 0,
         generation=_number(generation) or 0,
         is_cached=cached_until is not None,
+        follows=_read_place(follows) if follows else None,
         has_sums=None not in map(_number, (accepted, sealed, written_off)),
     )
+
+
+def _read_place(text: bytes) -> Place | None:
+    """A place written down as epoch:seq:nonce; None for what is none."""
+    epoch, _, batch = text.decode("ascii", "replace").partition(":")
+    seq, _, nonce = batch.partition(":")
+    return Place(epoch, int(seq), nonce) if epoch and seq.isdigit() else None
 
 
 def read_seq(keys: EpochKeys, text: bytes | None) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from likes.buffer.calls import Call
-from likes.buffer.keys import epoch_keys
-from likes.buffer.scripts import Caching, Fill, Look, add_to_stats, look
+from likes.buffer.keys import epoch_keys, number_of_shards, shard_keys
+from likes.buffer.scripts import Caching, Fill, Look, add_to_stats, begin_epoch, look
 from likes.deadline import Deadline
-from likes.errors import LikesError
+from likes.errors import LikesError, another_number
 from likes.live.asking import ask
 from likes.live.caching import CacheCounts
 from likes.live.in_flight import SeenBatches
@@ -36,11 +36,16 @@ class Looks:
     counts: told to Redis on the way.
     """
 
-    def __init__(self, namespace: str, counts: CacheCounts) -> None:
+    def __init__(self, namespace: str, shards: int, counts: CacheCounts) -> None:
         self._namespace = namespace
+        self._shards = shards
         self._counts = counts
         self._epochs: dict[int, str] = {}
         self._batches = SeenBatches()
+
+    def known(self, shard: int) -> str | None:
+        """The epoch of a shard as it was seen last, "" where there was none; None if it was not looked at."""
+        return self._epochs.get(shard)
 
     def see(
         self,
@@ -73,7 +78,10 @@ class Looks:
         caching: Caching | None = None,
         fill: Callable[[int, str], Fill | None] = lambda _shard, _epoch: None,
     ) -> Steps[dict[int, Look | LikesError]]:
-        """What Redis holds of each shard now, under the epoch that is current."""
+        """What Redis holds of each shard now, under the epoch that is current.
+
+        A shard without an epoch is nothing to go by: shard 0 tells whether likes are held in another number of shards.
+        """
         found: dict[int, Look | LikesError] = {}
         for _ in range(EPOCHS_LEARNED):
             left = [shard for shard in members if shard not in found]
@@ -82,16 +90,29 @@ class Looks:
                 look(each, [*members[each.shard]], caching if each.epoch else None, fill(each.shard, each.epoch))
                 for each in keys
             ]
-            replies = yield from ask([*calls, *self._stats()], deadline, keys)
-            for shard, now in zip(left, replies, strict=True):
-                if isinstance(now, Look) and not now.is_known:
+            roots = [shard_keys(self._namespace, 0)] if any(not each.epoch for each in keys) else []
+            asked: list[Call[Any]] = [*calls, *(begin_epoch(root, old="", fresh="") for root in roots), *self._stats()]
+            replies = yield from ask(asked, deadline, [*keys, *roots])
+            root = replies[-1] if roots else ""
+            for shard, now in zip(left, replies, strict=False):
+                if isinstance(now, Look) and (wrong := self._wrong(now.current or root)):
+                    found[shard] = wrong
+                    continue
+                if isinstance(now, Look):
                     self._epochs[shard] = now.current
-                else:
+                if isinstance(now, LikesError) or now.is_known:
                     found[shard] = now
             if len(found) == len(members):
                 return found
         changing = LikesError("the live total could not be read: Redis is replaced again and again")
         return {shard: found.get(shard, changing) for shard in members}
+
+    def _wrong(self, epoch: str | LikesError) -> LikesError | None:
+        """Why nothing can be read: it is an epoch of another number of shards, or was not to be had."""
+        if isinstance(epoch, LikesError):
+            return epoch
+        number = number_of_shards(epoch)
+        return None if number in (None, self._shards) else another_number(number, self._shards)
 
     def _stats(self) -> list[Call[int]]:
         return add_to_stats(self._namespace, self._counts.due())

@@ -3,7 +3,9 @@
 One script reads what is cached, pending and in flight of a shard at one moment. A cached total answers: it stands with
 the number of the last batch in it, and what is in flight past that counts. What is not cached is asked of SQL, total
 and cursor in one statement. That holds only if every batch past the cursor is in flight in the script that reads Redis
-again and fills the cache; else the read starts again. `tests/model/live_rows.py` checks it over every interleaving.
+again and fills the cache; else the read starts again. A cursor without an epoch stands before all of one that was known
+before SQL was asked, and of no other: what was counted under another number of shards may have come to SQL since.
+`tests/model/live_rows.py` and `reshard.py` check it over every interleaving.
 """
 
 from __future__ import annotations
@@ -29,12 +31,12 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.002, 0.032
 class Reader:
     """Reads live totals of one Redis and one database. For any number of threads and event loops of a process."""
 
-    def __init__(self, namespace: str, sql: Sql, rules: CacheRules) -> None:
+    def __init__(self, namespace: str, shards: int, sql: Sql, rules: CacheRules) -> None:
         self.counts = CacheCounts()
         self._sql = sql
         self._rules = rules
         self._identity: Identity | None = None
-        self._looks = Looks(namespace, self.counts)
+        self._looks = Looks(namespace, shards, self.counts)
 
     def live(
         self, members: Mapping[int, Sequence[Member]], deadline: Deadline, tell: Tell, *, or_database: bool = False
@@ -99,17 +101,19 @@ class Reader:
         began = time.monotonic()
         if not read.waits_for(asked):
             deadline = Deadline(min(deadline.left(), LEASE_SECONDS))  # all were told: nobody should wait for the cache
+        epochs = {shard: self._looks.known(shard) for shard in asked}
         known = yield from self._query(asked, deadline)
         if isinstance(known, LikesError):
             read.sql_failed(asked, known)
             return
         self._identity = known.identity
-        fill = partial(_fill, asked, known, round((time.monotonic() - began) * 1000))
+        fill = partial(_fill, asked, known, epochs, round((time.monotonic() - began) * 1000))
         seen = yield from self._looks.see(read, asked, deadline, self._caching(takes_leases=False), fill)
         for shard, (now, in_flight, is_whole) in seen.items():
             position = known.positions.get(shard, Position())
             is_mine, cursor = position.epoch in (None, now.epoch), _cursor(position, now.epoch)
-            holds = is_mine and now.has_all_after(cursor) and position.generation >= now.generation
+            is_known = position.epoch is not None or now.epoch == epochs[shard]
+            holds = is_mine and is_known and now.has_all_after(cursor) and position.generation >= now.generation
             is_ours = now.owner in ("", known.identity.database)
             if not holds and is_ours and is_mine and cursor <= now.seq and read.tries < TRIES:
                 continue  # what was acknowledged since the query is in no part of the sum: again
@@ -151,10 +155,14 @@ def _doubt(*, holds: bool, is_ours: bool = True) -> Doubt | None:
     return None if holds else "out-of-step"
 
 
-def _fill(asked: Members, known: Known, cost: int, shard: int, epoch: str) -> Fill | None:
-    """What a shard's cache may keep; None where SQL's cursor is of another epoch than that which is current."""
+def _fill(
+    asked: Members, known: Known, epochs: Mapping[int, str | None], cost: int, shard: int, epoch: str
+) -> Fill | None:
+    """What a shard's cache may keep; None where SQL's cursor is of another epoch than that which is current, or of none
+    that was known before.
+    """
     position = known.positions.get(shard, Position())
-    if position.epoch not in (None, epoch):
+    if (position.epoch or epochs[shard]) != epoch:
         return None
     totals = [known.totals.get(member, 0) for member in asked[shard]]
     return Fill(totals, _cursor(position, epoch), position.generation, cost)

@@ -13,11 +13,11 @@ from itertools import zip_longest
 from typing import Any
 
 from likes.buffer.calls import Call
-from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
+from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, number_of_shards, shard_keys
 from likes.buffer.refusals import NotSent, Unanswered
 from likes.buffer.scripts import add, begin_epoch
 from likes.deadline import Deadline
-from likes.errors import LikesError, RedisUnavailable
+from likes.errors import LikesError, RedisUnavailable, Resharding, another_number
 from likes.member import Entry
 from likes.posting.blame import blame
 from likes.posting.part import Part
@@ -40,10 +40,11 @@ def seconds_now() -> float:
 
 
 class Adder:
-    """Adds entries to the shards of one Redis."""
+    """Adds entries to the shards of one Redis, so many as its epochs must say."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, shards: int) -> None:
         self.namespace = namespace
+        self.shards = shards
         self._epochs: dict[int, str] = {}
 
     def add(
@@ -93,14 +94,14 @@ class Adder:
             yield from self._learn_epochs(parts, deadline)
             sent_at = seconds_now()
             parts = [part for part in parts if not part.is_too_old(sent_at)]
-            if ready := [part for part in parts if part.epoch]:
+            if ready := [part for part in parts if part.epoch and not part.settled]:
                 replies = yield Send([self._call(producer, part, wants_pending, sent_at) for part in ready], deadline)
                 replies = yield from blame(replies, lambda i: self._keys(ready[i]), deadline)
                 for part, reply in zip(ready, replies, strict=True):
                     part.hear(reply, sent_at)
                     if part.added:
                         self._acknowledged(producer, part, sent_at)
-                    self._epochs[part.shard] = part.epoch
+                    self._heed(part)
             settled = [part for part in parts if part.settled]
             if settled:
                 heard_at = seconds_now()
@@ -109,7 +110,7 @@ class Adder:
                 tell(settled)
             if any(part.error for part in parts):
                 waited = seconds_now() - heard_at
-                if waited > timeout or (not first and _are_not_worth_waiting(parts, waited)):
+                if waited > timeout or (not first and _are_not_worth_waiting(parts, waited, pause, timeout)):
                     return
                 yield Pause(min(pause, max(timeout - waited, 0)))
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
@@ -132,21 +133,60 @@ class Adder:
         return epoch_keys(self.namespace, part.shard, part.epoch)
 
     def _learn_epochs(self, parts: Sequence[Part], deadline: Deadline) -> Steps[None]:
-        """Give each part an epoch, beginning one where there is none yet; where that fails, the part hears of it."""
+        """Give each part an epoch, beginning one where there is none yet; where that fails, the part hears of it.
+
+        Before any other shard 0 has one: there clients meet that hold likes in different numbers of shards.
+        """
         for part in parts:
             part.epoch = part.epoch or self._epochs.get(part.shard, "")
-        lacking = [part for part in parts if not part.epoch]
-        if lacking:
-            keys = [shard_keys(self.namespace, part.shard) for part in lacking]
-            began = seconds_now()
-            replies: list[Any] = yield Send([begin_epoch(each, old="", fresh=fresh_epoch()) for each in keys], deadline)
-            replies = yield from blame(replies, keys.__getitem__, deadline)
-            for part, reply in zip(lacking, replies, strict=True):
+        lacking = dict.fromkeys(part.shard for part in parts if not part.epoch)
+        if not lacking:
+            return
+        began = seconds_now()
+        found = yield from self._epochs_of({shard: "" if shard else self._fresh() for shard in lacking}, deadline)
+        if unborn := [shard for shard in lacking if found[shard] == ""]:
+            roots = yield from self._epochs_of({0: self._fresh()}, deadline)
+            if isinstance(root := self._right(roots[0]), LikesError):
+                found |= dict.fromkeys(unborn, root)
+            else:
+                found |= yield from self._epochs_of({shard: self._fresh() for shard in unborn}, deadline)
+        for part in parts:
+            if part.shard in lacking:
+                reply = self._right(found[part.shard])
                 if isinstance(reply, LikesError):
                     part.hear(NotSent(str(reply)) if isinstance(reply, Unanswered) else reply, began)
                 else:
                     part.epoch = reply
 
+    def _epochs_of(self, fresh: Mapping[int, str], deadline: Deadline) -> Steps[dict[int, str | LikesError]]:
+        """The epoch of each shard, the `fresh` one where there was none and that is not ""; "" for none."""
+        keys = [shard_keys(self.namespace, shard) for shard in fresh]
+        calls = [begin_epoch(each, old="", fresh=fresh[each.shard]) for each in keys]
+        replies: list[Any] = yield Send(calls, deadline)
+        replies = yield from blame(replies, keys.__getitem__, deadline)
+        return dict(zip(fresh, replies, strict=True))
 
-def _are_not_worth_waiting(parts: Sequence[Part], waited: float) -> bool:
-    return waited > UNSENT_PATIENCE_SECONDS and not any(part.unknown for part in parts)
+    def _fresh(self) -> str:
+        return fresh_epoch(self.shards)
+
+    def _right(self, epoch: str | LikesError) -> str | LikesError:
+        """The epoch, or the error where it is one of another number of shards."""
+        number = None if isinstance(epoch, LikesError) else number_of_shards(epoch)
+        return epoch if number in (None, self.shards) else another_number(number, self.shards)
+
+    def _heed(self, part: Part) -> None:
+        """Remember the epoch that a part has now; if it is one of another number of shards, the part hears of it."""
+        if isinstance(wrong := self._right(part.epoch), LikesError):
+            self._epochs.pop(part.shard, None)
+            part.epoch = ""
+            part.hear(wrong, seconds_now())
+        else:
+            self._epochs[part.shard] = part.epoch
+
+
+def _are_not_worth_waiting(parts: Sequence[Part], waited: float, pause: float, timeout: float) -> bool:
+    if any(part.unknown for part in parts):
+        return False
+    if any(isinstance(part.error, Resharding) for part in parts):
+        return waited + pause > timeout * 0.8  # what is sent at the last moment is not answered, and then unknown
+    return waited > UNSENT_PATIENCE_SECONDS

@@ -21,7 +21,11 @@ def once_key(key: bytes, *stands_for: object) -> OnceKey:
 
 def home(once: OnceKey, shards: int) -> Wanted:
     """Keeps the key in a shard that it alone tells, so that it cannot be used for other entries in other shards."""
-    return Wanted(int.from_bytes(once.key[-8:]) % shards, once)
+
+    def place(number: int) -> int:
+        return int.from_bytes(once.key[-8:]) % number
+
+    return Wanted(place(shards), once, place=place)
 
 
 def parts(once: OnceKey, entries: Sequence[Placed]) -> list[Wanted]:

@@ -2,13 +2,14 @@
 
 A producer recognises what it sends again itself; a key recognises what a caller sends again, to this process or another
 one, after the first has died. Redis decides it where it adds: the key stands in a bucket of the item's shard, and is
-written by the script that counts. So there is no reservation that somebody who dies could leave behind. It holds within
-an epoch: where another begins before an answer came, the key keeps that nobody can tell whether it counted.
+written by the script that counts. So there is no reservation that somebody who dies could leave behind. It holds
+within an epoch, and where one follows as the number of shards was changed (`once_left`): where another begins before an
+answer came, the key keeps that nobody can tell whether it counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from likes.buffer.calls import Call
@@ -21,6 +22,7 @@ from likes.deadline import Deadline
 from likes.errors import KeyReused, LikesError, OutcomeUnknown, OutcomeUnknownYet
 from likes.member import Entry
 from likes.posting.adder import Adder, seconds_now
+from likes.posting.once_left import LeftKeys
 from likes.posting.part import Part
 from likes.posting.producer import Producer
 from likes.posting.steps import Send, Steps
@@ -29,12 +31,16 @@ TURN_SECONDS = 600.0  # after which a process asks again whether a generation is
 
 
 class Wanted(NamedTuple):
-    """What is to go to one shard under an idempotency key: entries, or none where just the key is kept."""
+    """What is to go to one shard under an idempotency key: entries, or none where just the key is kept.
+
+    place: its shard under another number of shards; None where another one tells of it.
+    """
 
     shard: int
     once: OnceKey
     entries: Sequence[Entry] = ()
     alone: bool = False
+    place: Callable[[int], int] | None = None
 
 
 class OncePart(Part):
@@ -48,12 +54,28 @@ class OncePart(Part):
         self.producer = producer
         self.once = wanted.once
         self.alone = wanted.alone
+        self.sought = ""  # the epoch before which the key was looked for, under other numbers of shards
+        self._place = wanted.place
         self.kept = kept
         self.repeated = False
         self.full = False
         self.told: Generations | None = None  # those there are, where others were named
         self.doubtful = False
         self.stuck: LikesError | None = None  # why no generation could begin
+
+    @property
+    def is_to_be_sought(self) -> bool:
+        """True if its key may have been used under another number of shards, for all that is known."""
+        return self._place is not None and self.sent_at is None and not self.settled and self.sought != self.epoch
+
+    def place(self, number: int) -> int:
+        """Its shard under another number of shards."""
+        return self._place(number) if self._place else self.shard
+
+    def put_off(self, why: LikesError) -> None:
+        """It cannot be sent now."""
+        self.epoch = ""
+        self.hear(NotSent(str(why)) if isinstance(why, Unanswered) else why, 0.0)
 
     def hear(self, reply: Added | Turned | Kept | LikesError, sent_at: float) -> None:
         """Take the reply to it, sent at `sent_at`."""
@@ -98,9 +120,10 @@ NOTHING = _Known(Generations(), 0.0)
 class OnceAdder(Adder):
     """Adds under idempotency keys to the shards of one Redis."""
 
-    def __init__(self, namespace: str) -> None:
-        super().__init__(namespace)
+    def __init__(self, namespace: str, shards: int) -> None:
+        super().__init__(namespace, shards)
         self._known: dict[tuple[int, str], _Known] = {}
+        self._left = LeftKeys(namespace)
 
     def add_once(self, parts: Sequence[OncePart], timeout: float) -> Steps[None]:
         """Add each part; they say what became of them. No two of them may have one producer."""
@@ -128,9 +151,12 @@ class OnceAdder(Adder):
     def _learn_epochs(self, parts: Sequence[Part], deadline: Deadline) -> Steps[None]:
         """Give each part an epoch, and each epoch the generations of its buckets."""
         yield from super()._learn_epochs(parts, deadline)
+        once = [part for part in parts if isinstance(part, OncePart) and part.epoch]
+        if sought := [part for part in once if part.is_to_be_sought]:
+            yield from self._left.look(sought, seconds_now(), deadline)
         by_epoch: dict[tuple[int, str], list[OncePart]] = {}
         for part in parts:
-            if part.epoch and isinstance(part, OncePart):
+            if part.epoch and isinstance(part, OncePart) and not part.settled:
                 by_epoch.setdefault((part.shard, part.epoch), []).append(part)
                 if part.told:
                     known = self._known.get((part.shard, part.epoch), NOTHING)

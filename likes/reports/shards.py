@@ -37,6 +37,7 @@ class ShardStatus:
     accepted: int | None = None
     pending_delta: int | None = None
     in_flight_delta: int | None = None
+    resharding: str | None = None  # to how many shards it is being changed: it accepts no likes
 
 
 def read_shards(
@@ -99,6 +100,7 @@ def _shard_status(
             epoch.accepted - epoch.sealed if epoch.has_sums else None for epoch in view.epochs.values()
         ),
         in_flight_delta=in_flight_delta,
+        resharding=view.resharding or None,
     )
 
 

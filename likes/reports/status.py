@@ -78,6 +78,7 @@ def read_status(buffer: Buffer, ledger: Ledger, shards: int, before: Status | No
         problems=[
             *(f"shard {shard.shard}: {problem}" for shard in of_shards for problem in shard.problems),
             *_disagreement(workers),
+            *_closed(of_shards),
         ],
         covered_at=max((cursor.covered_by for cursor in cursors.values() if cursor.covered_by), default=None),
         pending_delta=sum_of(shard.pending_delta for shard in of_shards),
@@ -103,6 +104,13 @@ def _disagreement(workers: Sequence[SeenWorker] | None) -> Iterator[str]:
     if len({worker.durability for worker in workers or ()}) > 1:
         said = ", ".join(f"{worker.name} has {worker.durability}" for worker in workers or ())
         yield f"workers differ in LIKES_DURABILITY ({said}): give all of them the same"
+
+
+def _closed(shards: Sequence[ShardStatus]) -> Iterator[str]:
+    """What accepts no likes while the number of shards is being changed."""
+    if closed := [shard for shard in shards if shard.resharding]:
+        words = f"{len(closed)} shards accept no likes, as their number is being changed; if that was broken off"
+        yield f"{words}: likes reshard {closed[0].resharding}"
 
 
 def _earliest(moments: Iterable[datetime | None]) -> datetime:

@@ -18,7 +18,7 @@ from tests.scenes import ONE_BUCKET, SCENES, Scene, commands_of, once, some_pend
 USER, PASSWORD = "limited", "any"
 # Whatever a key of a shard may be called; each is taken away in its turn.
 UNDER_AN_EPOCH = ("state", "pending", "in_flight", "nonces", "producers", "once")
-KEYS = ("epoch", "epochs", "lease", "owner", "workers", *(f"e:{name}" for name in UNDER_AN_EPOCH))
+KEYS = ("epoch", "epochs", "lease", "owner", "resharding", "left", "workers", *(f"e:{name}" for name in UNDER_AN_EPOCH))
 MANY_KEYS = ("e:batch:*", "e:delta:*", "e:once:*", "rate:*")
 
 

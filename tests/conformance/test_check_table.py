@@ -75,7 +75,7 @@ class Stage:
                 *before, last = (shlex.split(command)[1:] for command in fix.split("; "))
                 for each in before:
                     self.likes(*each)
-                answer = ["--yes"] if last[0] == "adopt" else []
+                answer = ["--yes"] if last[0] in ("adopt", "reshard") else []
                 assert self.likes(*last, *answer).code == 0
             case "export":
                 name, _, value = words[1].partition("=")
@@ -290,7 +290,7 @@ SETTINGS = [
     Row("a misspelt variable", use(redis_ulr="x"), "LIKES_REDIS_ULR", WARNING),
     Row("a variable of something else", use(whatever="x"), "LIKES_WHATEVER", WARNING),
     Row("a misspelt variable in .env", misspell_in_file, "LIKES_INTERVALL", WARNING),
-    *(Row(f"{shards} shards", use(shards=shards), "shards", WARNING) for shards in (1, 4, 17, 64)),
+    *(Row(f"{shards} shards", use(shards=shards), "shards") for shards in (1, 4, 17, 64)),
     Row("a misspelt prefix", use(prefix="liks"), "prefix", WARNING),
     Row("another Redis's name", use(redis_name="other"), "redis name", leaves="incidents"),
 ]
@@ -319,11 +319,37 @@ def test_another_database(shared_redis: Stage, tmp_path: Path) -> None:
                                          leaves="incidents")])  # fmt: skip
 
 
-def test_a_number_of_shards_that_was_changed_is_right_once_likes_come_so(shared_redis: Stage) -> None:
-    flush_some(shared_redis)
+def test_another_number_of_shards_is_right_once_it_was_changed(shared_redis: Stage) -> None:
+    post_some(shared_redis)
     shared_redis.likes.settings["shards"] = 4
+    assert shared_redis.check().keys() == {"shards"}
+    assert shared_redis.likes("reshard", "4", "--yes").code == 0
+    assert shared_redis.check() == {}
     post_some(shared_redis)
     assert shared_redis.check() == {}
+
+
+def break_off_a_change(stage: Stage) -> None:
+    for shard in range(16):
+        stage.redis.set(f"{{likes:{shard}}}:resharding", 16)
+
+
+def test_a_change_of_the_number_of_shards_that_was_broken_off(shared_redis: Stage) -> None:
+    post_some(shared_redis)
+    are_found_and_mended(shared_redis, [Row("shards are closed", break_off_a_change, "resharding", WARNING)])
+
+
+def forget_a_prefix(stage: Stage) -> None:
+    stage.likes.settings["prefix"] = "old"
+    post_some(stage)
+    stage.likes.settings["prefix"] = "likes"
+    flush_some(stage)
+    stage.sql("UPDATE likes_cursors SET covered_at = '2000-01-01 00:00:00.000000'")
+
+
+def test_likes_of_a_prefix_that_nobody_flushes_any_more(shared_redis: Stage) -> None:
+    flush_some(shared_redis)
+    are_found_and_mended(shared_redis, [Row("a forgotten prefix", forget_a_prefix, "other prefix", WARNING)])
 
 
 # What waits for somebody to decide.

@@ -15,7 +15,7 @@ from likes import AsyncLikeCounter
 from likes.buffer import scripts
 from likes.buffer.generations import KEYS_A_BUCKET, Generations
 from likes.buffer.links.link import ask
-from likes.errors import EntryRefused, KeyReused, RedisFull, RedisRefused
+from likes.errors import EntryRefused, KeyReused, RedisFull, RedisRefused, Resharding
 from likes.posting.batch_once import once_key
 from tests.conformance.test_buffer import Shard, members
 from tests.rig import Rig
@@ -66,6 +66,22 @@ def test_a_pending_delta_of_any_size_is_kept(shard: Shard, pending: int) -> None
     delta = 1 if pending > 0 else -1
     assert once(shard, {"a": delta}).pending == (pending,)
     assert once(shard, {"a": delta}, sequence=3).pending == (pending,)
+
+
+def test_while_the_number_of_shards_is_changed_what_is_known_is_answered_and_nothing_else_kept(shard: Shard) -> None:
+    once(shard, {"a": 5})
+    shard.redis.set(shard.keys.resharding, 4)
+    before = shard.everything()
+    assert once(shard, {"a": 5}, sequence=3).pending == (6,)
+    for act in (
+        lambda: once(shard, {"b": 1}, sequence=3),
+        lambda: keep(shard),
+        lambda: shard.add({"a": 1}, sequence=3),
+    ):
+        with pytest.raises(Resharding):
+            act()
+    assert shard.add({"a": 5}, sequence=2).pending == (6,), "a call that is sent again is answered as before"
+    assert shard.everything() == before
 
 
 def test_what_comes_after_a_later_call_of_its_producer_keeps_no_key(shard: Shard) -> None:

@@ -243,3 +243,11 @@ def test_a_planned_restart_of_redis(
     assert incident["kind"] == "redis_restarted"
     assert "written to disk may have been lost" in incident["detail"]
     assert likes("audit").code == 0
+
+
+def test_another_number_of_shards_as_the_page_says(rig: Rig, likes: Shell) -> None:
+    rig.likes.like("video:42", 5)
+    command, *expected = block(PAGE, "console", "likes reshard").splitlines()
+    ran = likes(*shlex.split(command.removeprefix("$ likes ")))
+    assert (ran.code, (ran.err + ran.out).splitlines()) == (0, expected)
+    assert likes("get", "video:42", "--json", shards=32).json[0]["total"] == 5

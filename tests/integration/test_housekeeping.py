@@ -177,7 +177,7 @@ def test_silence_under_another_epoch_does_not_count(rig: Rig, valkey_url: str) -
     silence = Silence(rig)
     silence.forget()
     record = rig.redis.hgetall(rig.key("producers"))
-    rig.worker.buffer.begin_epoch(0, old=rig.epoch(0))
+    rig.worker.buffer.begin_epoch(0, old=rig.epoch(0), shards=1)
     rig.redis.hset(rig.key("producers"), mapping=record)
     assert silence.forget(after=MEMORY_SECONDS) == 1  # that of the other shard
     assert producers(rig) == 1

@@ -41,6 +41,10 @@ def rounds_of(rig: Rig, clock: Callable[[], float]) -> Rounds:
 
 
 def like_with_more_shards(rig: Rig) -> None:
+    """As a client of an older version does, whose epochs do not say how many shards there are."""
+    for shard in (0, shard_of(ITEM.encode(), 64)):
+        rig.redis.sadd(f"{{likes:{shard}}}:epochs", "older")
+        rig.redis.set(f"{{likes:{shard}}}:epoch", "older", nx=True)
     with LikeCounter(redis_url=rig.places.redis_url(), database_url=url_of(rig.engine), shards=64) as likes:
         likes.like(ITEM)
 
@@ -57,7 +61,7 @@ def test_idle_flushes_ask_for_other_shards_now_and_then(rig: Rig) -> None:
     assert asked(rig) == 2 * MAX_SHARDS
 
 
-def test_likes_of_a_client_with_other_settings_are_found_then(rig: Rig) -> None:
+def test_likes_of_an_older_client_with_other_settings_are_found_then(rig: Rig) -> None:
     now = 0.0
     rounds = rounds_of(rig, lambda: now)
     rounds.flush()

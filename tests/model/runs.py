@@ -26,6 +26,9 @@ SHORT = [
     Run("once", "requests=AB", breaks=False),
     Run("once", "--break together", breaks=True),
     Run("once", "--break sequence requests=AAC crashes=0", breaks=True),
+    Run("reshard", "commands=1 begin=3", breaks=False),
+    Run("reshard", "--break born begin=3 commands=1", breaks=True),
+    Run("reshard", "--break empty commands=1", breaks=True),
 ]
 
 CLEAN = [
@@ -49,6 +52,13 @@ CLEAN = [
     ("once", "day=1 faults=1 requests=AAA losses=0 late=0 crashes=0"),
     ("once", "batch=1 late=0 losses=0"),
     ("once", "batch=1 requests=AA late=0 crashes=0"),
+    ("reshard", "reads=0"),
+    ("reshard", "begin=0 commands=1"),
+    ("reshard", "keys=1 commands=1"),
+    ("reshard", "keys=1 begin=0 commands=1"),
+    ("reshard", "keys=1 begin=3 commands=1"),
+    ("reshard", "old=1 commands=1"),
+    ("reshard", "faults=1 commands=1"),
 ]
 
 BROKEN = [
@@ -75,6 +85,18 @@ BROKEN = [
     ("once", "--break guard day=1 faults=1 requests=AA"),
     ("once", "--break home batch=1"),
     ("once", "--break first batch=1"),
+    ("reshard", "--break mark begin=3 commands=1"),
+    ("reshard", "--break number commands=1"),
+    ("reshard", "--break birth begin=0 commands=1"),
+    ("reshard", "--break reader commands=1"),
+    ("reshard", "--break rooted commands=1"),
+    ("reshard", "--break known commands=1"),
+    ("reshard", "--break unborn keys=1 commands=1"),
+    ("reshard", "--break target"),
+    ("reshard", "--break beyond begin=3"),
+    ("reshard", "--break follows faults=1 commands=1"),
+    ("reshard", "--break left keys=1 commands=1"),
+    ("reshard", "--break early keys=1 begin=3 commands=1"),
 ]
 
 LONG = [*(Run(*run, breaks=False) for run in CLEAN), *(Run(*run, breaks=True) for run in BROKEN)]

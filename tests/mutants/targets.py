@@ -20,6 +20,7 @@ CHANGING_SERVERS = "tests/conformance/test_servers_that_change.py"
 TWO_WORKERS = "tests/conformance/test_two_workers.py"
 DAMAGED = "tests/attack/test_damaged_keys.py"
 MISSING = "tests/attack/test_missing_likes.py"
+RESHARDING = "tests/conformance/test_resharding.py"
 RESENDS = "tests/conformance/test_resends.py"
 STRANGERS = "tests/conformance/test_strangers.py"
 LIVE_TOTALS = "tests/conformance/test_live_totals.py"
@@ -84,6 +85,10 @@ TARGETS: Sequence[Target] = (
     Target("likes/buffer/lua/write_off.lua", (BUFFER, MISSING)),
     Target("likes/buffer/lua/add_once.lua", (ONCE, ALL_OR_NOTHING)),
     Target("likes/buffer/lua/turn_once.lua", (ONCE, ALL_OR_NOTHING)),
+    Target("likes/buffer/lua/close_shard.lua", (RESHARDING,)),
+    Target("likes/buffer/lua/open_shard.lua", (RESHARDING,)),
+    Target("likes/buffer/lua/repoint.lua", (RESHARDING,)),
+    Target("likes/buffer/lua/forget_left.lua", (RESHARDING,)),
     Target("likes/buffer/lua/gcra.lua", (LIMITS, ALL_OR_NOTHING)),
     Target("likes/sessions/lua/*.lua", (SESSIONS, SESSION_PROMISES, SESSION_SCRIPTS, SESSIONS_DIE, SWEEP)),
     Target("likes/buffer/damage.py", (DAMAGED,)),

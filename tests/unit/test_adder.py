@@ -98,7 +98,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def adder(clock: Clock) -> Adder:
-    return Adder("likes")
+    return Adder("likes", 1)
 
 
 # How long it is sent again.

@@ -45,7 +45,7 @@ class Answers:
     def __init__(
         self, identity: Identity | LikesError = OURS, *, or_database: bool = False, members: Sequence[Member] = (A,)
     ) -> None:
-        self.reader = Reader("likes", NoSql(), CacheRules())
+        self.reader = Reader("likes", 1, NoSql(), CacheRules())
         self.told: list[LiveTotal | LikesError] = []
         self.is_over = False
         self._or_database = or_database
@@ -336,3 +336,15 @@ def test_the_oldest_of_too_many_batches_is_forgotten() -> None:
     for flight in flights:
         batches.put(flight, {A: flight.seq})
     assert [batches.get(flight) for flight in flights] == [None, {A: 2}, {A: 3}]
+
+
+def test_a_cursor_without_an_epoch_is_asked_for_again_where_the_epoch_was_not_known_before() -> None:
+    """What was counted under another number of shards may have come to the database since."""
+    answers = Answers(nobody := Identity("", shared=False))
+    answers.query(0, 0, epoch=None, identity=nobody)
+    answers.look(UNKNOWN)
+    answers.look(seen(owner=""))
+    assert not answers.told
+    answers.query(7, 0, epoch=None, identity=nobody)
+    answers.look(seen(owner=""))
+    assert isinstance(answers.total, LiveTotal) and answers.total[:4] == (7, 7, 0, 0) and answers.total.exact

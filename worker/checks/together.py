@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from likes.errors import LikesError
 from likes.items import MAX_SHARDS, shard_of
 from likes.sql.health import database_id, flushed_samples, namespaces
 from likes.sql.ledger import Ledger
+from worker.checks.abandoned import check_abandoned
 from worker.checks.finding import Finding, Level
 
 if TYPE_CHECKING:
@@ -27,8 +28,14 @@ def check_together(engine: Engine, places: Places, namespace: str, shards: int) 
     """What does not fit."""
     known = Ledger(engine, namespace, worker="").cursors()
     yield from _prefix(engine, namespace) if not known else _redis_name(known.values(), places)
-    yield from _owner(engine, places, namespace, shards)
-    yield from _shards(_samples(engine, places, namespace), max(known, default=-1) + 1, shards)
+    number = yield from _redis(engine, places, namespace, shards)
+    pending = _pending(places, namespace)
+    if number is None:  # an older version began the epochs
+        samples = pending if any(pending.values()) else flushed_samples(engine, namespace)
+        yield from _shards(samples, max(known, default=-1) + 1, shards)
+    elif number == shards:
+        yield from _shards(pending, 0, shards)
+    yield from check_abandoned(engine, places, namespace)
 
 
 def _prefix(engine: Engine, namespace: str) -> Iterator[Finding]:
@@ -50,27 +57,41 @@ def _redis_name(known: Collection[Cursor], places: Places) -> Iterator[Finding]:
         yield Finding(Level.OK, "redis name", name)
 
 
-def _owner(engine: Engine, places: Places, namespace: str, shards: int) -> Iterator[Finding]:
+def _redis(engine: Engine, places: Places, namespace: str, shards: int) -> Generator[Finding, None, int | None]:
+    """Whose this Redis is, and in how many shards it holds likes: returned, too, where it tells."""
     try:
         with places.open_buffer(namespace) as buffer:
-            owners = {view.owner for view in buffer.look(dict.fromkeys(range(shards))).values() if view.owner}
+            views = buffer.look(dict.fromkeys(range(shards)))
     except LikesError:  # Redis has a finding of its own
-        return
-    ours = database_id(engine)
+        return None
+    yield from _owner({view.owner for view in views.values() if view.owner}, database_id(engine))
+    if to := next((view.resharding for view in views.values() if view.resharding), ""):
+        found = (
+            f"no likes are accepted, as their number is being changed to {to}: if that was broken off, go on, or back"
+        )
+        yield Finding(Level.WARNING, "resharding", found, f"likes reshard {to}")
+    if (number := views[0].number) not in (None, shards):
+        found = (
+            f"LIKES_SHARDS is {shards}, and this Redis holds likes in {number} shards; or change that: likes reshard"
+        )
+        yield Finding(Level.ERROR, "shards", found, f"export LIKES_SHARDS={number}")
+    return number
+
+
+def _owner(owners: set[str], ours: str) -> Iterator[Finding]:
     if others := sorted(owners - {ours}):
         found = f"this Redis belongs to another database ({', '.join(others)}), not to this one ({ours or 'new'}): "
         advice = "correct LIKES_REDIS_URL or LIKES_DATABASE_URL; or, if that one is gone for good, adopt what is here"
         yield Finding(Level.ERROR, "owner", found + advice, "likes adopt --database")
 
 
-def _samples(engine: Engine, places: Places, namespace: str) -> Samples:
-    """Items and their shards: those pending, as clients put them there now; else those flushed last."""
+def _pending(places: Places, namespace: str) -> Samples:
+    """Items that are pending and their shards, as clients put them there now."""
     try:
         with places.open_buffer(namespace) as buffer:
-            pending = pending_samples(buffer)
+            return pending_samples(buffer)
     except LikesError:  # Redis has a finding of its own
-        pending = {}
-    return pending if any(pending.values()) else flushed_samples(engine, namespace)
+        return {}
 
 
 def _shards(samples: Samples, known: int, shards: int) -> Iterator[Finding]:

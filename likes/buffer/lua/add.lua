@@ -1,5 +1,5 @@
 -- Add deltas for one producer, once, however often they are sent.
--- KEYS  1 epoch pointer, 2 state, 3 pending, 4 producers, 5… delta keys
+-- KEYS  1 epoch pointer, 2 state, 3 pending, 4 producers, 5 resharding, 6… delta keys
 -- ARGV  1 epoch it was first sent to, 2 producer, 3 its sequence, 4 the delta as text, or for several delta keys a msgpack
 --       array of theirs, 5 "1" if the pending deltas are wanted, 6 the sequence of the producer acknowledged last under
 --       this epoch, "" if none was so lately that it must be remembered, 7 how long ago that was sent (ms), 8 "1" if this
@@ -8,6 +8,7 @@
 --       acknowledged, so that nobody can tell whether it had counted: nothing was added
 --       if all were added just now: the pending deltas, a number or a msgpack array of them, "" if they are not wanted
 --       {epoch, {index, reason, …} refused, {pending delta, …} if wanted} otherwise
+--       the error RESHARDING while the number of shards is being changed, unless it was added before: nothing was added
 -- Atomic, because the sequence and the deltas it stands for are remembered together or not at all.
 local before = redis.call('MGET', KEYS[1], unpack(KEYS, 5))
 local current = before[1] or ''
@@ -30,7 +31,7 @@ if last and tonumber(ARGV[3]) <= last then
     end
   end
   if ARGV[5] ~= '1' then return {current, refused} end
-  return {current, refused, redis.call('MGET', unpack(KEYS, 5))}
+  return {current, refused, redis.call('MGET', unpack(KEYS, 6))}
 end
 
 local function milliseconds()  -- 0 for a user who may not ask the time
@@ -44,11 +45,13 @@ if forgot and ARGV[8] == '1' then
   return {current}
 end
 
-local count = #KEYS - 4
+if before[2] then return redis.error_reply('RESHARDING to ' .. before[2]) end
+
+local count = #KEYS - 5
 local deltas, sum, begins = count == 1 and {ARGV[4]} or cmsgpack.unpack(ARGV[4]), 0, false
 for i = 1, count do
   sum = sum + tonumber(deltas[i])
-  begins = begins or not before[1 + i]
+  begins = begins or not before[2 + i]
 end
 
 local function is_of_its_value(error)  -- no right is missing, and the server is in order
@@ -86,7 +89,7 @@ end
 local begun, refused, pending, left_out = begins and {}, nil, {}, 0
 local first = #KEYS[3]  -- "…delta:" is one byte shorter than "…pending": where the member begins in a delta key
 for i = 1, count do
-  local key = KEYS[4 + i]
+  local key = KEYS[5 + i]
   local reply = redis.pcall('INCRBY', key, deltas[i])
   pending[i] = reply
   if type(reply) == 'table' then
@@ -100,8 +103,8 @@ for i = 1, count do
     refused[#refused + 1] = i
     refused[#refused + 1] = reply.err
     left_out = left_out + tonumber(deltas[i])
-    pending[i] = before[1 + i]
-  elseif not before[1 + i] then
+    pending[i] = before[2 + i]
+  elseif not before[2 + i] then
     begun[#begun + 1] = string.sub(key, first)
   end
 end
@@ -118,7 +121,7 @@ end
 if ARGV[5] ~= '1' then return refused and {current, refused} or '' end
 for i = 1, count do
   if type(pending[i]) == 'number' and math.abs(pending[i]) >= 2 ^ 53 then  -- Lua's numbers lose larger integers
-    pending[i] = redis.call('MGET', KEYS[4 + i])[1]
+    pending[i] = redis.call('MGET', KEYS[5 + i])[1]
   end
 end
 if refused then return {current, refused, pending} end

@@ -51,7 +51,7 @@ def add(
     acknowledged: what Redis must still know of the producer; if it does not, it has forgotten likes. What was not
     `sent_before` is added then, and the rest is not.
     """
-    names = [keys.pointer, keys.state, keys.pending, keys.producers]
+    names = [keys.pointer, keys.state, keys.pending, keys.producers, keys.resharding]
     names += keys.of(member for member, _ in entries)
     texts = [str(delta) for _, delta in entries]
     deltas = texts[0] if len(texts) == 1 else msgpack.packb(texts)

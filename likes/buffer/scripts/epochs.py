@@ -24,8 +24,8 @@ def claim(keys: ShardKeys, *, seen: str, database: str) -> Call[str]:
 
 
 def begin_epoch(keys: ShardKeys, *, old: str, fresh: str, owner: str = "") -> Call[str]:
-    """Point at `fresh` if `old` ("" for none) is current; the epoch that is current now. An old one is left only while
-    the shard belongs to the database `owner`.
+    """Point at `fresh` ("" for none: just ask) if `old` ("" for none) is current; the epoch that is current now. An old
+    one is left only while the shard belongs to the database `owner`.
     """
     return BEGIN_EPOCH.call(
         keys.shard, (keys.pointer, keys.epochs, keys.owner), (old, fresh, owner), partial(read_word, keys.pointer)

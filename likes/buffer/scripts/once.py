@@ -92,7 +92,9 @@ def _call(
 ) -> Call[Added | Turned | Kept]:
     buckets = [keys.once_bucket(each.number, once.bucket(each.buckets)) for each in generations.live]
     own = (keys.epoch, generations.text, len(buckets), once.key[:KEY_BYTES], once.digest, KEYS_A_BUCKET)
-    return ADD_ONCE.call(keys.shard, (keys.pointer, keys.once, *buckets, *names), (*own, *arguments), read)
+    return ADD_ONCE.call(
+        keys.shard, (keys.pointer, keys.once, keys.resharding, *buckets, *names), (*own, *arguments), read
+    )
 
 
 def _read(
@@ -104,11 +106,20 @@ def _read(
     if what == b"added":
         return read_added(rest[0] if rest else None)
     if what == b"repeat":
-        return _read_kept(keys, epoch.decode(), rest[0], keeps_pending)
+        return read_kept(keys, epoch.decode(), rest[0], keeps_pending=keeps_pending)
     return Turned(epoch.decode(), Generations(rest[0].decode("ascii", "replace")), what == b"full")
 
 
-def _read_kept(keys: EpochKeys, epoch: str, record: bytes, keeps_pending: bool) -> Kept:
+def find_kept(keys: EpochKeys, once: OnceKey, generations: Generations) -> list[Call[Any]]:
+    """Read what is kept under the key in each generation, of an epoch given up; nothing is kept under "" either."""
+    buckets = [keys.once_bucket(each.number, once.bucket(each.buckets)) for each in generations.live]
+    return [command("HGET", bucket, once.key[:KEY_BYTES], shard=keys.shard) for bucket in buckets]
+
+
+def read_kept(keys: EpochKeys, epoch: str, record: bytes, *, keeps_pending: bool, unknown: bool = False) -> Kept:
+    """What is kept under a key. unknown: whatever that is, nobody can tell what became of what it stands for."""
+    if unknown:
+        return Kept(epoch, record[:DIGEST_BYTES], {}, (), True)
     digest, kept = record[:DIGEST_BYTES], record[DIGEST_BYTES:]
     try:
         outcome = msgpack.unpackb(kept, raw=True) if kept else ()

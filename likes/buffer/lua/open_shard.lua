@@ -1,0 +1,10 @@
+-- Let a shard accept likes again.
+-- KEYS  1 owner, 2 resharding, 3 epoch pointer
+-- ARGV  1 database, 2 to how many shards the number was being changed, 3 epoch, "" for none
+-- reply 1 if it is open now, 0 if it is not as it was read: nothing was done
+-- Atomic, because it may have been closed for another change meanwhile, or point elsewhere.
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or (redis.call('GET', KEYS[3]) or '') ~= ARGV[3] then return 0 end
+local mark = redis.call('GET', KEYS[2])
+if mark and mark ~= ARGV[2] then return 0 end
+redis.call('DEL', KEYS[2])
+return 1
