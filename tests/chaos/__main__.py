@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from tests.chaos.plan import plan_of
+from tests.chaos.plan import FAULTS, plan_of, plan_with
 from tests.chaos.report import Report
 from tests.chaos.rounds import Plan, Round, play
 from tests.chaos.site import Site
@@ -63,7 +63,10 @@ def _plans(arguments: argparse.Namespace) -> Iterator[Plan]:
     for number in count():
         if time.monotonic() > until:
             return
-        yield plan_of(arguments.seed, number)
+        if arguments.faults:
+            yield plan_with(arguments.seed, number, arguments.faults, arguments.stand)
+        else:
+            yield plan_of(arguments.seed, number)
 
 
 def say(line: str) -> None:
@@ -77,6 +80,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10, metavar="N", help="no round begins later (default: 10)")
     parser.add_argument("--seed", default=secrets.token_hex(4), help="what faults are drawn from (default: a new one)")
     parser.add_argument("--only", type=int, metavar="ROUND", help="just this round of the seed")
+    parser.add_argument("--faults", nargs="+", choices=FAULTS, metavar="FAULT", help="rounds with just these, at once")
+    parser.add_argument("--stand", default="postgresql", help="where those are (default: postgresql)")
     parser.add_argument("--report", type=Path, default=Path("chaos"), metavar="FOLDER", help="(default: chaos)")
     return parser.parse_args()
 

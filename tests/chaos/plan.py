@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from tests.chaos.faults import of_processes, of_redis, of_sql, of_the_way  # noqa: F401 (they register)
+from tests.chaos.faults import (  # noqa: F401 (they register)
+    of_clocks_and_disks,
+    of_clusters,
+    of_processes,
+    of_redis,
+    of_sql,
+    of_strangers,
+    of_the_way,
+)
 from tests.chaos.faults.fault import FAULTS, Fault
 from tests.chaos.rounds import Plan
 
-STANDS = ("postgresql",) * 6
+STANDS = ("postgresql",) * 6 + ("cluster", "sqlite", "mariadb")
 
 
 def plan_of(seed: str, number: int) -> Plan:

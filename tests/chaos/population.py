@@ -12,10 +12,12 @@ import redis
 
 from likes import Unavailable
 from likes.items import encode_item, shard_of
+from tests.chaos.clock import Clock
 from tests.chaos.journal import Journal, Post
 from tests.chaos.members import HOT, MEMBERS, Life, live
 from tests.chaos.stand import SHARDS, Stand
 from tests.running_worker import Running, RunningWorker
+from tests.shell import Shell
 from tests.waiting import wait_until
 
 PATIENCE_SECONDS = 180
@@ -38,6 +40,17 @@ class Serving(RunningWorker):
     def address(self) -> str:
         """Where it is, once it serves."""
         return str(self.wait_for("serving")["address"])
+
+
+class ClockedShell(Shell):
+    """Starts processes that go by a clock of their own."""
+
+    def __init__(self, like: Shell, clock: Clock) -> None:
+        super().__init__(like.folder, **like.settings)
+        self._clock = clock
+
+    def environment(self, **settings: object) -> dict[str, str]:
+        return {**super().environment(**settings), **self._clock.environment}
 
 
 class Member:
@@ -81,7 +94,7 @@ class Population:
     """Lives on a stand during the block.
 
     repeats: whether its clients send again what nobody answered. alone: one fault at a time.
-    missed: what faults were to bring about and did not.
+    missed: what faults were to bring about and did not. wrong: what may not be.
     """
 
     def __init__(self, stand: Stand, seed: str, *, repeats: bool, alone: bool) -> None:
@@ -92,9 +105,10 @@ class Population:
         self._opened = ExitStack()
         self.members: dict[str, Member] = {}
         self.journals: list[Journal] = []
-        self.workers: list[RunningWorker] = []
+        self.workers: list[Running] = []
         self.all_runs: list[Running] = []
         self.missed: list[str] = []
+        self.wrong: list[str] = []
 
     def __enter__(self) -> Self:
         self.workers = [self.new_worker() for _ in range(2)]
@@ -124,6 +138,13 @@ class Population:
         """One more, which is started."""
         return self._noted(RunningWorker(self.stand.shell))
 
+    def new_worker_with_a_clock(self) -> tuple[Running, Clock]:
+        """One that has started, and the clock it goes by."""
+        clock = Clock(self.stand.folder / f"clock {len(self.all_runs)}")
+        worker = self._noted(Running(ClockedShell(self.stand.shell, clock), "worker"))
+        worker.wait_for("started")
+        return worker, clock
+
     def restart_api(self) -> None:
         """Kill it, and start it again where it was."""
         self.api.kill()
@@ -142,6 +163,11 @@ class Population:
         """Wait until each of these members failed to do something, or waits for it."""
         since = time.time()
         self.sees(lambda: all(self.members[name].fails(since) for name in names), f"{names} notice nothing")
+
+    def workers_notice(self) -> None:
+        """Wait until one of them says that it cannot flush."""
+        before = self._troubles()
+        self.sees(lambda: self._troubles() > before, "no worker notices anything")
 
     def sees(self, condition: Callable[[], bool], otherwise: str) -> None:
         """Wait for what a fault is to bring about. It may not come if something else is broken, too: that is told."""
@@ -182,6 +208,9 @@ class Population:
             return 0.0
         covered = [cursor.covered_to.timestamp() if cursor.covered_to else 0.0 for cursor in cursors]
         return min(covered) if len(covered) == SHARDS else 0.0
+
+    def _troubles(self) -> int:
+        return sum(len(worker.said("trouble")) for worker in self.workers)
 
     def _redis_now(self) -> float:
         try:

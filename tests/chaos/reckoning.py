@@ -6,8 +6,7 @@ that with what nobody knows of. What is set aside as dead letters is not lost.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -30,10 +29,9 @@ class Window:
         begin: datetime | None = incident.exposed_from
         return cls(incident.shard, begin.timestamp() if begin else 0.0, incident.exposed_to.timestamp())
 
-    def holds(self, post: Post, shard: int) -> bool:
-        """True if a like of this shard may have been accepted in it."""
-        end = float("inf") if post.done is None else post.done
-        return self.shard in (None, shard) and self.begin <= end and post.sent <= self.end
+    def holds(self, began: float, ended: float, shard: int) -> bool:
+        """True if a like of this shard may have been accepted in it, which was between these two moments."""
+        return self.shard in (None, shard) and self.begin <= ended and began <= self.end
 
 
 @dataclass
@@ -73,18 +71,27 @@ class Reckoned:
     wrong: list[str] = field(default_factory=list)
 
 
-def accounts_of(posts: Iterable[Post], windows: Sequence[Window], shards: int) -> dict[str, Account]:
-    """Item -> what may have become of its likes."""
+Readings = Callable[[float, float], Sequence[tuple[float, float]]]
+
+
+def accounts_of(
+    posts: Iterable[Post],
+    windows: Sequence[Window],
+    shards: int,
+    readings: Readings = lambda began, ended: [(began, ended)],
+) -> dict[str, Account]:
+    """Item -> what may have become of its likes. readings: between which moments, by Redis's clock, a like was."""
     accounts: dict[str, Account] = {}
     for post in posts:
         unknown = post.deltas if post.done is None else post.unknown
         for item, delta in unknown.items():
             accounts.setdefault(item, Account()).may_or_may_not_count(delta)
+        moments = readings(post.sent, post.done or 0.0) if post.accepted else ()
         for item, delta in post.accepted.items():
             account = accounts.setdefault(item, Account())
             account.accepted += delta
             shard = shard_of(encode_item(item), shards)
-            if any(window.holds(post, shard) for window in windows):
+            if any(window.holds(*moment, shard) for window in windows for moment in moments):
                 account.may_be_lost(delta)
     return accounts
 
@@ -106,13 +113,3 @@ def reckon(accounts: Mapping[str, Account], totals: Mapping[str, int], letters: 
             if -off > account.may_fall + kept:
                 found.wrong.append(f"{item}: {total} counted, {kept} set aside, {account}")
     return found
-
-
-def dips(totals: Iterable[Mapping[str, int]]) -> Iterator[str]:
-    """Where one reader saw a total of an item, only liked, fall."""
-    highest: Counter[str] = Counter()
-    for seen in totals:
-        for item, total in seen.items():
-            if total < highest[item]:
-                yield f"the live total of {item} fell from {highest[item]} to {total}"
-            highest[item] = max(highest[item], total)

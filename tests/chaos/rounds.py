@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from random import Random
 
 from tests.chaos.faults.fault import Fault
+from tests.chaos.live_totals import Truth, dips
 from tests.chaos.population import Population
-from tests.chaos.reckoning import Reckoned, Window, accounts_of, dips, reckon
+from tests.chaos.reckoning import Reckoned, Window, accounts_of, reckon
 from tests.chaos.stand import SHARDS, Stand
 
 
@@ -77,8 +78,8 @@ def play(plan: Plan, stand: Stand) -> Round:
 
 def _reckon(plan: Plan, stand: Stand, population: Population, codes: Sequence[int]) -> Reckoned:
     rig = stand.rig
-    rows = rig.incidents()
-    accounts = accounts_of(population.posts(), [Window.of(row) for row in rows], SHARDS)
+    rows, posts = rig.incidents(), [*population.posts()]
+    accounts = accounts_of(posts, [Window.of(row) for row in rows], SHARDS, stand.readings)
     found = reckon(accounts, rig.totals(), rig.set_aside())
     found.incidents = [row.kind for row in rows]
     allowed = frozenset[str]().union(*(fault.incidents for fault in plan.faults))
@@ -89,10 +90,12 @@ def _reckon(plan: Plan, stand: Stand, population: Population, codes: Sequence[in
         found.wrong.append(f"dead letters that nothing explains: {rig.set_aside()}")
     if any(codes):
         found.wrong.append(f"the API and the workers ended with {list(codes)}")
+    found.wrong += population.wrong
     for journal in population.journals:
         found.wrong += [f"{journal.path.stem}: {what}" for what in journal.wrong]
         if not plan.goes_back:
-            found.wrong += [f"{journal.path.stem}: {dip}" for dip in dips(read.totals for read in journal.reads)]
+            denied = [*dips(journal.reads), *Truth(posts).denied_by(journal.reads)]
+            found.wrong += [f"{journal.path.stem}: {each}" for each in denied]
     audited = stand.shell("audit", "--json")
     if audited.code != 0:
         found.wrong.append(f"likes audit: {audited.out or audited.err}")

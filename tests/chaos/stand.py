@@ -9,10 +9,11 @@ from typing import Any, Self
 from sqlalchemy import Engine
 
 from likes.sql.engine import open_engine
+from tests.chaos.breakable import BreakableRedis
 from tests.chaos.passage import Passage
 from tests.clusters import Cluster
 from tests.rig import Rig
-from tests.servers import RedisServer, Server, valkey
+from tests.servers import Server, valkey_as
 from tests.shell import Shell
 
 SHARDS = 4
@@ -39,6 +40,7 @@ class Stand:
         self.database = database
         self.cluster = cluster
         self._opened = ExitStack()
+        self._servers: list[BreakableRedis] = []
         self.redis = None if cluster else self.new_redis()
         redis_url = cluster.url if cluster else self.redis.url
         self.to_redis_for_clients = self._passage(redis_url)
@@ -56,14 +58,15 @@ class Stand:
     def __exit__(self, *_: object) -> None:
         self._opened.close()
 
-    def new_redis(self, *options: str) -> RedisServer:
+    def new_redis(self) -> BreakableRedis:
         """Another server, gone with the stand."""
-        # No rewrite of the append-only file: faults copy it.
-        server = valkey("--auto-aof-rewrite-percentage", "0", "--repl-diskless-sync-delay", "0", *options)
+        server = valkey_as(BreakableRedis)
         self._opened.callback(server.remove)
-        return server.start()
+        self._servers.append(server)
+        server.start()
+        return server
 
-    def lead_to(self, server: RedisServer) -> None:
+    def lead_to(self, server: BreakableRedis) -> None:
         """Everybody finds this server under Redis's address from now on; the rig, too."""
         self.redis = server
         self.to_redis_for_clients.lead_to(server.url)
@@ -73,6 +76,11 @@ class Stand:
     def passage_to(self, server: Server) -> Passage:
         """One more, to be used as a block."""
         return Passage(server.url)
+
+    def readings(self, began: float, ended: float) -> list[tuple[float, float]]:
+        """What Redis's clock may have shown between two moments of ours."""
+        clocks = [server.clock for server in self._servers]
+        return [reading for clock in clocks for reading in clock.readings(began, ended)] or [(began, ended)]
 
     @property
     def passages(self) -> list[Passage]:

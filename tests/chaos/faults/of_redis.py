@@ -74,16 +74,6 @@ def redis_is_put_back_in_place(population: Population, random: Random) -> Iterat
     yield
 
 
-@fault(stands=ONE_REDIS)
-def redis_is_full(population: Population, random: Random) -> Iterator[None]:
-    """Likes are refused until a flush makes room."""
-    server = population.stand.rig.redis
-    server.config_set("maxmemory", max(1, server.info("memory")["used_memory"] - 200_000))
-    yield
-    population.a_while()
-    server.config_set("maxmemory", 0)
-
-
 @fault(incidents=WENT_BACK, goes_back=True, stands=ONE_REDIS)
 def a_lagging_replica_is_promoted_and_back(population: Population, random: Random) -> Iterator[None]:
     """What it had not copied is lost; later the former master, which has copied all, takes its place again."""

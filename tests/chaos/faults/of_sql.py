@@ -7,7 +7,7 @@ from random import Random
 
 from sqlalchemy.exc import OperationalError
 
-from tests.chaos.faults.fault import ANYWHERE, SQL_WENT_BACK, fault
+from tests.chaos.faults.fault import SQL_WENT_BACK, fault
 from tests.chaos.population import Population
 
 
@@ -15,13 +15,13 @@ from tests.chaos.population import Population
 def the_database_is_killed(population: Population, random: Random) -> Iterator[None]:
     """SIGKILL; likes go on without it."""
     population.stand.database.kill()
-    population.notices("reader")
+    population.workers_notice()
     yield
     population.stand.database.start()
     population.stand.engine.dispose()
 
 
-@fault(incidents=SQL_WENT_BACK, goes_back=True, stands=ANYWHERE)
+@fault(incidents=SQL_WENT_BACK, goes_back=True)
 def the_database_is_restored_from_an_older_copy(population: Population, random: Random) -> Iterator[None]:
     """What was flushed since is lost, and told."""
     rig = population.stand.rig
