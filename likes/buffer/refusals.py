@@ -24,8 +24,8 @@ _KIND = re.compile(r"(?:^|-)([A-Z]{3,})\b")
 _CONNECTING = re.compile(r"^Error -?\d+ connecting to .*?\. ")  # how redis-py begins; our message says where already
 _DIGEST = re.compile(r"\bevalsha\b", re.IGNORECASE)
 _NOT_PERMITTED = re.compile(r"no permissions? to|user executing the script can't")  # in a script NOPERM may be missing
-_NOT_NOW = ("LOADING", "MASTERDOWN", "READONLY", "BUSY", "CLUSTERDOWN", "NOSCRIPT", "NOREPLICAS")
-_NOT_ALLOWED = ("NOAUTH", "WRONGPASS", "NOPERM", "MISCONF")
+_NOT_NOW = ("LOADING", "MASTERDOWN", "READONLY", "BUSY", "CLUSTERDOWN", "NOSCRIPT", "NOREPLICAS", "MISCONF")
+_NOT_ALLOWED = ("NOAUTH", "WRONGPASS", "NOPERM")
 # The same for words that redis-py knows: it takes them off the text.
 _NOT_NOW_ERRORS = (
     redis_errors.BusyLoadingError,

@@ -21,6 +21,7 @@ from tests.chaos.site import Site
 def main() -> int:
     """Play, and report after each round."""
     arguments = _arguments()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # `make chaos &` starts us with it ignored
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers are to end with us
     folder: Path = arguments.report.absolute()
     folder.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ class Pen:
     """Writes one journal; for any number of threads."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a", buffering=1)
+        self._path = path
         self._lock = Lock()
         self._numbers = count()
 
@@ -72,8 +72,8 @@ class Pen:
 
     def _write(self, kind: str, *words: Any) -> None:
         line = json.dumps([kind, time.time(), *words])
-        with self._lock:
-            self._file.write(line + "\n")
+        with self._lock, self._path.open("a") as file:
+            file.write(line + "\n")
 
 
 class Journal:

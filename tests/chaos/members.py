@@ -10,16 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from random import Random
 from threading import Thread
 from typing import Any
 
 from likes import AddFailed, AsyncLikeCounter, LikeCounter, LikesError
 from tests.chaos.http_client import HttpClient
 from tests.chaos.journal import Pen
+from tests.chaos.wishes import HOT, Wishes
 
-HOT = [f"hot:{number}" for number in range(12)]  # only ever liked; in every shard
-SWINGING = [f"swinging:{number}" for number in range(6)]  # liked and unliked
 PAUSE_SECONDS = 0.02
 TIMEOUT = 3.0
 
@@ -35,30 +33,9 @@ class Life:
     api: str
     repeats: bool
 
-
-class Wishes:
-    """What one member likes next, all drawn from its seed."""
-
-    def __init__(self, life: Life, part: int) -> None:
-        self._random = Random(f"{life.seed}/{life.name}/{part}")
-        self._name = f"{life.name}:{part}"
-        self._number = 0
-
-    def one(self) -> dict[str, int]:
-        """A like or some of one item, now and then of one that nobody ever likes again."""
-        self._number += 1
-        if self._number % 4 == 0:
-            return {f"once:{self._name}:{self._number}": 1}
-        return {self._random.choice(HOT): self._random.choice([1, 1, 1, 2, 5])}
-
-    def several(self) -> dict[str, int]:
-        """Likes of several items."""
-        deltas = {item: self._random.randrange(1, 4) for item in self._random.sample(HOT, self._random.randrange(1, 7))}
-        return {**deltas, **self.one(), self._random.choice(SWINGING): self._random.choice([1, -1, 2, -2])}
-
-    def next(self) -> dict[str, int]:
-        """One or several."""
-        return self.one() if self._random.random() < 0.5 else self.several()
+    def wishes(self, part: int) -> Wishes:
+        """What its thread of that number likes; the name is in none of the other members' items."""
+        return Wishes(self.seed, f"{self.journal.stem}:{part}")
 
 
 class Ending:
@@ -78,7 +55,7 @@ def post_by_threads(life: Life, ending: Ending) -> None:
     with LikeCounter(**life.places, redis_timeout=TIMEOUT) as likes:
 
         def work(part: int) -> None:
-            wishes = Wishes(life, part)
+            wishes = life.wishes(part)
             while not ending.after_a_moment():
                 deltas = wishes.next()
                 number = pen.sends(deltas)
@@ -112,7 +89,7 @@ def post_by_a_loop(life: Life, ending: Ending) -> None:
             pen.ends(number, accepted=deltas)
 
     async def work() -> None:
-        wishes = Wishes(life, 0)
+        wishes = life.wishes(0)
         async with AsyncLikeCounter(**life.places, redis_timeout=TIMEOUT) as likes:
             while not await asyncio.to_thread(ending.after_a_moment, 2 * PAUSE_SECONDS):
                 await asyncio.gather(*(post(likes, wishes.next()) for _ in range(6)))
@@ -125,7 +102,7 @@ def post_over_http(life: Life, ending: Ending) -> None:
     pen = Pen(life.journal)
 
     def work(part: int) -> None:
-        wishes, client = Wishes(life, part), HttpClient(life, f"{life.name}:{part}", pen)
+        wishes, client = life.wishes(part), HttpClient(life, f"{life.name}:{part}", pen)
         while not ending.after_a_moment():
             client.post(wishes.next())
 

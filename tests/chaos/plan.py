@@ -17,6 +17,8 @@ from tests.chaos.faults import (  # noqa: F401 (they register)
 from tests.chaos.faults.fault import FAULTS, Fault
 from tests.chaos.rounds import Plan
 
+__all__ = ["FAULTS", "plan_of", "plan_with"]
+
 STANDS = ("postgresql",) * 6 + ("cluster", "sqlite", "mariadb")
 
 

@@ -2,92 +2,25 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from typing import Any, Self
-
-import redis
+from typing import Self, TypeVar
 
 from likes import Unavailable
-from likes.items import encode_item, shard_of
 from tests.chaos.clock import Clock
 from tests.chaos.journal import Journal, Post
-from tests.chaos.members import HOT, MEMBERS, Life, live
+from tests.chaos.member import Member
+from tests.chaos.members import MEMBERS, Life
 from tests.chaos.stand import SHARDS, Stand
+from tests.chaos.started import ClockedShell, Serving
 from tests.running_worker import Running, RunningWorker
-from tests.shell import Shell
 from tests.waiting import wait_until
+
+Run = TypeVar("Run", bound=Running)
 
 PATIENCE_SECONDS = 180
 A_WHILE_SECONDS = 5
-WAITING_SECONDS = 1  # a like that takes longer waits for something that is broken
-_START = multiprocessing.get_context("forkserver")
-_START.set_forkserver_preload(["tests.chaos.members", "likes.async_counter", "likes.sql.engine", "psycopg"])
-SHARD_OF = {item: shard_of(encode_item(item), SHARDS) for item in HOT}
-assert set(SHARD_OF.values()) == set(range(SHARDS)), "hot items are in every shard"
-
-
-class Serving(RunningWorker):
-    """`likes serve`, forked."""
-
-    def __init__(self, stand: Stand, port: int = 0) -> None:
-        settings = {**stand.places, "http_port": port}
-        Running.__init__(self, stand.shell, "serve", **settings)
-
-    @property
-    def address(self) -> str:
-        """Where it is, once it serves."""
-        return str(self.wait_for("serving")["address"])
-
-
-class ClockedShell(Shell):
-    """Starts processes that go by a clock of their own."""
-
-    def __init__(self, like: Shell, clock: Clock) -> None:
-        super().__init__(like.folder, **like.settings)
-        self._clock = clock
-
-    def environment(self, **settings: object) -> dict[str, str]:
-        return {**super().environment(**settings), **self._clock.environment}
-
-
-class Member:
-    """A process and its journal."""
-
-    def __init__(self, life: Life) -> None:
-        self.journal = Journal(life.journal)
-        told, self._tells = _START.Pipe(duplex=False)
-        self.process = _START.Process(target=live, args=(life, told), daemon=True)
-        self.process.start()
-        told.close()
-
-    def let_end(self) -> None:
-        """It is enough."""
-        self._tells.close()
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self.let_end()
-        self.process.kill()
-        self.process.join()
-
-    def has_got_through(self, since: float) -> bool:
-        """True once all that it does was done in every shard after that moment."""
-        self.journal.look()
-        done = (post.accepted for post in self.journal.posts.values() if post.sent > since)
-        read = (read.totals for read in self.journal.reads if read.began > since)
-        items = {item for some in (*done, *read) for item in some}
-        return {SHARD_OF[item] for item in items & SHARD_OF.keys()} == set(range(SHARDS))
-
-    def fails(self, since: float) -> bool:
-        """True once something that it tried after that moment failed, or was begun a while ago and is not done."""
-        self.journal.look()
-        late = time.time() - WAITING_SECONDS
-        posts = [post for post in self.journal.posts.values() if post.sent > since]
-        waits = any(post.sent < late if post.done is None else not post.accepted for post in posts)
-        return waits or any(at > since for at in self.journal.tried)
 
 
 class Population:
@@ -164,9 +97,10 @@ class Population:
         since = time.time()
         self.sees(lambda: all(self.members[name].fails(since) for name in names), f"{names} notice nothing")
 
-    def workers_notice(self) -> None:
-        """Wait until one of them says that it cannot flush."""
+    def workers_notice(self, breaks: Callable[[], object]) -> None:
+        """Do this, and wait until one of them says that it cannot flush."""
         before = self._troubles()
+        breaks()
         self.sees(lambda: self._troubles() > before, "no worker notices anything")
 
     def sees(self, condition: Callable[[], bool], otherwise: str) -> None:
@@ -177,8 +111,10 @@ class Population:
             self.missed.append(otherwise)
 
     def _going_on(self) -> Callable[[], bool]:
-        since, now = time.time(), self._redis_now()
-        return lambda: all(member.has_got_through(since) for member in self.members.values()) and self._covered() > now
+        since = time.time()
+        return lambda: (
+            all(member.has_got_through(since) for member in self.members.values()) and self._covered() > since
+        )
 
     def recovers(self) -> None:
         """Wait until all is as it was before, and replace workers that ended."""
@@ -201,23 +137,18 @@ class Population:
             yield from journal.posts.values()
 
     def _covered(self) -> float:
-        """The moment, by Redis's clock, before which all is in SQL; 0 while the database does not tell."""
+        """The moment, by SQL's clock, before which all is in SQL; 0 while the database does not tell."""
         try:
             cursors = self.stand.rig.worker.ledger.cursors().values()
         except Unavailable:
             return 0.0
-        covered = [cursor.covered_to.timestamp() if cursor.covered_to else 0.0 for cursor in cursors]
+        covered = [cursor.covered_at.timestamp() if cursor.covered_at else 0.0 for cursor in cursors]
         return min(covered) if len(covered) == SHARDS else 0.0
 
     def _troubles(self) -> int:
         return sum(len(worker.said("trouble")) for worker in self.workers)
 
-    def _redis_now(self) -> float:
-        try:
-            return self.stand.rig.redis_now().timestamp()
-        except redis.RedisError:
-            return time.time()
-
-    def _noted(self, running: Any) -> Any:
+    def _noted(self, running: Run) -> Run:
         self.all_runs.append(running)
-        return self._opened.enter_context(running)
+        self._opened.enter_context(running)
+        return running

@@ -36,19 +36,25 @@ class Window:
 
 @dataclass
 class Account:
-    """Of one item: sums of deltas. may_rise, may_fall: how far off `accepted` its total may be, and is still right."""
+    """Of one item: sums of deltas.
+
+    exposed, unknown: amounts that may be lost, or that may count. What those may make of the total beside `accepted`:
+    may_rise, may_fall; unknown_fall: of the latter, what nobody calls lost.
+    """
 
     accepted: int = 0
-    may_rise: int = 0
-    may_fall: int = 0
     exposed: int = 0
     unknown: int = 0
+    may_rise: int = 0
+    may_fall: int = 0
+    unknown_fall: int = 0
 
     def may_or_may_not_count(self, delta: int) -> None:
         """A delta that is not in `accepted`."""
         self.unknown += abs(delta)
         self.may_rise += max(delta, 0)
         self.may_fall += max(-delta, 0)
+        self.unknown_fall += max(-delta, 0)
 
     def may_be_lost(self, delta: int) -> None:
         """A delta that is in `accepted`."""
@@ -109,7 +115,7 @@ def reckon(accounts: Mapping[str, Account], totals: Mapping[str, int], letters: 
             found.doubled += off - account.may_rise
             found.wrong.append(f"{item}: {total} counted, {account}")
         elif off < 0:
-            found.lost += max(-off - kept, 0)
+            found.lost += max(-off - kept - account.unknown_fall, 0)
             if -off > account.may_fall + kept:
                 found.wrong.append(f"{item}: {total} counted, {kept} set aside, {account}")
     return found

@@ -91,7 +91,7 @@ class Site:
     def _note_versions(self, kind: str, stand: Stand) -> None:
         if kind in self.versions:
             return
-        if stand.redis:
+        if kind != "cluster":
             self.versions["valkey"] = stand.rig.redis.info("server")["valkey_version"]
         with reading(stand.engine) as connection:
             version = "sqlite_version()" if kind == "sqlite" else "version()"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("names", ROUNDS, ids=" and ".join)
-def test_a_round(site: Site, tmp_path: Path, names: Sequence[str]) -> None:
+def test_a_round(site: Site, tmp_path: Path, names: list[str]) -> None:
     plan = plan_with(SEED, ROUNDS.index(names), names)
     try:
         with site.stand(plan.stand, f"round {plan.number}") as stand:

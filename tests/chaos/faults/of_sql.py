@@ -14,8 +14,7 @@ from tests.chaos.population import Population
 @fault(stands=frozenset({"postgresql", "mariadb", "cluster"}))
 def the_database_is_killed(population: Population, random: Random) -> Iterator[None]:
     """SIGKILL; likes go on without it."""
-    population.stand.database.kill()
-    population.workers_notice()
+    population.workers_notice(population.stand.database.kill)
     yield
     population.stand.database.start()
     population.stand.engine.dispose()

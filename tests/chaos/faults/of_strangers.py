@@ -23,10 +23,10 @@ def workers_find_another_redis_under_its_name(population: Population, random: Ra
 @fault(stands=ANYWHERE)
 def a_worker_of_another_database_comes(population: Population, random: Random) -> Iterator[None]:
     """Somebody's laptop: it is refused before it has taken anything."""
-    laptop = {"database_url": f"sqlite:///{population.stand.folder / 'laptop.db'}"}
-    population.stand.shell("migrate", **laptop)
-    flushed = population.stand.shell("flush", **laptop)
-    if population.alone and "belongs to another database" not in flushed.err:
+    laptop = f"sqlite:///{population.stand.folder / 'laptop.db'}"
+    population.stand.shell("migrate", database_url=laptop)
+    flushed = population.stand.shell("flush", database_url=laptop)
+    if population.alone and "belongs to the database" not in flushed.err:
         population.wrong.append(f"a worker of another database was not refused: {flushed}")
     yield
 
