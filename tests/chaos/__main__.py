@@ -16,6 +16,7 @@ from tests.chaos.plan import FAULTS, plan_of, plan_with
 from tests.chaos.report import Report
 from tests.chaos.rounds import Plan, Round, play
 from tests.chaos.site import Site
+from tests.servers import MissingServerError
 
 
 def main() -> int:
@@ -30,12 +31,19 @@ def main() -> int:
         report = Report(folder, arguments.seed, site.versions)
         try:
             for plan in _plans(arguments):
-                report.add(play_at(site, plan))
+                _play_and_report(site, plan, report)
         except KeyboardInterrupt:
             say("broken off")
     for played in report.failed:
-        say(f"to repeat it: make chaos SEED={arguments.seed} ONLY={played.plan.number}")
+        say(f"to repeat it: {played.plan.repeated_by}")
     return 1 if report.failed else 0
+
+
+def _play_and_report(site: Site, plan: Plan, report: Report) -> None:
+    try:
+        report.add(play_at(site, plan))
+    except MissingServerError as missing:
+        say(f"  left out: {missing}")
 
 
 def play_at(site: Site, plan: Plan) -> Round:

@@ -141,7 +141,7 @@ class Passage:
                 act, self._stop_at = self._stop_at[1], None
                 await self._loop.run_in_executor(None, act, connection.client_port)
             word, times = self._losing
-            if times and word in data:
+            if times and word in data and not connection.losing:
                 self._losing = (word, times - 1)
                 connection.losing = True
             connection.server.write(data)

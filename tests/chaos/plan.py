@@ -40,4 +40,4 @@ def plan_of(seed: str, number: int) -> Plan:
 def plan_with(seed: str, number: int, names: Sequence[str], stand: str = "postgresql") -> Plan:
     """A round with these faults."""
     faults: list[Fault] = [FAULTS[name] for name in names]
-    return Plan(number, seed, stand, faults)
+    return Plan(number, seed, stand, faults, drawn=False)

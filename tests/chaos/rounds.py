@@ -17,12 +17,20 @@ from tests.chaos.stand import SHARDS, Stand
 
 @dataclass(frozen=True)
 class Plan:
-    """What a round is to be."""
+    """What a round is to be. drawn: from its seed; else somebody named its faults."""
 
     number: int
     seed: str
     stand: str
     faults: Sequence[Fault]
+    drawn: bool = True
+
+    @property
+    def repeated_by(self) -> str:
+        """What to type for it."""
+        names = " ".join(fault.name for fault in self.faults)
+        which = f"ONLY={self.number}" if self.drawn else f'ARGS="--stand {self.stand} --faults {names}"'
+        return f"make chaos SEED={self.seed} {which}"
 
     @property
     def goes_back(self) -> bool:
