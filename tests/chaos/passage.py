@@ -112,6 +112,10 @@ class Passage:
         """Before the next request with `word` goes on: `act`, with the port of the client whose it is."""
         self._stop_at = (word.encode(), act)
 
+    def stop_no_more(self) -> None:
+        """Forget what `stop_at` was told, if no such request came."""
+        self._stop_at = None
+
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 

@@ -20,6 +20,7 @@ from tests.waiting import wait_until
 Run = TypeVar("Run", bound=Running)
 
 PATIENCE_SECONDS = 180
+COMES_ABOUT_SECONDS = 60
 A_WHILE_SECONDS = 5
 
 
@@ -71,6 +72,10 @@ class Population:
         """One more, which is started."""
         return self._noted(RunningWorker(self.stand.shell))
 
+    def replace_dead_workers(self) -> None:
+        """As whatever supervises them would."""
+        self.workers = [worker if worker.process.poll() is None else self.new_worker() for worker in self.workers]
+
     def new_worker_with_a_clock(self) -> tuple[Running, Clock]:
         """One that has started, and the clock it goes by."""
         clock = Clock(self.stand.folder / f"clock {len(self.all_runs)}")
@@ -106,7 +111,7 @@ class Population:
     def sees(self, condition: Callable[[], bool], otherwise: str) -> None:
         """Wait for what a fault is to bring about. It may not come if something else is broken, too: that is told."""
         try:
-            wait_until(condition, PATIENCE_SECONDS if self.alone else A_WHILE_SECONDS)
+            wait_until(condition, COMES_ABOUT_SECONDS if self.alone else A_WHILE_SECONDS)
         except TimeoutError:
             self.missed.append(otherwise)
 
@@ -117,8 +122,8 @@ class Population:
         )
 
     def recovers(self) -> None:
-        """Wait until all is as it was before, and replace workers that ended."""
-        self.workers = [worker if worker.process.poll() is None else self.new_worker() for worker in self.workers]
+        """Wait until all is as it was before."""
+        self.replace_dead_workers()
         self.goes_on()
 
     def ends(self) -> list[int]:

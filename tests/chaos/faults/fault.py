@@ -44,6 +44,7 @@ class Fault:
 
 FAULTS: dict[str, Fault] = {}
 ONE_REDIS = frozenset({"postgresql", "sqlite", "mariadb"})
+WITH_TRANSACTIONS = frozenset({"postgresql", "mariadb", "cluster"})  # over a connection, in which one can look
 ANYWHERE = ONE_REDIS | {"cluster"}
 
 

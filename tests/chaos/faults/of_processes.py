@@ -9,9 +9,11 @@ from pathlib import Path
 from random import Random
 from threading import Event
 
-from tests.chaos.faults.fault import fault
+from tests.chaos.faults.fault import ONE_REDIS, WITH_TRANSACTIONS, fault
+from tests.chaos.passage import Passage
 from tests.chaos.population import Population
 from tests.chaos.stand import LEASE_SECONDS
+from tests.running_worker import Running
 from tests.waiting import wait_until
 
 
@@ -38,26 +40,34 @@ def a_worker_stands_still_for_three_leases(population: Population, random: Rando
     stopped.send(signal.SIGCONT)
 
 
-@fault(stands=frozenset({"postgresql", "mariadb"}))
+@fault(stands=WITH_TRANSACTIONS)
 def a_worker_stands_still_in_a_transaction(population: Population, random: Random) -> Iterator[None]:
     """Before its COMMIT, with rows locked: the database lets go of them, and its transaction is not carried out."""
-    stopped: list[int] = []
-    is_stopped = Event()
-
-    def stop(port: int) -> None:
-        for worker in population.workers:
-            if _has_port(worker.process.pid, port):
-                worker.send(signal.SIGSTOP)
-                stopped.append(worker.process.pid)
-        is_stopped.set()
-
-    population.stand.to_database.stop_at("COMMIT", stop)
-    population.sees(is_stopped.is_set, "nobody commits anything")
+    struck = _strike_before(population, "COMMIT", population.stand.to_database, signal.SIGSTOP)
     population.a_while()
     yield
-    for worker in population.workers:
-        if worker.process.pid in stopped:
-            worker.send(signal.SIGCONT)
+    for worker in struck:
+        worker.send(signal.SIGCONT)
+
+
+@fault(stands=WITH_TRANSACTIONS)
+def workers_die_in_a_transaction(population: Population, random: Random) -> Iterator[None]:
+    """Before their COMMIT: what they had handed off is in flight, and another one finishes it."""
+    for _ in range(3):
+        _strike_before(population, "COMMIT", population.stand.to_database, signal.SIGKILL)
+        population.replace_dead_workers()
+        population.a_while()
+    yield
+
+
+@fault(stands=ONE_REDIS)
+def workers_die_at_any_script(population: Population, random: Random) -> Iterator[None]:
+    """Before a script of theirs reaches Redis: a hand-off, an acknowledgement, or whatever it is."""
+    for _ in range(3):
+        _strike_before(population, "EVALSHA", population.stand.to_redis_for_workers, signal.SIGKILL)
+        population.replace_dead_workers()
+        population.a_while()
+    yield
 
 
 @fault()
@@ -75,12 +85,35 @@ def a_producer_is_killed(population: Population, random: Random) -> Iterator[Non
     population.start_member("threads")
 
 
+def _strike_before(population: Population, word: str, way: Passage, number: signal.Signals) -> list[Running]:
+    """Send a signal to the first worker that sends a request with `word`, before that goes on; returns it."""
+    struck: list[Running] = []
+    is_struck = Event()
+
+    def strike(port: int) -> None:
+        struck.extend(worker for worker in population.workers if _has_port(worker.process.pid, port))
+        for worker in struck:
+            worker.send(number)
+        is_struck.set()
+
+    way.stop_at(word, strike)
+    population.sees(is_struck.is_set, f"no worker sends {word}")
+    way.stop_no_more()
+    if number == signal.SIGKILL:
+        for worker in struck:
+            worker.wait()
+    return struck
+
+
 def _has_port(pid: int, port: int) -> bool:
     """True if a connection of a process begins at this port."""
-    ends = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    process = Path(f"/proc/{pid}")
+    if not process.exists():
+        return False
+    ends = (process / "net/tcp").read_text().splitlines()[1:]
     inodes = {fields[9] for fields in map(str.split, ends) if int(fields[1].rpartition(":")[2], 16) == port}
     wanted = {f"socket:[{inode}]" for inode in inodes}
-    return any(_target(descriptor) in wanted for descriptor in Path(f"/proc/{pid}/fd").iterdir())
+    return any(_target(descriptor) in wanted for descriptor in (process / "fd").iterdir())
 
 
 def _target(descriptor: Path) -> str:

@@ -7,11 +7,11 @@ from random import Random
 
 from sqlalchemy.exc import OperationalError
 
-from tests.chaos.faults.fault import SQL_WENT_BACK, fault
+from tests.chaos.faults.fault import SQL_WENT_BACK, WITH_TRANSACTIONS, fault
 from tests.chaos.population import Population
 
 
-@fault(stands=frozenset({"postgresql", "mariadb", "cluster"}))
+@fault(stands=WITH_TRANSACTIONS)
 def the_database_is_killed(population: Population, random: Random) -> Iterator[None]:
     """SIGKILL; likes go on without it."""
     population.workers_notice(population.stand.database.kill)

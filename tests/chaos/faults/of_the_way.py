@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from tests.chaos.faults.fault import ONE_REDIS, fault
+from tests.chaos.faults.fault import ONE_REDIS, WITH_TRANSACTIONS, fault
 from tests.chaos.passage import Passage
 from tests.chaos.population import Population
 
 DELAY_SECONDS = 0.1
 
 
-@fault(stands=ONE_REDIS)
+@fault()
 def packets_are_slow(population: Population, random: Random) -> Iterator[None]:
     """All of one passage."""
     passage = _one_of(population, random)
@@ -22,7 +22,7 @@ def packets_are_slow(population: Population, random: Random) -> Iterator[None]:
     passage.calm()
 
 
-@fault(stands=ONE_REDIS)
+@fault()
 def connections_are_cut(population: Population, random: Random) -> Iterator[None]:
     """All of one passage, again and again."""
     passage = _one_of(population, random)
@@ -44,13 +44,13 @@ def replies_to_workers_are_swallowed(population: Population, random: Random) -> 
     yield from _swallow(population, population.stand.to_redis_for_workers, "EVALSHA", times=2)
 
 
-@fault(stands=frozenset({"postgresql", "mariadb"}))
+@fault(stands=WITH_TRANSACTIONS)
 def replies_to_commit_are_swallowed(population: Population, random: Random) -> Iterator[None]:
     """The database has committed, and the worker never hears of it."""
     yield from _swallow(population, population.stand.to_database, "COMMIT")
 
 
-@fault(stands=ONE_REDIS)
+@fault()
 def no_replies_come_for_a_while(population: Population, random: Random) -> Iterator[None]:
     """Connections stay open, and nothing comes back over them."""
     passage = _one_of(population, random)
@@ -61,14 +61,13 @@ def no_replies_come_for_a_while(population: Population, random: Random) -> Itera
     passage.calm()
 
 
-@fault(stands=ONE_REDIS)
+@fault()
 def nobody_gets_through(population: Population, random: Random) -> Iterator[None]:
     """New connections are refused, and those there were have ended."""
     passage = _one_of(population, random)
     passage.shut = True
     passage.cut()
-    if passage is population.stand.to_redis_for_workers:
-        population.a_while()  # likes need no worker
+    population.a_while()
     yield
     passage.calm()
 
