@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test others other mutants attack chaos model demo bench clean
+.PHONY: help install lint test others other mutants attack chaos model demo bench scale clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -60,6 +60,9 @@ demo: install  ## the main job on real data: replay, kill, reconcile
 
 bench: install  ## the figures the project promises, as ratios inside one run
 	$(BIN)/python -m tests.bench $(ARGS)
+
+scale: install  ## what ten million pending items and twenty million rows cost (half an hour, 12 GB; docs/scale.md)
+	$(BIN)/python -m tests.scale $(ARGS)
 
 clean:  ## remove .venv and caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

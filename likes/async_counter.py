@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from likes import by_shard
@@ -14,9 +13,10 @@ from likes.handed_in import AsyncClient
 from likes.items import DEFAULT_COUNTER, check_count, check_counter, check_limit
 from likes.limiting.limiter import RateLimiter
 from likes.live.total import LiveTotal
-from likes.member import Member
+from likes.member import Member, Placed
 from likes.opened_for_loops import OpenedForLoops
 from likes.posting import batch_once
+from likes.posting.answers import Answers
 from likes.posting.loop_turn import Caller
 from likes.posting.once import Wanted
 from likes.posting.outcome import Sent, entries_of, raise_unless_counted
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from likes.sql.totals import Total
 
 T = TypeVar("T")
+
+ENTRIES_A_PART = 1000  # whatever their counts, and however often an item recurs, its sum stays small enough
 
 
 class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
@@ -100,10 +102,7 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         it; or why it was not counted, or may have been: OutcomeUnknown. Raises KeyReused for a key that was used before
         for other entries.
         """
-        placed: list[batch_once.Placed] = []
-        for item, count, counter in entries:
-            ((shard, (entry,)),) = by_shard.one_entry(item, count, counter, self.shards).items()
-            placed.append(batch_once.Placed(shard, entry))
+        placed = [by_shard.placed(*entry, self.shards) for entry in entries]
         once = batch_once.once_key(key, [each.entry for each in placed])
         turns, seconds = self._opened.get().once.get(), self._seconds(timeout)
         (home,) = await turns.add([batch_once.home(once, self.shards)], seconds)
@@ -121,8 +120,13 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
 
         Returns for each what `like` returns, or the error that it raises: none hides what became of the others.
         """
-        begun = [self._begin(item, count, counter, self._seconds(timeout)) for item, count, counter in entries]
-        return [each if isinstance(each, InvalidInput) else await _outcome(each) for each in begun]
+        turns, seconds = self._opened.get().turns.get(), self._seconds(timeout)
+        placed = [self._placed(*entry) for entry in entries]
+        parts = [placed[start : start + ENTRIES_A_PART] for start in range(0, len(placed), ENTRIES_A_PART)]
+        begun = [turns.add(by_shard.grouped(part), seconds) for part in parts]
+        return [
+            outcome for part, answers in zip(parts, begun, strict=True) for outcome in await _outcomes(part, answers)
+        ]
 
     async def total(self, item: str, *, counter: str = DEFAULT_COUNTER, timeout: float | None = None) -> int:
         """The live total of an item: what is in the database, in flight and pending; 0 if nobody ever liked it."""
@@ -178,10 +182,9 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def _begin(self, item: str, count: int, counter: str, seconds: float) -> asyncio.Future[int] | InvalidInput:
+    def _placed(self, item: str, count: int, counter: str) -> Placed | InvalidInput:
         try:
-            shard, member = by_shard.place_of(item, counter, self.shards)
-            return self._opened.get().turns.get().like(shard, member, check_count(count), seconds)
+            return by_shard.placed(item, count, counter, self.shards)
         except InvalidInput as error:
             return error
 
@@ -193,8 +196,10 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         return await self._opened.get().run(steps)
 
 
-async def _outcome(like: asyncio.Future[int]) -> int | LikesError:
+async def _outcomes(placed: Iterable[Placed | InvalidInput], begun: Awaitable[Answers]) -> Iterable[int | LikesError]:
+    """For each entry its pending delta, or why it was not counted, or may have been."""
     try:
-        return await like
+        answers = await begun
     except LikesError as error:
-        return error
+        return [each if isinstance(each, InvalidInput) else error for each in placed]
+    return [each if isinstance(each, InvalidInput) else answers.outcome_of(each.entry) for each in placed]

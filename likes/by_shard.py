@@ -18,7 +18,7 @@ from likes.items import (
     shards_of,
     shorten,
 )
-from likes.member import Entry, Member, member_of, members_of
+from likes.member import Entry, Member, Placed, member_of, members_of
 
 T = TypeVar("T")
 
@@ -45,8 +45,23 @@ def place_of(item: str, counter: str, shards: int) -> tuple[int, Member]:
 
 def one_entry(item: str, count: int, counter: str, shards: int) -> dict[int, list[Entry]]:
     """One entry, under its shard; raises InvalidInput if anything about it is wrong."""
+    shard, entry = placed(item, count, counter, shards)
+    return {shard: [entry]}
+
+
+def placed(item: str, count: int, counter: str, shards: int) -> Placed:
+    """One entry and its shard; raises InvalidInput if anything about it is wrong."""
     shard, member = place_of(item, counter, shards)
-    return {shard: [(member, check_count(count))]}
+    return Placed(shard, (member, check_count(count)))
+
+
+def grouped(entries: Iterable[Placed | InvalidInput]) -> dict[int, list[Entry]]:
+    """The entries of each shard, of those that are one; a member may recur."""
+    sorted_out: dict[int, list[Entry]] = defaultdict(list)
+    for each in entries:
+        if isinstance(each, Placed):
+            sorted_out[each.shard].append(each.entry)
+    return sorted_out
 
 
 def entries(deltas: Mapping[str, int], counter: str, shards: int) -> dict[int, list[Entry]]:

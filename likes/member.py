@@ -6,10 +6,17 @@ A counter has no colon, so the first one ends it. Plain bytes to the machine, a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NewType, cast
+from typing import NamedTuple, NewType, cast
 
 Member = NewType("Member", bytes)
 Entry = tuple[Member, int]  # and a delta of it
+
+
+class Placed(NamedTuple):
+    """An entry and its shard."""
+
+    shard: int
+    entry: Entry
 
 
 def member_of(item: bytes, counter: bytes) -> Member:

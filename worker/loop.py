@@ -19,6 +19,7 @@ from likes.errors import (
     WrongRedis,
 )
 from worker import events
+from worker.crowding import is_crowded
 from worker.figures import Figures
 from worker.pulse import Pulse
 from worker.rounds import Rounds
@@ -125,6 +126,4 @@ class Loop:
         self._schedule.succeeded(self._again_after if left_to_others else None)
 
     def _is_crowded(self) -> bool:
-        if self._schedule.failing or not self._flush_at_items:
-            return False
-        return self._rounds.pending_items() >= self._flush_at_items
+        return not self._schedule.failing and is_crowded(self._rounds.loads(), self._flush_at_items)

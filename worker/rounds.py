@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from likes.batch import Batch
-from likes.buffer.backlog import Backlog
+from likes.buffer.backlog import Backlog, Load
 from likes.buffer.leases import Leases
 from likes.counted import Counted
 from likes.errors import LikesError, RedisRefused, ShardMoving
@@ -56,9 +56,9 @@ class Rounds:
         self._moving = False
         self._told_letter = 0
 
-    def pending_items(self) -> int:
-        """How much is pending; 0 before the first flush. Raises Unavailable."""
-        return self._backlog.items() if self._backlog else 0
+    def loads(self) -> list[Load]:
+        """How much each server holds; nothing before the first flush. Raises LikesError."""
+        return self._backlog.loads() if self._backlog else []
 
     def flush(self) -> bool:
         """Flush the shards that are free; True if some were not, or are being moved.

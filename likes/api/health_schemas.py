@@ -10,8 +10,9 @@ HEALTH: dict[str, Schema] = {
         **answer(
             status={"enum": ["ready", "degraded"], "type": "string"},
             redis={"const": "ok"},
-            database={"enum": ["ok", "full", "refused", "unavailable"], "type": "string"},
+            database={"enum": ["ok", "full", "other", "refused", "unavailable"], "type": "string"},
         ),
-        "description": "degraded: the database does not answer, so reads may not; what is liked waits in Redis",
+        "description": "degraded: the database does not answer, so reads may not; what is liked waits in Redis. Or "
+        "Redis belongs to another one, where what is liked goes; `likes check` names both, and says what to do",
     },
 }

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from likes.buffer.health import try_writing
+from likes.buffer.ownership import Ownership
 from likes.connect import Places
 from likes.errors import LikesError, RedisFull, Unavailable
 
@@ -21,7 +22,9 @@ KEPT_SECONDS = 1.0
 
 
 class Seen(NamedTuple):
-    """Each "ok", "full", "refused" (a right or a table is missing) or "unavailable"."""
+    """Each "ok", "full", "refused" (a right or a table is missing) or "unavailable"; or the database is "other": Redis
+    belongs to another one, which its likes go to.
+    """
 
     redis: str
     database: str
@@ -41,7 +44,10 @@ class Readiness:
 
     async def seen(self) -> Seen:
         """What they are like now; within a second."""
-        return Seen(*await asyncio.gather(self._redis.seen(), self._database.seen()))
+        seen = Seen(*await asyncio.gather(self._redis.seen(), self._database.seen()))
+        owner = self._redis.told
+        is_other = seen == ("ok", "ok") and owner and owner != self._database.told
+        return seen._replace(database="other") if is_other else seen
 
     def close(self) -> None:
         """Close the connections."""
@@ -49,35 +55,41 @@ class Readiness:
         for close in self._closing:
             close()
 
-    def _ask_redis(self, prefix: str) -> Callable[[], None]:
+    def _ask_redis(self, prefix: str) -> Callable[[], str]:
+        """Asks which database it belongs to; "" for none."""
         link = None
 
-        def ask() -> None:
+        def ask() -> str:
             nonlocal link
             if link is None:
                 link = self._places.open_link()
                 self._closing.append(link.close)
             try_writing(link, prefix)
+            return Ownership(link, prefix).read([0]).get(0, "")
 
         return ask
 
-    def _ask_database(self) -> Callable[[], None]:
+    def _ask_database(self) -> Callable[[], str]:
+        """Asks for its id."""
         engine = None
 
-        def ask() -> None:
+        def ask() -> str:
             nonlocal engine
             from likes.sql.health import database_id
 
             if engine is None:
                 engine = self._places.open_database(pool_size=1)
                 self._closing.append(engine.dispose)
-            database_id(engine)
+            return database_id(engine)
 
         return ask
 
 
 class _Probe:
-    def __init__(self, threads: ThreadPoolExecutor, ask: Callable[[], None]) -> None:
+    """told: what the server answered last."""
+
+    def __init__(self, threads: ThreadPoolExecutor, ask: Callable[[], str]) -> None:
+        self.told = ""
         self._threads = threads
         self._ask = ask
         self._asked: Future[str] | None = None
@@ -94,7 +106,7 @@ class _Probe:
 
     def _look(self) -> str:
         try:
-            self._ask()
+            self.told = self._ask()
         except RedisFull:
             return "full"
         except Unavailable:

@@ -26,6 +26,10 @@ class Answers:
         if not self.all_counted:
             self._sent = {sent.member: sent for sent in entries_of(parts)}
 
+    def outcome_of(self, entry: Entry) -> int | LikesError:
+        """What to tell a caller that put this in: the pending delta of its member, or the error."""
+        return self.error_of([entry]) or self.pending[entry[0]]
+
     def error_of(self, entries: Iterable[Entry]) -> LikesError | None:
         """What to raise to a caller that put these in: None if all of them were counted."""
         if self.all_counted:

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import NamedTuple
 
 from likes.buffer.scripts import OnceKey
 from likes.buffer.scripts.once import DIGEST_BYTES
 from likes.errors import LikesError
-from likes.member import Entry, Member
+from likes.member import Member, Placed
 from likes.posting.adder import ENTRIES_A_CALL
 from likes.posting.once import OncePart, Wanted
 from likes.posting.outcome import Sent, entries_of, raise_unless_counted
-
-
-class Placed(NamedTuple):
-    """An entry and its shard."""
-
-    shard: int
-    entry: Entry
 
 
 def once_key(key: bytes, *stands_for: object) -> OnceKey:

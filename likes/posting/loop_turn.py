@@ -146,8 +146,10 @@ class LoopTurns:
         turn.likes.append((caller, member, delta))
 
     def add(self, entries: Mapping[int, Sequence[Entry]], timeout: float) -> asyncio.Future[Answers]:
-        """Put entries into this turn's round trip: the answers to all of it once Redis has them."""
-        most = max((abs(delta) for some in entries.values() for _, delta in some), default=0)
+        """Put entries into this turn's round trip: the answers to all of it once Redis has them. A member may recur, as
+        long as no sum is larger than `LARGEST_SUM`.
+        """
+        most = sum(abs(delta) for some in entries.values() for _, delta in some)
         turn = self._turn_for(most, timeout)
         turn.most += most
         for shard, some in entries.items():

@@ -89,6 +89,18 @@ def test_a_redis_that_is_full_or_only_reads_is_not_ready(
         assert not client.keys("*check*")
 
 
+def test_a_redis_of_another_database_is_told(tmp_path: Path, valkey_url: str, sqlite_url: str) -> None:
+    likes = Shell(tmp_path, redis_url=valkey_url, database_url=sqlite_url)
+    other = Shell(tmp_path, redis_url=valkey_url, database_url=f"sqlite:///{tmp_path / 'other.db'}")
+    for each in (likes, other):
+        assert each("migrate").code == 0
+    with RunningApi(likes) as api:
+        assert ready(api)[1]["status"] == "ready", "it belongs to nobody yet"
+        assert other("flush").code == 0
+        expected = (200, {"status": "degraded", "redis": "ok", "database": "other"})
+        wait_until(lambda: ready(api) == expected)
+
+
 def test_many_probes_are_a_question_a_second(likes: Shell, valkey_url: str) -> None:
     with RunningApi(likes) as api, redis.Redis.from_url(valkey_url) as client, ThreadPoolExecutor(10) as threads:
         began = time.monotonic()

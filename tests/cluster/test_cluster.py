@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine
 
 from likes import AsyncLikeCounter, KeyReused, LikeCounter, NoRedisCluster
+from likes.buffer.backlog import Backlog
 from likes.sql.urls import url_of
 from tests.clusters import Cluster, slot_of_shard
 from tests.rig import Rig
@@ -40,6 +41,16 @@ def test_likes_are_counted_flushed_and_read(new_rig: NewRig) -> None:
     rig.flush()
     assert rig.likes.totals(ITEMS) == rig.totals() == twice
     assert rig.incidents() == []
+
+
+def test_each_node_tells_what_piles_up_there(new_rig: NewRig) -> None:
+    rig = new_rig(shards=16)
+    rig.likes.add(ITEMS)
+    backlog = Backlog(rig.worker.buffer, range(16))
+    assert sum(load.items for load in backlog.loads()) == 0, "it knows no epochs yet"
+    loads = backlog.loads()
+    assert (len(loads), sum(load.items for load in loads)) == (3, len(ITEMS))
+    assert all(load.items and load.memory and not load.limit for load in loads)
 
 
 def test_so_they_are_by_asyncio(cluster: Cluster, new_rig: NewRig, sqlite_engine: Engine) -> None:

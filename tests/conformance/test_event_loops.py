@@ -18,7 +18,8 @@ from sqlalchemy import Engine
 
 from likes import AsyncLikeCounter
 from likes.deadline import Deadline
-from likes.errors import EntryRefused
+from likes.errors import EntryRefused, InvalidInput
+from likes.items import MAX_COUNT
 from likes.posting.loop_turn import LoopTurn
 from tests.rig import Rig
 from tests.waiting import wait_until
@@ -54,6 +55,13 @@ def test_a_loop_after_the_other(rig: Rig, likes: AsyncLikeCounter, connections: 
     wait_until(lambda: connections() == 0)
     rig.flush()
     assert rig.totals() == {"video:1": TIMES}
+
+
+def test_an_item_that_recurs_thousands_of_times_in_one_call(likes: AsyncLikeCounter) -> None:
+    entries = [("video:1", MAX_COUNT - 1, "likes")] * 5000 + [("", 1, "likes"), ("video:2", 3, "likes")]
+    *most, wrong, last = asyncio.run(likes.like_each(entries))
+    assert (max(most), last) == (5000 * (MAX_COUNT - 1), 3)
+    assert isinstance(wrong, InvalidInput)
 
 
 def test_a_loop_that_is_closed_without_ceremony(

@@ -487,6 +487,29 @@ def test_a_full_redis_is_made_room_in(own_valkey: OwnValkey, sqlite_engine: Engi
         assert_in_order(rig)
 
 
+def test_a_redis_that_fills_up_is_flushed_early_and_takes_likes_again(
+    own_valkey: OwnValkey, sqlite_engine: Engine, tmp_path: Path
+) -> None:
+    """Twice what fits, with nothing started anew: whoever is refused tries again."""
+    server = own_valkey("--maxmemory", "4mb", "--maxmemory-policy", "noeviction")
+    with Rig(server.url, sqlite_engine, shards=4) as rig, RunningWorker(shell_for(rig, tmp_path, **NEVER)) as worker:
+        wait_until(lambda: has_flushed(rig))
+        for number in range(12_000):
+            wait_until(lambda n=number: took(rig, f"{n} {'x' * 240}"), timeout=60)
+        assert worker.stop() == 0
+        assert len(rig.totals()) == 12_000
+        assert worker.said("trouble") == []
+        assert_in_order(rig)
+
+
+def took(rig: Rig, item: str) -> bool:
+    """Whether Redis took a like; False if it is full."""
+    try:
+        return rig.likes.like(item) == 1
+    except RedisFull:
+        return False
+
+
 def test_a_database_away_stops_no_like_and_is_waited_for(
     own_postgres: PostgreSQL, valkey_url: str, tmp_path: Path
 ) -> None:

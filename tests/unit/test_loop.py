@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from likes.buffer.backlog import Load
 from likes.buffer.heartbeat import Doing, Heartbeat
 from likes.errors import (
     CannotBeDurable,
@@ -56,9 +57,9 @@ class FakeRounds:
     def left(self) -> tuple[int, int] | None:
         return 7, 1
 
-    def pending_items(self) -> int:
+    def loads(self) -> list[Load]:
         self.looks += 1
-        return self.pending
+        return [Load(self.pending)]
 
 
 class Unheard:

@@ -64,11 +64,10 @@ async def count_each(
         else:
             outcome = next(outcomes)
             told.append((entry, problems.of(outcome) if isinstance(outcome, LikesError) else outcome))
-    for _, what in told:
-        if isinstance(what, Problem):
-            api.figures.refused(what)
-        else:
-            api.figures.accepted()
+    refused = [what for _, what in told if isinstance(what, Problem)]
+    for problem in refused:
+        api.figures.refused(problem)
+    api.figures.accepted(len(told) - len(refused))
     return told
 
 
