@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import struct
 import subprocess
@@ -19,7 +20,9 @@ def library() -> Path | None:
     compiler = shutil.which("cc")
     if not compiler:
         return None
-    built = Path(tempfile.mkdtemp(prefix="likes-test-clock-")) / "clock.so"
+    folder = tempfile.mkdtemp(prefix="likes-test-clock-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    built = Path(folder) / "clock.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", built, SOURCE, "-ldl"], check=True)
     return built
 

@@ -11,6 +11,7 @@ from tests.chaos.plots import bars, dots
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; width: 100%; font-size: 13px } td, th { padding: 2px 8px; text-align: left }
+td { overflow-wrap: anywhere }
 td.number, th.number { text-align: right } tr:nth-child(even) { background: #f5f5f5 } .wrong { color: #b00020 }
 figure { margin: 2rem 0 } figcaption { font-weight: 600 } svg { width: 100%; height: auto; font-size: 12px }
 rect, circle { fill: #2b6cb0; fill-opacity: .75 } line { stroke: #ccc } svg text { fill: #444 }
@@ -40,10 +41,11 @@ def page_of(data: Mapping[str, Any]) -> str:
 def _summary(data: Mapping[str, Any]) -> str:
     sums, rounds = data["sums"], len(data["rounds"])
     failed = f"{len(data['failed'])} failed" if data["failed"] else "none failed"
+    where = "" if data["failed"] else ", each inside the window of an incident"
     versions = ", ".join(f"{name} {version}" for name, version in data["versions"].items())
     return escape(
         f"{rounds} rounds in {data['minutes']} minutes from {data['began']}, {failed}. {sums['accepted']:,} likes"
-        f" acknowledged, {sums['counted']:,} counted; {sums['lost']:,} lost, each inside the window of an incident;"
+        f" acknowledged, {sums['counted']:,} counted; {sums['lost']:,} lost{where};"
         f" {sums['set_aside']:,} in dead letters, some of them counted before; {sums['unknown']:,} of which nobody"
         f" could tell; {sums['doubled']:,} counted twice. {versions}."
     )
