@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint test others other mutants attack model demo bench scale clean
+.PHONY: help install lint test others other mutants attack chaos model demo bench scale clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,6 +48,9 @@ mutants: install  ## break the code in small ways: a test must notice each (ARGS
 
 attack: install  ## tests/attack, crash and property with many more random histories (ARGS: those of pytest)
 	$(BIN)/python -m pytest tests/attack tests/crash tests/property --numprocesses 2 --hypothesis-profile=attack $(ARGS)
+
+chaos: install  ## break everything under load and count, for ten minutes (MINUTES=60 SEED=7; ONLY=3: that round of a seed)
+	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 model: install  ## the protocol's rules, over every interleaving of small histories (minutes; pypy3 is four times as fast)
 	$(BIN)/python -m tests.model

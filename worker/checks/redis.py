@@ -103,7 +103,7 @@ def _kind(info: Mapping[str, str], buffer: Buffer, shard: int) -> Finding | None
     except (RedisRefused, RedisUnavailable) as error:
         if info.get("role") == "slave" or "read only replica" in str(error):
             return _replica(info, "rediss" if is_over_tls(buffer.where) else "redis")
-        if isinstance(error, RedisUnavailable) or "MISCONF" in str(error):
+        if isinstance(error, RedisUnavailable):
             return _refuses_writes(error)
         return None
     kind = "a Redis Cluster" if info.get("cluster_enabled") == "1" else "a single server"

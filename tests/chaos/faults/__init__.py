@@ -1,0 +1,1 @@
+"""What breaks: each fault is a generator that breaks something, yields while it is broken, and mends it."""
