@@ -13,7 +13,7 @@ from tests.chaos.breakable import BreakableRedis
 from tests.chaos.passage import Passage
 from tests.clusters import Cluster
 from tests.rig import Rig
-from tests.servers import RedisServer, valkey_as
+from tests.servers import RedisServer, Server, valkey_as
 from tests.shell import Shell
 
 SHARDS = 4
