@@ -44,7 +44,7 @@ def _told(drained: Drained) -> Drained:
 
 
 def _written(stand: Stand, rows: int, flushed: int) -> Iterator[Written]:
-    for count, parted in ((flushed, False), (rows, False), (rows, True)):
+    for count, parted in ((flushed, False), (flushed, True), (rows, False)):
         written = write(stand, count, flushed, parted=parted)
         progress(f"{written.what}: {', '.join(f'{cost:.1f}' for cost in written.costs)} µs a row")
         yield written
