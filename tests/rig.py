@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -159,6 +159,12 @@ class Rig:
     def key(self, name: str, shard: int = 0) -> str:
         """A key of the current epoch, such as `state` or `delta:likes:a`."""
         return f"{{{self.prefix}:{shard}}}:{self.epoch(shard)}:{name}"
+
+    def begin_older_epochs(self, shards: Iterable[int]) -> None:
+        """As a version did whose epochs do not say in how many shards likes are held, where there are none yet."""
+        for shard in shards:
+            self.redis.sadd(f"{{likes:{shard}}}:epochs", "older")
+            self.redis.set(f"{{likes:{shard}}}:epoch", "older", nx=True)
 
     def epoch(self, shard: int = 0) -> str:
         """The epoch Redis points at."""

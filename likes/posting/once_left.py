@@ -71,7 +71,7 @@ class LeftKeys:
         replies: list[Any] = yield Send(calls, deadline)
         for keys, reply in zip(asked, replies, strict=True):
             why_not = reply if isinstance(reply, LikesError) else None
-            if why_not is None and (reply[0] != epochs[keys.shard].encode() or reply[1] is not None):
+            if why_not is None and (reply[0] != epochs[keys.shard].encode() or reply[1]):
                 why_not = NotAccepted("no likes are accepted while the number of shards is being changed")
             if why_not is None:
                 numbers = frozenset(left.number for left in read_left(reply[2]))

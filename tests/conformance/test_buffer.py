@@ -421,7 +421,7 @@ def test_an_epoch_is_dropped_only_when_it_is_left_behind_and_empty(shard: Shard)
     shard.acknowledge(1, NONCES[1])
     assert shard.drop()
     assert set(shard.redis.keys()) == {
-        key.decode() for key in (shard.keys.pointer, shard.keys.epochs, shard.keys.owner)
+        key.decode() for key in (shard.keys.pointer, shard.keys.epochs, shard.keys.owner, shard.keys.resharding)
     }
     assert shard.redis.smembers(shard.keys.epochs) == {"next"}
     assert shard.drop()

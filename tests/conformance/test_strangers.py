@@ -36,7 +36,8 @@ def test_a_foreign_worker_with_more_shards_leaves_no_trace(rig: Rig) -> None:
     assert rig.totals() == dict.fromkeys(EVERYWHERE, 2)
 
 
-def test_likes_of_a_client_with_more_shards_are_counted_too(rig: Rig, valkey_url: str) -> None:
+def test_likes_of_an_older_client_with_more_shards_are_counted_too(rig: Rig, valkey_url: str) -> None:
+    rig.begin_older_epochs(range(8 * SHARDS))
     with LikeCounter(redis_url=valkey_url, shards=8 * SHARDS) as client:
         client.add(EVERYWHERE)
     rig.worker.flush()

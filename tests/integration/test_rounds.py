@@ -42,9 +42,7 @@ def rounds_of(rig: Rig, clock: Callable[[], float]) -> Rounds:
 
 def like_with_more_shards(rig: Rig) -> None:
     """As a client of an older version does, whose epochs do not say how many shards there are."""
-    for shard in (0, shard_of(ITEM.encode(), 64)):
-        rig.redis.sadd(f"{{likes:{shard}}}:epochs", "older")
-        rig.redis.set(f"{{likes:{shard}}}:epoch", "older", nx=True)
+    rig.begin_older_epochs([0, shard_of(ITEM.encode(), 64)])
     with LikeCounter(redis_url=rig.places.redis_url(), database_url=url_of(rig.engine), shards=64) as likes:
         likes.like(ITEM)
 

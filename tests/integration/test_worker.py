@@ -127,6 +127,8 @@ def test_it_flushes_early_when_enough_is_pending_and_not_before(one_rig: Rig, tm
 
 
 def test_shards_that_were_more_once_are_flushed_too(one_rig: Rig, tmp_path: Path) -> None:
+    """Where their epochs are of a version that did not write the number down."""
+    one_rig.begin_older_epochs(range(4))
     one_rig.flush()
     one_rig.likes.add(ITEMS)
     with RunningWorker(shell_for(one_rig, tmp_path, **NEVER), shards=1):

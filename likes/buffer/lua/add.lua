@@ -45,7 +45,7 @@ if forgot and ARGV[8] == '1' then
   return {current}
 end
 
-if before[2] then return redis.error_reply('RESHARDING to ' .. before[2]) end
+if before[2] and before[2] ~= '' then return redis.error_reply('RESHARDING to ' .. before[2]) end
 
 local count = #KEYS - 5
 local deltas, sum, begins = count == 1 and {ARGV[4]} or cmsgpack.unpack(ARGV[4]), 0, false

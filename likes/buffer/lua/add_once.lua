@@ -24,7 +24,7 @@ for i = 4, 3 + many do
   end
   if record and record ~= '' then return {current, 'repeat', record} end
 end
-if outside[3] then return redis.error_reply('RESHARDING to ' .. outside[3]) end
+if outside[3] and outside[3] ~= '' then return redis.error_reply('RESHARDING to ' .. outside[3]) end
 local bucket = KEYS[3 + many]
 if many == 0 or redis.call('HLEN', bucket) >= tonumber(ARGV[6]) then return {current, 'full', generations} end
 

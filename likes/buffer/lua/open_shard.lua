@@ -5,6 +5,7 @@
 -- Atomic, because it may have been closed for another change meanwhile, or point elsewhere.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] or (redis.call('GET', KEYS[3]) or '') ~= ARGV[3] then return 0 end
 local mark = redis.call('GET', KEYS[2])
-if mark and mark ~= ARGV[2] then return 0 end
-redis.call('DEL', KEYS[2])
+if mark and mark ~= '' and mark ~= ARGV[2] then return 0 end
+redis.call('DEL', KEYS[2])  -- after a write that frees memory a full Redis lets the SET through
+redis.pcall('SET', KEYS[2], '')
 return 1

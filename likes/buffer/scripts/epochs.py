@@ -28,7 +28,10 @@ def begin_epoch(keys: ShardKeys, *, old: str, fresh: str, owner: str = "") -> Ca
     one is left only while the shard belongs to the database `owner`.
     """
     return BEGIN_EPOCH.call(
-        keys.shard, (keys.pointer, keys.epochs, keys.owner), (old, fresh, owner), partial(read_word, keys.pointer)
+        keys.shard,
+        (keys.pointer, keys.epochs, keys.owner, keys.resharding),
+        (old, fresh, owner),
+        partial(read_word, keys.pointer),
     )
 
 
