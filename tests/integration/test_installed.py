@@ -37,7 +37,7 @@ COMMANDS = {
     "migrate": "already at revision",
     "migrate --sql": "CREATE TABLE likes_totals",
     "adopt --yes": "nothing to do",
-    "reshard 16 --yes": "nothing to do",
+    "reshard 16 --yes": "likes are held in 16 shards",
     "demo --seconds 5": "exactly",
     "embedded status": "running   True",
     "embedded stop": "stopped",

@@ -29,7 +29,8 @@ def close_shard(keys: ShardKeys, *, to: int, owner: str) -> Call[bool]:
 
 def open_shard(keys: ShardKeys, *, to: int, owner: str, epoch: str) -> Call[bool]:
     """Accept likes again; False, with nothing done, if the shard is closed for another change or points elsewhere."""
-    return OPEN_SHARD.call(keys.shard, (keys.owner, keys.resharding, keys.pointer), (owner, to, epoch), bool)
+    names = (keys.owner, keys.resharding, keys.pointer, keys.epochs)
+    return OPEN_SHARD.call(keys.shard, names, (owner, to, epoch), bool)
 
 
 def repoint(old: EpochKeys, *, fresh: str, to: int, before: int, now: int, left: bytes, owner: str) -> Call[Repointed]:
