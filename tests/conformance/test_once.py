@@ -276,6 +276,20 @@ def test_of_many_at_once_under_one_key_one_counts(rig: Rig) -> None:
     assert rig.totals() == {"a": 1}
 
 
+def test_a_process_that_knew_an_epoch_given_up_goes_on_with_the_current_one(rig: Rig) -> None:
+    async def main() -> None:
+        async with process(rig) as likes:
+            await likes.add_once([("a", 1, "likes")], key=b"batch")  # does not ask under which numbers keys were used
+            rig.flush()
+            rig.redis.flushall()
+            rig.flush()  # begins a fresh epoch
+            assert await likes.like_once("a", 3, key=b"k") == 3
+
+    asyncio.run(main())
+    rig.flush()
+    assert rig.totals() == {"a": 4}
+
+
 def test_a_key_is_of_one_use(rig: Rig) -> None:
     async def main() -> None:
         async with process(rig) as likes:
