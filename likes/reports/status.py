@@ -65,7 +65,9 @@ def read_status(buffer: Buffer, ledger: Ledger, shards: int, before: Status | No
         pending_items=sum(shard.pending_items or 0 for shard in of_shards) if seen else None,
         in_flight_batches=sum(shard.in_flight_batches or 0 for shard in of_shards) if seen else None,
         oldest_pending_seconds=largest(shard.oldest_pending_seconds for shard in of_shards),
-        last_flush_at=max((cursor.updated_at for cursor in cursors.values() if cursor.seq), default=None),
+        last_flush_at=max(
+            (cursor.updated_at for cursor in cursors.values() if cursor.seq or cursor.covered_by), default=None
+        ),
         incidents=sql.incidents if sql else None,
         dead_letters=sql.dead_letters if sql else None,
         workers=workers,

@@ -325,6 +325,9 @@ def test_another_number_of_shards_is_right_once_it_was_changed(shared_redis: Sta
     assert shared_redis.check().keys() == {"shards"}
     assert shared_redis.likes("reshard", "4", "--yes").code == 0
     assert shared_redis.check() == {}
+    shared_redis.likes.settings["redis_url"], url = "redis://127.0.0.1:1", shared_redis.likes.settings["redis_url"]
+    assert "shards" not in shared_redis.check()  # what was flushed before says nothing of it
+    shared_redis.likes.settings["redis_url"] = url
     post_some(shared_redis)
     assert shared_redis.check() == {}
 

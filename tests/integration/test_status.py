@@ -67,6 +67,8 @@ def test_after_a_flush(rig: Rig) -> None:
     assert now.last_flush_at is not None
     assert before <= now.last_flush_at <= datetime.now(UTC)
     assert [(each.seq, each.cursor_seq, each.cursor_epoch == each.epoch) for each in now.shards] == [(1, 1, True)] * 2
+    rig.reshard(1)
+    assert status(rig).last_flush_at is not None
 
 
 def test_the_age_is_that_of_the_oldest_shard_and_begins_anew_after_a_flush(rig: Rig) -> None:

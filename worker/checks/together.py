@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from likes.buffer.health import pending_samples
+from likes.buffer.keys import number_of_shards
 from likes.connect import Places
 from likes.errors import LikesError
 from likes.items import MAX_SHARDS, shard_of
@@ -30,10 +31,11 @@ def check_together(engine: Engine, places: Places, namespace: str, shards: int) 
     yield from _prefix(engine, namespace) if not known else _redis_name(known.values(), places)
     number = yield from _redis(engine, places, namespace, shards)
     pending = _pending(places, namespace)
-    if number is None:  # an older version began the epochs
+    if number is None and not any(number_of_shards(cursor.epoch) for cursor in known.values()):
+        # an older version began the epochs
         samples = pending if any(pending.values()) else flushed_samples(engine, namespace)
         yield from _shards(samples, max(known, default=-1) + 1, shards)
-    elif number == shards:
+    elif number in (None, shards):
         yield from _shards(pending, 0, shards)
     yield from check_abandoned(engine, places, namespace)
 
