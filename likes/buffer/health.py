@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from likes.buffer.buffer import Buffer
@@ -66,6 +67,11 @@ def try_writing(link: Link, namespace: str, shards: int) -> None:
     _, epoch = ask(link, [command("SET", nothing, b"", "XX", shard=0), command("GET", keys.pointer, shard=0)])
     if (number := number_of_shards((epoch or b"").decode("ascii", "replace"))) not in (None, shards):
         raise another_number(number, shards)
+
+
+def are_numbered(epochs: Iterable[str | None]) -> bool:
+    """True if one of them says of how many shards it is; those that an older version began do not."""
+    return any(number_of_shards(epoch or "") is not None for epoch in epochs)
 
 
 def pending_samples(buffer: Buffer, most: int = 10) -> dict[int, list[bytes]]:

@@ -19,7 +19,8 @@ from likes.config.url_options import MYSQL, POSTGRESQL, REDIS, REDISS, SQLITE, S
 
 # Up to the last `@`, whatever stands before it: a password with `/`, `#` or `@` left unescaped is still one.
 _PASSWORD = re.compile(r"^((?:[a-z0-9+.-]+://)?+[^:]*):.*@", re.IGNORECASE | re.DOTALL)
-_SECRET_PARAMETER = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+# Of a URL shown in a message, what follows `***'` is the message.
+_SECRET_PARAMETER = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)(?!\*{3}['…])[^&]*", re.IGNORECASE)
 LAST_PORT = 65535
 LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107  # what the kernel has room for
 _REDIS = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB (TLS) or unix:///PATH/TO/SOCKET?db=DB"

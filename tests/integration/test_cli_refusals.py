@@ -79,6 +79,7 @@ def test_wrong_use_of_what_reads_the_database(nowhere: Shell, words: list[str | 
     ("setting", "url", "shown"),
     [
         ("redis_url", "redis://u:hunter2@h:x/0", "'redis://u:***@h:x/0'; it does not parse; allowed: redis://HOST"),
+        ("redis_url", "redis+sentinel://h?sentinel_password=hunter2", "sentinel_password=***'; it does not say what"),
         ("database_url", "postgresql://u:hunter2@h:1", "'postgresql://u:***@h:1'; allowed: sqlite:////PATH/FILE"),
         ("database_url", "foo", "'foo'; allowed: sqlite:////PATH/FILE, (postgresql|mysql|mariadb)://HOST:PORT/NAME"),
     ],

@@ -6,8 +6,7 @@ from collections.abc import Collection, Generator, Iterator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from likes.buffer.health import pending_samples
-from likes.buffer.keys import number_of_shards
+from likes.buffer.health import are_numbered, pending_samples
 from likes.connect import Places
 from likes.errors import LikesError
 from likes.items import MAX_SHARDS, shard_of
@@ -31,7 +30,7 @@ def check_together(engine: Engine, places: Places, namespace: str, shards: int) 
     yield from _prefix(engine, namespace) if not known else _redis_name(known.values(), places)
     number = yield from _redis(engine, places, namespace, shards)
     pending = _pending(places, namespace)
-    if number is None and not any(number_of_shards(cursor.epoch) for cursor in known.values()):
+    if number is None and not are_numbered(cursor.epoch for cursor in known.values()):
         # an older version began the epochs
         samples = pending if any(pending.values()) else flushed_samples(engine, namespace)
         yield from _shards(samples, max(known, default=-1) + 1, shards)
