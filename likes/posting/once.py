@@ -154,9 +154,8 @@ class OnceAdder(Adder):
         once = [part for part in parts if isinstance(part, OncePart) and part.epoch]
         if sought := [part for part in once if part.is_to_be_sought]:
             yield from self._left.look(sought, seconds_now(), deadline)
-            for part in sought:
-                if not part.epoch:  # what is remembered of its shard may be another epoch than the current one
-                    self._epochs.pop(part.shard, None)
+            for put_off in (part for part in sought if not part.epoch):
+                self._epochs.pop(put_off.shard, None)  # it may be another one than the current
         by_epoch: dict[tuple[int, str], list[OncePart]] = {}
         for part in parts:
             if part.epoch and isinstance(part, OncePart) and not part.settled:
