@@ -6,23 +6,17 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.clusters import Cluster
+from tests.clusters import Cluster, running
 from tests.conftest import DECLARED_KEYS
 from tests.rig import Rig
-from tests.servers import MissingServerError, valkey
+from tests.servers import valkey
 
 
 @pytest.fixture(scope="session")
 def session_cluster() -> Iterator[Cluster]:
     """Three masters with a replica each."""
-    try:
-        cluster = Cluster(valkey)
-    except MissingServerError as missing:
-        pytest.skip(str(missing))
-    try:
-        yield cluster.start()
-    finally:
-        cluster.remove()
+    with running(lambda: Cluster(valkey)) as cluster:
+        yield cluster
 
 
 @pytest.fixture

