@@ -22,7 +22,7 @@ from likes.sessions.sweeping import Sweeping
 from likes.sql.cursors import Cursor
 from likes.sql.engine import open_engine, reading, writing
 from likes.sql.ledger import Ledger
-from likes.sql.tables import batches, dead_letters, incidents, metadata, retired_epochs, totals
+from likes.sql.tables import batches, database, dead_letters, incidents, metadata, retired_epochs, totals
 from likes.sql.takeover import take_over
 from likes.sql.urls import url_of
 from worker.flush import Flusher
@@ -243,8 +243,9 @@ class Rig:
         return [incident.kind for incident in self.incidents()]
 
     def copy_sql(self) -> SqlCopy:
-        """All rows, for `restore_sql`."""
-        with reading(self.engine) as connection:
+        """All rows, for `restore_sql`: of one moment, as in a backup, whoever else writes meanwhile."""
+        of_one_moment = "SERIALIZABLE" if self.engine.dialect.name == "sqlite" else "REPEATABLE READ"
+        with self.engine.connect().execution_options(isolation_level=of_one_moment) as connection, connection.begin():
             return {
                 table.name: [dict(row._mapping) for row in connection.execute(select(table))]
                 for table in metadata.sorted_tables
@@ -253,6 +254,7 @@ class Rig:
     def restore_sql(self, copy: SqlCopy) -> None:
         """SQL goes back to when the copy was made."""
         with writing(self.engine) as connection:
+            connection.execute(select(database.c.id).with_for_update())  # whoever applies a batch holds that, too
             for table in metadata.sorted_tables:
                 connection.execute(delete(table))
                 if copy[table.name]:

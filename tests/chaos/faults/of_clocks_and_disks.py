@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
+
+import redis
 
 from tests.chaos.faults.fault import ANYWHERE, ONE_REDIS, fault
 from tests.chaos.population import Population
@@ -48,7 +50,15 @@ def the_disk_of_redis_is_full(population: Population, random: Random) -> Iterato
 def the_memory_of_redis_is_full(population: Population, random: Random) -> Iterator[None]:
     """Likes are refused until there is room again."""
     server = population.stand.rig.redis
-    server.config_set("maxmemory", server.info("memory")["used_memory"] - 100_000)
+
+    def limited(to: Callable[[], int]) -> bool:
+        try:
+            server.config_set("maxmemory", to())
+        except redis.RedisError:  # it may be away, too, and has no limit when it is back
+            return False
+        return True
+
+    population.sees(lambda: limited(lambda: server.info("memory")["used_memory"] - 100_000), "Redis takes no limit")
     population.notices("threads")
     yield
-    server.config_set("maxmemory", 0)
+    population.sees(lambda: limited(lambda: 0), "Redis keeps its limit")
