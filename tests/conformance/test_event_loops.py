@@ -43,8 +43,12 @@ def likes(rig: Rig) -> AsyncLikeCounter:
 @pytest.fixture
 def connections(rig: Rig) -> Callable[[], int]:
     """How many connections there are that there were not when the test began."""
-    before = len(rig.redis.client_list())
-    return lambda: len(rig.redis.client_list()) - before
+
+    def open_now() -> set[str]:
+        return {client["id"] for client in rig.redis.client_list()}
+
+    before = open_now()  # some may still be closing: those of the test before
+    return lambda: len(open_now() - before)
 
 
 def test_a_loop_after_the_other(rig: Rig, likes: AsyncLikeCounter, connections: Callable[[], int]) -> None:
