@@ -110,12 +110,12 @@ def reckon(accounts: Mapping[str, Account], totals: Mapping[str, int], letters: 
         off = total - account.accepted
         found.accepted += account.accepted
         found.unknown += account.unknown
-        kept = max(letters.get(item, 0), 0)
-        if off > account.may_rise:
-            found.doubled += off - account.may_rise
-            found.wrong.append(f"{item}: {total} counted, {account}")
+        kept = letters.get(item, 0)  # of an item that was unliked more often it may be below 0
+        may_rise, may_fall = account.may_rise + max(-kept, 0), account.may_fall + max(kept, 0)
+        if off > may_rise:
+            found.doubled += off - may_rise
         elif off < 0:
-            found.lost += max(-off - kept - account.unknown_fall, 0)
-            if -off > account.may_fall + kept:
-                found.wrong.append(f"{item}: {total} counted, {kept} set aside, {account}")
+            found.lost += max(-off - max(kept, 0) - account.unknown_fall, 0)
+        if not -may_fall <= off <= may_rise:
+            found.wrong.append(f"{item}: {total} counted, {kept} set aside, {account}")
     return found

@@ -92,6 +92,12 @@ def test_what_is_set_aside_is_not_lost() -> None:
     assert reckoned([post(10, {"a": 3})], {"a": 1}, letters={"a": 1}).wrong != []
 
 
+def test_unlikes_that_are_set_aside_are_not_counted_twice() -> None:
+    found = reckoned([post(10, {"a": -3})], {"a": -1}, letters={"a": -2})
+    assert (found.wrong, found.doubled, found.lost) == ([], 0, 0)
+    assert reckoned([post(10, {"a": -3})], {"a": -1}, letters={"a": -1}).doubled == 1
+
+
 def test_a_like_whose_process_died_may_count_or_not(tmp_path: Path) -> None:
     pen, journal = Pen(tmp_path / "journal"), Journal(tmp_path / "journal")
     pen.ends(pen.sends({"a": 1}), accepted={"a": 1})
