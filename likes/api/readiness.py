@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from likes.buffer.health import try_writing
 from likes.buffer.ownership import Ownership
 from likes.connect import Places
-from likes.errors import LikesError, RedisFull, Unavailable
+from likes.errors import LikesError, RedisFull, Resharding, Unavailable
 
 if TYPE_CHECKING:
     from likes.config.settings import Settings
@@ -22,8 +22,10 @@ KEPT_SECONDS = 1.0
 
 
 class Seen(NamedTuple):
-    """Each "ok", "full", "refused" (a right, a table or the right number of shards is missing) or "unavailable"; or the
-    database is "other": Redis belongs to another one, which its likes go to.
+    """Each "ok", "full", "refused" (a right, a table or the right number of shards is missing) or "unavailable".
+
+    Or Redis is "resharding", its number of shards being changed, or the database is "other": Redis belongs to another
+    one, which its likes go to.
     """
 
     redis: str
@@ -109,6 +111,8 @@ class _Probe:
             self.told = self._ask()
         except RedisFull:
             return "full"
+        except Resharding:
+            return "resharding"
         except Unavailable:
             return "unavailable"
         except LikesError:

@@ -36,6 +36,7 @@ TYPES = (
     "too-many-streams",
     "too-many-connections",
     "redis-refused",
+    "redis-resharding",
     "stopping",
 )
 

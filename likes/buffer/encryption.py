@@ -58,12 +58,12 @@ def advised(reason: str, where: str, *, heard: bool) -> str:
 def _advice(reason: str, where: str, *, heard: bool) -> str:
     if not is_over_tls(where):
         is_asked = not heard and not address_of(where).startswith("/") and _ENDED.search(reason)
-        return "if that port is one for TLS, write rediss:// in the URL" if is_asked else ""
+        return "if that port is one for TLS, the URL has to begin with rediss" if is_asked else ""
     for sign, advice in _CERTIFICATES:
         if sign.search(reason):
             return advice
     if not heard and _ENDED.search(reason):
         return "if it wants a certificate of ours, name one: ssl_certfile=FILE&ssl_keyfile=FILE"
     if not heard and _IN_VAIN.search(reason):
-        return "if that port is one without TLS, write redis:// in the URL"
+        return "if that port is one without TLS, the URL has to begin with redis"
     return ""

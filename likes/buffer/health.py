@@ -10,7 +10,7 @@ from likes.buffer.calls import Call, command
 from likes.buffer.keys import epoch_keys, number_of_shards, shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.scripts import confirm
-from likes.errors import LikesError, RedisRefused, another_number
+from likes.errors import LikesError, RedisRefused, Resharding, another_number
 from likes.member import split
 
 
@@ -60,11 +60,16 @@ def try_script(buffer: Buffer, shard: int = 0) -> None:
 def try_writing(link: Link, namespace: str, shards: int) -> None:
     """Send a write that changes nothing, and that is refused where a like would be: by a full Redis, by a replica.
 
-    Raises RedisUnavailable, RedisFull, RedisRefused or, where likes are held in another number of shards, WrongShards.
+    Raises RedisUnavailable, RedisFull, RedisRefused or, where likes are held in another number of shards, WrongShards,
+    and while that number is being changed Resharding.
     """
-    keys = epoch_keys(namespace, 0, "check")
-    nothing = keys.batch(0)
-    _, epoch = ask(link, [command("SET", nothing, b"", "XX", shard=0), command("GET", keys.pointer, shard=0)])
+    keys, root = epoch_keys(namespace, 0, "check"), shard_keys(namespace, 0)
+    write = command("SET", keys.batch(0), b"", "XX", shard=0)
+    _, epoch, closed = ask(link, [write, *(command("GET", key, shard=0) for key in (root.pointer, root.resharding))])
+    if closed:
+        raise Resharding(
+            f"the number of shards is being changed to {closed.decode('ascii', 'replace')} (likes reshard)"
+        )
     if (number := number_of_shards((epoch or b"").decode("ascii", "replace"))) not in (None, shards):
         raise another_number(number, shards)
 

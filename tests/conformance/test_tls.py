@@ -87,8 +87,11 @@ REFUSED = {
         ("asking", f"{AUTHORITY}&ssl_certfile=STRANGER&ssl_keyfile=STRANGERS_KEY"),
         r"a certificate of ours.*: ssl_certfile=FILE&ssl_keyfile=FILE",
     ),
-    "TLS to a port without": (("plain", AUTHORITY), "; if that port is one without TLS, write redis://"),
-    "no TLS to a port with": (("server", "without"), "; if that port is one for TLS, write rediss:// in the URL"),
+    "TLS to a port without": (
+        ("plain", AUTHORITY),
+        "; if that port is one without TLS, the URL has to begin with redis",
+    ),
+    "no TLS to a port with": (("server", "without"), "; if that port is one for TLS, the URL has to begin with rediss"),
     "other ciphers": (
         ("picky", f"{AUTHORITY}&ssl_certfile=CERTIFICATE&ssl_keyfile=KEY&ssl_ciphers=ECDHE-ECDSA-AES128-GCM-SHA256"),
         r"; it wants a certificate of ours .*, or other ciphers \(ssl_ciphers\)",

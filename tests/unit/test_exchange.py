@@ -211,7 +211,7 @@ def test_a_server_without_scripts_is_told_of_once() -> None:
 
 def test_a_server_that_never_answered_may_be_one_with_tls() -> None:
     learned, ended = Learned(greeted=True), redis_errors.ConnectionError("Connection closed by server.")
-    for asked in ("; if that port is one for TLS, write rediss:// in the URL", ""):
+    for asked in ("; if that port is one for TLS, the URL has to begin with rediss", ""):
         exchange = Exchange([command("GET", "a")], "Redis at a:1", learned)
         assert [*exchange.requests()]
         exchange.broke_off(ended)
