@@ -123,7 +123,7 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
         Returns for each what `like` returns, or the error that it raises: none hides what became of the others.
         """
         turns, seconds = self._opened.get().turns.get(), self._seconds(timeout)
-        placed = [self._placed(*entry) for entry in entries]
+        placed = by_shard.placed_each([*entries], self.shards)
         parts = [placed[start : start + ENTRIES_A_PART] for start in range(0, len(placed), ENTRIES_A_PART)]
         begun = [turns.add(by_shard.grouped(part), seconds) for part in parts]
         return [
@@ -183,12 +183,6 @@ class AsyncLikeCounter(Counting[AsyncClient, OpenedForLoops]):
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-    def _placed(self, item: str, count: int, counter: str) -> Placed | InvalidInput:
-        try:
-            return by_shard.placed(item, count, counter, self.shards)
-        except InvalidInput as error:
-            return error
 
     def _nothing_open(self) -> OpenedForLoops:
         link, database = self._redis.open_async_link, self._database

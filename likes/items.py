@@ -88,6 +88,16 @@ def check_counts(counts: Collection[int]) -> None:
             check_count(count)
 
 
+def check_entries(items: Collection[str], counts: Collection[int], counters: Collection[str]) -> list[bytes]:
+    """The UTF-8 bytes of each item, if all of them, all counts and all counters are allowed; raise InvalidInput for one
+    that is not.
+    """
+    check_counts(counts)
+    for counter in {*counters}:
+        check_counter(counter)
+    return encode_items(items)
+
+
 def shard_of(item: bytes, shards: int) -> int:
     """The shard of an item, given as UTF-8 bytes: 0 to `shards` - 1."""
     return crc32(item) % shards

@@ -7,6 +7,7 @@ names, pass over names they do not know, and read `application/json` where a cro
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection
 from email.message import Message
 from http import HTTPStatus
@@ -121,11 +122,10 @@ def _parse(body: bytes) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise invalid(f"the body has the field {shorten(ascii(name))} twice in one object")
-        found[name] = value
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise invalid(f"the body has the field {shorten(ascii(twice))} twice in one object")
     return found
 
 

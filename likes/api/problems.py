@@ -113,8 +113,13 @@ class Problem(Exception):
 
     def response(self) -> Response:
         """The answer."""
-        content = json.dumps(self.body(), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+        content = json_text(self.body()).encode("utf-8", "backslashreplace")
         return Response(content, int(self.status), self.headers, MEDIA_TYPE)
+
+
+def json_text(value: object) -> str:
+    """JSON as every answer is written."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def invalid(detail: str) -> Problem:

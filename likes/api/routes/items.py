@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from likes.api.counted_json import counted_json
 from likes.api.inputs import fields, json_body, no_body, query, whole
 from likes.api.keys import Anyone, Caller
 from likes.api.once import key_of, like_or_once
@@ -94,7 +95,7 @@ def counter_in(given: dict[str, list[str]]) -> str:
 
 def counted(item: str, counter: str, delta: int, pending: int) -> Response:
     """The answer to a like that counted."""
-    return JSONResponse({"item": item, "counter": counter, "delta": delta, "pending": pending}, 202)
+    return Response(counted_json(item, counter, delta, pending), 202, media_type="application/json")
 
 
 def shown(item: str, counter: str, live: LiveTotal) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from http import HTTPStatus
-from json.encoder import encode_basestring
 from typing import TYPE_CHECKING
 
 from likes.api import problems
+from likes.api.counted_json import counted_json
 from likes.api.proxies import UNIX_SOCKET
 from likes.errors import LikesError
 
@@ -52,12 +52,7 @@ class HotLike:
 
     def set_result(self, pending: int) -> None:
         """It was counted."""
-        body = b'{"item":%b,"counter":"%b","delta":%d,"pending":%d}' % (
-            encode_basestring(self.item).encode(),
-            self.counter.encode(),
-            self.count,
-            pending,
-        )
+        body = counted_json(self.item, self.counter, self.count, pending).encode()
         head = self._hot.head(self._connection.server_state.default_headers)
         self._hot.tell(self, 202, len(body))
         self._answer(b"%b%d\r\n%b%b" % (head, len(body), self._end(), body))

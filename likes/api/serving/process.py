@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -109,6 +110,8 @@ class Server(uvicorn.Server):
         """Take connections."""
         self.server_state.now = asyncio.get_running_loop().time()
         await super().startup(sockets)
+        gc.collect()
+        gc.freeze()  # what is there now stays: a collection need not go through all of it time and again
         self._tell_started()
 
     async def on_tick(self, counter: int) -> bool:

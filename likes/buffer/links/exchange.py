@@ -172,11 +172,12 @@ def packed(words: Sequence[Word]) -> bytes:
     """A command as Redis reads it. Faster than redis-py's packer, which matters for a call with a thousand keys."""
     parts = [b"*%d\r\n" % len(words)]
     for word in words:
-        if isinstance(word, str):
+        if isinstance(word, bytes):
+            parts.append(b"$%d\r\n%b\r\n" % (len(word), word))
+        elif isinstance(word, str):
             parts.append(_packed_text(word))
         else:
-            raw = word if isinstance(word, bytes) else str(word).encode()
-            parts.append(b"$%d\r\n%b\r\n" % (len(raw), raw))
+            parts.append(_packed_text.__wrapped__(str(word)))
     return b"".join(parts)
 
 
