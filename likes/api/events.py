@@ -17,6 +17,11 @@ def serving(address: str, processes: int) -> None:
     _say(logging.INFO, "serving", f"serving on {address}", address=address, processes=processes)
 
 
+def not_ready(why: str) -> None:
+    """It takes requests, but a server behind it cannot be used yet."""
+    _say(logging.WARNING, "not_ready", why)
+
+
 def process_ended(kind: str, pid: int, code: int, pause: float) -> None:
     """A process ended that nobody had asked to; code: its exit code, or the number of a signal, negative."""
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"

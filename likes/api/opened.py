@@ -79,11 +79,12 @@ async def opened(app: FastAPI) -> AsyncIterator[None]:
             limiter,
         )
         app.state.api = api
-        ending = asyncio.create_task(api.end_streams())
+        ending, telling = asyncio.create_task(api.end_streams()), asyncio.create_task(readiness.tell())
         try:
             yield
         finally:
             api.stopping.set()
+            telling.cancel()
             await ending
             await asyncio.gather(api.live.close(), api.overview.close())
 

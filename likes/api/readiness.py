@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from likes.api import events
 from likes.buffer.health import try_writing
 from likes.buffer.ownership import Ownership
 from likes.connect import Places
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 0.8  # a server that takes longer counts as unavailable
 KEPT_SECONDS = 1.0
+
+# The first that an error is one of.
+_NAMES: dict[type[LikesError], str] = {
+    RedisFull: "full",
+    Resharding: "resharding",
+    Unavailable: "unavailable",
+    LikesError: "refused",
+}
 
 
 class Seen(NamedTuple):
@@ -50,6 +59,13 @@ class Readiness:
         owner = self._redis.told
         is_other = seen == ("ok", "ok") and owner and owner != self._database.told
         return seen._replace(database="other") if is_other else seen
+
+    async def tell(self) -> None:
+        """Say in the log what cannot be used now, and why: else nobody hears of it before the first request."""
+        await self.seen()
+        for probe in (self._redis, self._database):
+            if why := await probe.why():
+                events.not_ready(why)
 
     def close(self) -> None:
         """Close the connections."""
@@ -92,6 +108,7 @@ class _Probe:
 
     def __init__(self, threads: ThreadPoolExecutor, ask: Callable[[], str]) -> None:
         self.told = ""
+        self._why = ""
         self._threads = threads
         self._ask = ask
         self._asked: Future[str] | None = None
@@ -106,15 +123,16 @@ class _Probe:
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._asked)), ANSWER_SECONDS)
         return "unavailable"
 
+    async def why(self) -> str:
+        """Why the server cannot be used, however long it takes to say so; "" if it can."""
+        if self._asked:
+            await asyncio.wrap_future(self._asked)
+        return self._why
+
     def _look(self) -> str:
         try:
-            self.told = self._ask()
-        except RedisFull:
-            return "full"
-        except Resharding:
-            return "resharding"
-        except Unavailable:
-            return "unavailable"
-        except LikesError:
-            return "refused"
+            self.told, self._why = self._ask(), ""
+        except LikesError as error:
+            self._why = str(error)
+            return next(name for kind, name in _NAMES.items() if isinstance(error, kind))
         return "ok"

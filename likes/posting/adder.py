@@ -176,6 +176,8 @@ class Adder:
 
     def _heed(self, part: Part) -> None:
         """Remember the epoch that a part has now; if it is one of another number of shards, the part hears of it."""
+        if part.epoch == self._epochs.get(part.shard):
+            return
         if isinstance(wrong := self._right(part.epoch), LikesError):
             self._epochs.pop(part.shard, None)
             part.epoch = ""

@@ -52,6 +52,25 @@ def test_without_its_database_it_is_degraded_and_counts(
         wait_until(lambda: ready(api)[1]["status"] == "ready", timeout=30)
 
 
+def test_a_server_that_is_away_at_the_start_is_told_of_before_anybody_asks(tmp_path: Path) -> None:
+    nowhere = {"redis_url": "redis://127.0.0.1:1/0", "database_url": "postgresql://user:s3cret@127.0.0.1:1/likes"}
+    with RunningApi(Shell(tmp_path, **nowhere)) as api:
+        api.wait_for("not_ready", times=2)
+        told = [each["message"] for each in api.said("not_ready")]
+        assert [server in words for server, words in zip(("Redis at", "PostgreSQL at"), told, strict=True)] == [
+            True
+        ] * 2
+        assert "s3cret" not in str(told)
+
+
+def test_a_start_with_all_there_warns_of_nothing(tmp_path: Path) -> None:
+    likes = Shell(tmp_path)
+    with RunningApi(likes) as api:
+        wait_until(lambda: ready(api)[0] == 200)  # of the same question as that at the start, or a later one
+        assert api.said("not_ready") == []
+    assert likes("embedded", "stop").code == 0
+
+
 def test_without_redis_it_is_not_ready(tmp_path: Path, own_valkey: Callable[..., RedisServer], sqlite_url: str) -> None:
     server = own_valkey()
     likes = Shell(tmp_path, redis_url=server.url, database_url=sqlite_url)
