@@ -21,9 +21,11 @@ from tests.clusters import running
 from tests.conftest import DECLARED_KEYS
 from tests.docs.users import NAMES, rules_of
 from tests.docs.whole_way import go_the_whole_way
+from tests.running_api import RunningApi
 from tests.shell import Shell
 from tests.snippets import DOCS, block
 from tests.tls_servers import TlsCluster, TlsRedis
+from tests.waiting import wait_until
 from tests.warm import CHECKOUT
 
 ITEMS = {f"video:{number}": number % 7 + 1 for number in range(200)}
@@ -120,6 +122,21 @@ def test_the_users_in_the_docs_go_the_whole_way(
         go_the_whole_way(url_for, sqlite_engine, tmp_path)
     finally:
         server.remove()
+
+
+@pytest.mark.parametrize("server", ["tls_redis", "cluster"])
+def test_the_api_and_its_worker_serve_over_it(
+    server: str, request: pytest.FixtureRequest, sqlite_engine: Engine, tmp_path: Path
+) -> None:
+    url = request.getfixturevalue(server).url
+    shell = Shell(tmp_path, redis_url=url, database_url=url_of(sqlite_engine), prefix="served", redis_timeout=30)
+    with RunningApi(shell, "--with-worker", flush_at_items=len(ITEMS)) as api:
+        assert api.client.post("/v1/items/video:1/likes").json()["delta"] == 1
+        likes = [{"item": item, "count": count} for item, count in ITEMS.items()]
+        assert api.client.post("/v1/likes", json={"likes": likes}).status_code == 202
+        assert api.client.get("/readyz").status_code == 200
+        wait_until(lambda: api.client.get("/v1/items/video:1").json()["database"] == ITEMS["video:1"] + 1)
+    assert shell("audit", "--json").json["ok"]
 
 
 # A cluster.
