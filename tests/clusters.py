@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-import pytest
 import redis
 from redis.crc import key_slot
 
-from tests.servers import MissingServerError, RedisServer, free_port
+from tests.servers import RedisServer, free_port
 from tests.waiting import wait_until
 
 SLOTS = 16384
 PATIENCE = 60
 NODE_TIMEOUT = 5000  # milliseconds; less, and a busy machine looks like one that fails
-
-AnyCluster = TypeVar("AnyCluster", bound="Cluster")
 
 
 class ClusterNode:
@@ -64,19 +61,6 @@ class ClusterNode:
 
     def knows(self, other: ClusterNode) -> bool:
         return other.id() in self("CLUSTER", "NODES").decode()
-
-
-@contextmanager
-def running(make: Callable[[], AnyCluster]) -> Iterator[AnyCluster]:
-    """A cluster during the block; where its server is missing the test is skipped."""
-    try:
-        cluster = make()
-    except MissingServerError as missing:
-        pytest.skip(str(missing))
-    try:
-        yield cluster.start()
-    finally:
-        cluster.remove()
 
 
 class Cluster:

@@ -199,7 +199,7 @@ class Watched:
                 each("REPLICAOF", "127.0.0.1", master.server.port)
         return self._is_whole()
 
-    def close(self) -> None:
+    def remove(self) -> None:
         for each in [*self.sentinels, *self.servers]:
             each.close()
 

@@ -38,13 +38,32 @@ class TlsRedis(RedisServer):
         return {"port": self.port, "ssl": True, "ssl_cert_reqs": "none", "ssl_check_hostname": False, **files}
 
     def command(self) -> list[str]:
-        files = (self.certificates[f"{self.name}.pem"], self.certificates[f"{self.name}.key"])
-        tls = [
-            *("--port", "0", "--tls-port", str(self.port), "--tls-ca-cert-file", self.certificates["authority.pem"]),
-            *("--tls-cert-file", files[0], "--tls-key-file", files[1]),
-            *("--tls-auth-clients", "yes" if self.asks_client else "no"),
-        ]
-        return [*super().command(), *tls]
+        return [*super().command(), *(word for name, value in self.tls.items() for word in (f"--{name}", value))]
+
+    @property
+    def tls(self) -> dict[str, str]:
+        """Its settings that are about TLS."""
+        return {
+            "port": "0",
+            "tls-port": str(self.port),
+            "tls-ca-cert-file": self.certificates["authority.pem"],
+            "tls-cert-file": self.certificates[f"{self.name}.pem"],
+            "tls-key-file": self.certificates[f"{self.name}.key"],
+            "tls-auth-clients": "yes" if self.asks_client else "no",
+        }
+
+
+class TlsSentinel(TlsRedis):
+    """A Sentinel that takes TLS alone, and looks over it at what is `watched`: lines of its file."""
+
+    def __init__(self, certificates: Certificates, *watched: str) -> None:
+        super().__init__(certificates)
+        options = [f"{name} {value}" for name, value in {**self.tls, "tls-replication": "yes"}.items()]
+        self.file = self.folder / "sentinel.conf"
+        self.file.write_text("\n".join(["bind 127.0.0.1", *options, *watched, ""]))
+
+    def command(self) -> list[str]:
+        return [self.binary, str(self.file), "--sentinel"]
 
 
 class TlsCluster(Cluster):

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.clusters import Cluster, running
+from tests.clusters import Cluster
 from tests.conftest import DECLARED_KEYS
 from tests.rig import Rig
+from tests.running_servers import running
 from tests.servers import valkey
 
 

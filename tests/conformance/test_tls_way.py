@@ -17,11 +17,11 @@ from sqlalchemy import Engine
 from likes import AsyncLikeCounter, LikeCounter, NoRedisCluster, RedisClusterNode
 from likes.sql.urls import url_of
 from tests.certificates import Certificates
-from tests.clusters import running
 from tests.conftest import DECLARED_KEYS
 from tests.docs.users import NAMES, rules_of
 from tests.docs.whole_way import go_the_whole_way
 from tests.running_api import RunningApi
+from tests.running_servers import running
 from tests.shell import Shell
 from tests.snippets import DOCS, block
 from tests.tls_servers import TlsCluster, TlsRedis

@@ -8,21 +8,15 @@ import pytest
 
 from tests.conftest import DECLARED_KEYS
 from tests.rig import Rig
+from tests.running_servers import running
 from tests.sentinels import Watched
-from tests.servers import MissingServerError
 
 
 @pytest.fixture(scope="session")
 def session_watched() -> Iterator[Watched]:
     """A master with two replicas, and three Sentinels."""
-    try:
-        watched = Watched()
-    except MissingServerError as missing:
-        pytest.skip(str(missing))
-    try:
-        yield watched.start()
-    finally:
-        watched.close()
+    with running(Watched) as watched:
+        yield watched
 
 
 @pytest.fixture

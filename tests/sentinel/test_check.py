@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 
+from tests.running_servers import running
 from tests.sentinels import DOWN_AFTER, PATIENCE, SERVICE, Node, Watched
 from tests.servers import RedisServer
 from tests.shell import Shell
@@ -130,7 +131,7 @@ def test_some_are_away(watched: Watched, likes: Shell) -> None:
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[Shell]:
     """A master without replicas, and one Sentinel."""
-    with closing(Watched(servers=1, sentinels=1).start()) as watched:
+    with running(lambda: Watched(servers=1, sentinels=1)) as watched:
         yield Shell(tmp_path, redis_url=watched.url)
 
 

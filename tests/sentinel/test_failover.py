@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import redis
 from likes import AsyncLikeCounter, LikeCounter
 from tests.cluster.traffic import SHARDS, Traffic, flushing
 from tests.rig import Rig
+from tests.running_servers import running
 from tests.running_worker import RunningWorker
 from tests.sentinels import PATIENCE, SERVICE, Node, Watched
 from tests.shell import Shell
@@ -109,7 +110,7 @@ def test_a_dead_master_that_comes_back_gets_nothing(watched: Watched, new_rig: N
 
 def test_a_master_that_somebody_else_demotes_is_left_once_sentinels_name_another() -> None:
     """Nobody cuts off its clients: it answers READONLY, on a connection that was a master's."""
-    with closing(Watched(servers=2, sentinels=1).start()) as watched, ThreadPoolExecutor() as pool:
+    with running(lambda: Watched(servers=2, sentinels=1)) as watched, ThreadPoolExecutor() as pool:
         before, after = watched.servers
         with LikeCounter(redis_url=watched.url, shards=1) as likes:
             likes.like("a")

@@ -14,6 +14,7 @@ from likes.buffer.calls import command
 from likes.buffer.links.sentinels import WORD_SECONDS
 from likes.connect import Places
 from likes.deadline import Deadline
+from tests.running_servers import running
 from tests.sentinels import PATIENCE, SERVICE, Node, SentinelServer, Watched
 from tests.servers import RedisServer
 
@@ -64,7 +65,7 @@ def test_where_they_are_divided_nobody_is_believed(watched: Watched, stranger: N
 
 def test_whom_they_name_has_to_say_so_itself() -> None:
     """They are behind: a replica would answer what is read, and has long been told something else."""
-    with closing(Watched(servers=2, sentinels=1).start()) as watched:
+    with running(lambda: Watched(servers=2, sentinels=1)) as watched:
         named, other = watched.servers
         other("REPLICAOF", "NO", "ONE")
         named("REPLICAOF", "127.0.0.1", other.server.port)

@@ -16,9 +16,10 @@ from sqlalchemy import Engine
 from likes import AsyncLikeCounter, LikeCounter, NoRedisSentinel, RedisRefused, RedisSentinel
 from likes.sql.urls import url_of
 from tests.rig import Rig
+from tests.running_servers import running
 from tests.running_worker import RunningWorker
 from tests.sentinels import SERVICE, Watched
-from tests.servers import MissingServerError, debian_redis
+from tests.servers import debian_redis
 from tests.session_rig import SessionRig
 from tests.shell import Shell
 from tests.snippets import CHECKOUT, DOCS, block
@@ -211,21 +212,17 @@ def test_what_the_sentinels_do_not_watch_is_named(watched: Watched) -> None:
 
 
 def test_debian_redis_fails_over_as_well(sqlite_engine: Engine) -> None:
-    try:
-        watched = Watched(debian_redis, servers=2)
-    except MissingServerError as missing:
-        pytest.skip(str(missing))
-    try:
-        watched.start()
-        with Rig(watched.url, sqlite_engine, shards=2) as rig, watched.failing_over_quickly():
-            rig.likes.add(ITEMS)
-            rig.flush()
-            before = watched.master()
-            before.server.kill()
-            rig.likes.like("video:1", timeout=60)
-            watched.wait_for_a_master(before)
-            rig.flush()
-            assert rig.totals()["video:1"] == ITEMS["video:1"] + 1
-            assert rig.kinds() == ["redis_failed_over"]
-    finally:
-        watched.close()
+    with (
+        running(lambda: Watched(debian_redis, servers=2)) as watched,
+        Rig(watched.url, sqlite_engine, shards=2) as rig,
+        watched.failing_over_quickly(),
+    ):
+        rig.likes.add(ITEMS)
+        rig.flush()
+        before = watched.master()
+        before.server.kill()
+        rig.likes.like("video:1", timeout=60)
+        watched.wait_for_a_master(before)
+        rig.flush()
+        assert rig.totals()["video:1"] == ITEMS["video:1"] + 1
+        assert rig.kinds() == ["redis_failed_over"]
