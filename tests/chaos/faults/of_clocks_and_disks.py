@@ -40,10 +40,16 @@ def the_clock_of_a_worker_is_off(population: Population, random: Random) -> Iter
 def the_disk_of_redis_is_full(population: Population, random: Random) -> Iterator[None]:
     """Its append-only file cannot grow: it refuses what would change anything, and loses nothing."""
     server = population.stand.redis
-    server.let_files_grow(10_000)
+
+    def limited(to: int | None) -> bool:
+        if server.is_running:  # it may be away, too, and has no limit when it is back
+            server.let_files_grow(to)
+        return server.is_running
+
+    population.sees(lambda: limited(10_000), "Redis takes no limit")
     population.notices("threads")
     yield
-    server.let_files_grow(None)
+    limited(None)
 
 
 @fault(stands=ONE_REDIS)
