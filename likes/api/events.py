@@ -17,9 +17,9 @@ def serving(address: str, processes: int) -> None:
     _say(logging.INFO, "serving", f"serving on {address}", address=address, processes=processes)
 
 
-def not_ready(why: str) -> None:
+def unusable(why: str) -> None:
     """It takes requests, but a server behind it cannot be used yet."""
-    _say(logging.WARNING, "not_ready", why)
+    _say(logging.WARNING, "unusable", why)
 
 
 def process_ended(kind: str, pid: int, code: int, pause: float) -> None:

@@ -9,10 +9,11 @@ HEALTH: dict[str, Schema] = {
     "Ready": {
         **answer(
             status={"enum": ["ready", "degraded"], "type": "string"},
-            redis={"const": "ok"},
+            redis={"enum": ["ok", "resharding"], "type": "string"},
             database={"enum": ["ok", "full", "other", "refused", "unavailable"], "type": "string"},
         ),
         "description": "degraded: the database does not answer, so reads may not; what is liked waits in Redis. Or "
-        "Redis belongs to another one, where what is liked goes; `likes check` names both, and says what to do",
+        "Redis belongs to another one, where what is liked goes; `likes check` names both, and says what to do. Or the "
+        "number of shards is being changed (`likes reshard`): totals are read, and likes wait or are refused",
     },
 }

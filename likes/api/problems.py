@@ -6,7 +6,6 @@ addresses) goes to the log, never into an answer.
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from likes.api import events
+from likes.api.json_text import json_text
 from likes.api.methods import methods_at
 from likes.errors import (
     DatabaseUnavailable,
@@ -115,11 +115,6 @@ class Problem(Exception):
         """The answer."""
         content = json_text(self.body()).encode("utf-8", "backslashreplace")
         return Response(content, int(self.status), self.headers, MEDIA_TYPE)
-
-
-def json_text(value: object) -> str:
-    """JSON as every answer is written."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def invalid(detail: str) -> Problem:

@@ -61,11 +61,11 @@ class Readiness:
         return seen._replace(database="other") if is_other else seen
 
     async def tell(self) -> None:
-        """Say in the log what cannot be used now, and why: else nobody hears of it before the first request."""
+        """Say in the log which server cannot be used now, and why: else nobody hears of it before the first request."""
         await self.seen()
         for probe in (self._redis, self._database):
             if why := await probe.why():
-                events.not_ready(why)
+                events.unusable(why)
 
     def close(self) -> None:
         """Close the connections."""

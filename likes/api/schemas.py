@@ -36,7 +36,6 @@ TYPES = (
     "too-many-streams",
     "too-many-connections",
     "redis-refused",
-    "redis-resharding",
     "stopping",
 )
 

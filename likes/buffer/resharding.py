@@ -27,14 +27,14 @@ def close_shards(buffer: Buffer, shards: Collection[int], to: int) -> list[int]:
 
 def open_shards(buffer: Buffer, epochs: Mapping[int, str], to: int) -> list[int]:
     """Let shards accept likes again that were closed while their number became `to`: shard -> epoch; returns those that
-    are not as they were read.
+    are not as they were read. Shard 0 is the last, as it is what is looked at to see whether all are open.
     """
-    owner = buffer.ownership.database
+    owner, shards = buffer.ownership.database, sorted(epochs, reverse=True)
     calls = [
-        scripts.open_shard(shard_keys(buffer.namespace, shard), to=to, owner=owner, epoch=epoch)
-        for shard, epoch in epochs.items()
+        scripts.open_shard(shard_keys(buffer.namespace, shard), to=to, owner=owner, epoch=epochs[shard])
+        for shard in shards
     ]
-    return [shard for shard, opened in zip(epochs, ask(buffer.link, calls), strict=True) if not opened]
+    return [shard for shard, opened in zip(shards, ask(buffer.link, calls), strict=True) if not opened]
 
 
 def numbers_left(buffer: Buffer) -> bytes:

@@ -28,9 +28,8 @@ class Answers:
 
     def outcome_of(self, entry: Entry) -> int | LikesError:
         """What to tell a caller that put this in: the pending delta of its member, or the error."""
-        if self.all_counted:
-            return self.pending[entry[0]]
-        return self.error_of([entry]) or self.pending[entry[0]]
+        error = None if self.all_counted else self.error_of([entry])
+        return error or self.pending[entry[0]]
 
     def error_of(self, entries: Iterable[Entry]) -> LikesError | None:
         """What to raise to a caller that put these in: None if all of them were counted."""

@@ -13,6 +13,7 @@ _REPEATED = re.compile(
     r"|\b(?:FATAL|ERROR|PANIC): +"
     r"|\[Errno -?\d+\] "
 )
+_OF_A_FULL_DISK_TOO = "disk I/O error"  # SQLite, where the files beside the database find no room
 _WRAPPED = re.compile(r"Can't connect to MySQL server on '[^']*' \((.+)\)")
 
 
@@ -21,7 +22,8 @@ def said(error: DBAPIError) -> str:
     words = _words(error.orig if error.orig is not None else error)
     line = next((line.strip() for line in words.splitlines() if line.strip()), type(error.orig).__name__)
     wrapped = _WRAPPED.fullmatch(line)
-    return _REPEATED.sub("", wrapped[1] if wrapped else line).rstrip(".")
+    sentence = _REPEATED.sub("", wrapped[1] if wrapped else line).rstrip(".")
+    return f"{sentence} (is the disk full?)" if sentence == _OF_A_FULL_DISK_TOO else sentence
 
 
 def _words(error: BaseException) -> str:

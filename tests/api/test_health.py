@@ -55,8 +55,8 @@ def test_without_its_database_it_is_degraded_and_counts(
 def test_a_server_that_is_away_at_the_start_is_told_of_before_anybody_asks(tmp_path: Path) -> None:
     nowhere = {"redis_url": "redis://127.0.0.1:1/0", "database_url": "postgresql://user:s3cret@127.0.0.1:1/likes"}
     with RunningApi(Shell(tmp_path, **nowhere)) as api:
-        api.wait_for("not_ready", times=2)
-        told = [each["message"] for each in api.said("not_ready")]
+        api.wait_for("unusable", times=2)
+        told = [each["message"] for each in api.said("unusable")]
         assert [server in words for server, words in zip(("Redis at", "PostgreSQL at"), told, strict=True)] == [
             True
         ] * 2
@@ -67,7 +67,7 @@ def test_a_start_with_all_there_warns_of_nothing(tmp_path: Path) -> None:
     likes = Shell(tmp_path)
     with RunningApi(likes) as api:
         wait_until(lambda: ready(api)[0] == 200)  # of the same question as that at the start, or a later one
-        assert api.said("not_ready") == []
+        assert api.said("unusable") == []
     assert likes("embedded", "stop").code == 0
 
 

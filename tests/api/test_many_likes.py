@@ -75,6 +75,20 @@ def test_a_refused_entry_says_why_and_the_others_count(shared_api: RunningApi) -
     assert refused[6]["item"] == "a"
 
 
+@pytest.mark.parametrize("wrong", [{"like": 1}, {"count": 1.5}, {"counter": "a b"}, {"counter": []}])
+def test_an_entry_with_one_thing_wrong_is_not_counted(shared_api: RunningApi, wrong: dict[str, Any]) -> None:
+    item, other = fresh(), fresh()
+    status, answer = post(shared_api, {"item": other}, {"item": item, **wrong})
+    assert (status, [result.get("status") for result in answer["results"]]) == (202, [None, 400])
+    assert shared_api.client.get(f"/v1/items/{item}").json()["total"] == 0
+
+
+def test_a_pending_delta_of_nothing_is_told(shared_api: RunningApi) -> None:
+    item = fresh()
+    _, answer = post(shared_api, {"item": item, "count": 1.0}, {"item": item, "count": -1})
+    assert [result["pending"] for result in answer["results"]] == [0, 0]
+
+
 def test_items_that_a_path_cannot_hold(shared_api: RunningApi) -> None:
     status, answer = post(shared_api, {"item": "."}, {"item": ".."})
     assert (status, [result["item"] for result in answer["results"]]) == (202, [".", ".."])

@@ -102,20 +102,25 @@ def accounts_of(
     return accounts
 
 
-def reckon(accounts: Mapping[str, Account], totals: Mapping[str, int], letters: Mapping[str, int]) -> Reckoned:
-    """Hold the accounts against what the database counted and set aside."""
-    found = Reckoned(counted=sum(totals.values()), set_aside=sum(letters.values()))
+def reckon(
+    accounts: Mapping[str, Account], totals: Mapping[str, int], letters: Sequence[tuple[str, int]] = ()
+) -> Reckoned:
+    """Hold the accounts against what the database counted and what it set aside: items with a delta each."""
+    found = Reckoned(counted=sum(totals.values()), set_aside=sum(delta for _, delta in letters))
+    aside = {item: Account() for item, _ in letters}
+    for item, delta in letters:
+        aside[item].may_be_lost(delta)  # but some of it may have been counted before
     for item in sorted(accounts.keys() | totals.keys()):
         account, total = accounts.get(item, Account()), totals.get(item, 0)
         off = total - account.accepted
         found.accepted += account.accepted
         found.unknown += account.unknown
-        kept = letters.get(item, 0)  # of an item that was unliked more often it may be below 0
-        may_rise, may_fall = account.may_rise + max(-kept, 0), account.may_fall + max(kept, 0)
+        kept = aside.get(item, Account())
+        may_rise, may_fall = account.may_rise + kept.may_rise, account.may_fall + kept.may_fall
         if off > may_rise:
             found.doubled += off - may_rise
         elif off < 0:
-            found.lost += max(-off - max(kept, 0) - account.unknown_fall, 0)
+            found.lost += max(-off - kept.may_fall - account.unknown_fall, 0)
         if not -may_fall <= off <= may_rise:
-            found.wrong.append(f"{item}: {total} counted, {kept} set aside, {account}")
+            found.wrong.append(f"{item}: {total} counted, {kept.exposed} set aside, {account}")
     return found

@@ -88,7 +88,7 @@ def _reckon(plan: Plan, stand: Stand, population: Population, codes: Sequence[in
     rig = stand.rig
     rows, posts = rig.incidents(), [*population.posts()]
     accounts = accounts_of(posts, [Window.of(row) for row in rows], SHARDS, stand.readings)
-    found = reckon(accounts, rig.totals(), rig.set_aside())
+    found = reckon(accounts, rig.totals(), [(letter.item, letter.delta or 0) for letter in rig.dead_letters()])
     found.incidents = [row.kind for row in rows]
     allowed = frozenset[str]().union(*(fault.incidents for fault in plan.faults))
     found.wrong += [

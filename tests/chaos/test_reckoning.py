@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,9 @@ def reckoned(
     totals: dict[str, int],
     *,
     windows: tuple[Window, ...] = (),
-    letters: dict[str, int] | None = None,
+    letters: Sequence[tuple[str, int]] = (),
 ) -> Reckoned:
-    return reckon(accounts_of(posts, windows, SHARDS), totals, letters or {})
+    return reckon(accounts_of(posts, windows, SHARDS), totals, letters)
 
 
 def test_what_was_acknowledged_and_counted_is_right() -> None:
@@ -88,14 +89,22 @@ def test_a_total_of_an_item_that_nobody_liked_is_wrong() -> None:
 
 
 def test_what_is_set_aside_is_not_lost() -> None:
-    assert reckoned([post(10, {"a": 3})], {"a": 1}, letters={"a": 2}).wrong == []
-    assert reckoned([post(10, {"a": 3})], {"a": 1}, letters={"a": 1}).wrong != []
+    assert reckoned([post(10, {"a": 3})], {"a": 1}, letters=[("a", 2)]).wrong == []
+    assert reckoned([post(10, {"a": 3})], {"a": 1}, letters=[("a", 1)]).wrong != []
 
 
 def test_unlikes_that_are_set_aside_are_not_counted_twice() -> None:
-    found = reckoned([post(10, {"a": -3})], {"a": -1}, letters={"a": -2})
+    found = reckoned([post(10, {"a": -3})], {"a": -1}, letters=[("a", -2)])
     assert (found.wrong, found.doubled, found.lost) == ([], 0, 0)
-    assert reckoned([post(10, {"a": -3})], {"a": -1}, letters={"a": -1}).doubled == 1
+    assert reckoned([post(10, {"a": -3})], {"a": -1}, letters=[("a", -1)]).doubled == 1
+
+
+def test_what_is_set_aside_may_have_been_counted_before() -> None:
+    both = [("a", 3), ("a", -3)]
+    for total in (-3, 0, 3):
+        assert reckoned([post(10, {"a": 3}), post(20, {"a": -3})], {"a": total}, letters=both).wrong == []
+    found = reckoned([post(10, {"a": 1}), post(20, {"a": -2})], {"a": -2}, letters=[("a", 1), ("a", -2)])
+    assert (found.wrong, found.lost) == ([], 0)
 
 
 def test_a_like_whose_process_died_may_count_or_not(tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ def check_database(engine: Engine) -> Generator[Finding, None, bool]:
 
 def is_away(error: LikesError) -> Finding:
     """The database cannot be reached."""
-    return Finding(Level.ERROR, "database", str(error), "start it, or correct LIKES_DATABASE_URL and its password")
+    return Finding(
+        Level.ERROR, "database", str(error), "start it, make room on its disk, or correct LIKES_DATABASE_URL"
+    )
 
 
 def _version(engine: Engine) -> Iterator[Finding]:

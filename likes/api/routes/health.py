@@ -23,13 +23,13 @@ async def alive(api: Opened) -> Response:
 
 @router.get("/readyz", responses=gives(200, "Ready", "Likes are counted"))
 async def ready(api: Opened) -> Response:
-    """Whether likes can be counted: Redis takes writes. Answers within a second, of the last second."""
+    """Whether likes can be counted: Redis takes writes, or will soon. Answers within a second, of the last second."""
     _check_it_goes_on(api)
     redis, database = await api.readiness.seen()
-    if redis != "ok":
+    if redis not in ("ok", "resharding"):
         detail = f"Redis is {redis}: likes are not accepted now"
         raise _unavailable(f"redis-{redis}", detail, redis=redis, database=database)
-    status = "ready" if database == "ok" else "degraded"
+    status = "ready" if (redis, database) == ("ok", "ok") else "degraded"
     return JSONResponse({"status": status, "redis": redis, "database": database})
 
 

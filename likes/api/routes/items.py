@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from likes.api.counted_json import counted_json
 from likes.api.inputs import fields, json_body, no_body, query, whole
+from likes.api.json_text import counted_json
 from likes.api.keys import Anyone, Caller
 from likes.api.once import key_of, like_or_once
 from likes.api.openapi import body, gives

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from likes.api import problems
-from likes.api.counted_json import counted_json
 from likes.api.inputs import fields, json_body, query, whole
+from likes.api.json_text import counted_json, json_text
 from likes.api.keys import Anyone, Caller
 from likes.api.once import each_or_once, key_of
 from likes.api.openapi import body, gives
@@ -51,7 +51,8 @@ async def like_many(api: Opened, request: Request, caller: Annotated[Caller, Any
 
 
 def _entries(wanted: list[object], caller: Caller) -> Sequence[Entry | Problem]:
-    return (_checked_together(wanted) if caller.is_full else None) or [_entry(each, caller) for each in wanted]
+    together = _checked_together(wanted) if caller.is_full else None
+    return together or [_entry(each, caller) for each in wanted]
 
 
 def _checked_together(wanted: list[Any]) -> list[Entry] | None:
@@ -70,10 +71,9 @@ def _entry(value: object, caller: Caller) -> Entry | Problem:
         given = fields(value, FIELDS, "an entry")
         if "item" not in given:
             return invalid("an entry has no item")
-        named["item"] = check_item(given["item"])
-        named["counter"] = check_counter(given.get("counter", DEFAULT_COUNTER))
-        count = caller.check_count(check_count(whole(given.get("count", 1))))
-        return named["item"], count, named["counter"]
+        item = named["item"] = check_item(given["item"])
+        counter = named["counter"] = check_counter(given.get("counter", DEFAULT_COUNTER))
+        return item, caller.check_count(check_count(whole(given.get("count", 1)))), counter
     except InvalidInput as error:
         problem = problems.of(error)
     except Problem as error:
@@ -104,7 +104,7 @@ def _answer(entries: Sequence[Entry | Problem], told: Sequence[int | Problem | N
         results = [*map(_refused, entries, failed)]
         return Problem(worst.status, worst.type, worst.detail, headers=worst.headers, results=results).response()
     body = f'{{"results":[{",".join(map(_result, entries, told))}]}}'
-    return Response(body.encode("utf-8", "backslashreplace"), HTTPStatus.ACCEPTED, media_type="application/json")
+    return Response(body.encode(), HTTPStatus.ACCEPTED, media_type="application/json")
 
 
 def _gravity(problem: Problem) -> tuple[bool, int]:
@@ -114,12 +114,14 @@ def _gravity(problem: Problem) -> tuple[bool, int]:
 
 def _result(entry: Entry | Problem, outcome: int | Problem | None) -> str:
     if isinstance(outcome, Problem):
-        return problems.json_text(_refused(entry, outcome))
+        return json_text(_refused(entry, outcome))
     assert not isinstance(entry, Problem)  # noqa: S101 (for mypy)
     item, delta, counter = entry
     return counted_json(item, counter, delta, outcome)
 
 
 def _refused(entry: Entry | Problem, problem: Problem) -> dict[str, Any]:
-    named = {} if isinstance(entry, Problem) else {"item": entry[0], "counter": entry[2]}
-    return {**named, **problem.body()}
+    if isinstance(entry, Problem):
+        return problem.body()
+    item, _, counter = entry
+    return {"item": item, "counter": counter, **problem.body()}

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from likes.api import problems
-from likes.api.counted_json import counted_json
+from likes.api.json_text import counted_json
 from likes.api.proxies import UNIX_SOCKET
 from likes.errors import LikesError
 

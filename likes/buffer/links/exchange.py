@@ -177,15 +177,19 @@ def packed(words: Sequence[Word]) -> bytes:
         elif isinstance(word, str):
             parts.append(_packed_text(word))
         else:
-            parts.append(_packed_text.__wrapped__(str(word)))
+            parts.append(_bulk(str(word)))
     return b"".join(parts)
+
+
+def _bulk(word: str) -> bytes:
+    raw = word.encode()
+    return b"$%d\r\n%b\r\n" % (len(raw), raw)
 
 
 @lru_cache(maxsize=1024)
 def _packed_text(word: str) -> bytes:
-    """A text as Redis reads it. Most of them are the same from call to call: digests, epochs, producers."""
-    raw = word.encode()
-    return b"$%d\r\n%b\r\n" % (len(raw), raw)
+    """Most texts are the same from call to call: digests, epochs, producers."""
+    return _bulk(word)
 
 
 def _loads(calls: Iterable[Call[Any]]) -> list[Call[Any]]:
