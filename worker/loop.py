@@ -73,18 +73,14 @@ class Loop:
         and replicas that are away, and for a batch of a later version, whose worker will be there: what is left is
         told.
         """
-        with ticking(self._schedule.interval, self._tick):
-            while not self._stopping:
-                self._look()
-                with suppress(Empty):
-                    self._bell.get(timeout=LOOK_SECONDS)
-        self._pulse.stopping()
         try:
-            self._rounds.flush_everything()
-        except (Unavailable, SchemaOutdated, NotDurable, LaterBatch) as error:
-            if not self._may_pass(error):
-                raise
-            events.left(error, None if isinstance(error, RedisUnavailable) else self._rounds.left())
+            with ticking(self._schedule.interval, self._tick):
+                while not self._stopping:
+                    self._look()
+                    with suppress(Empty):
+                        self._bell.get(timeout=LOOK_SECONDS)
+            self._pulse.stopping()
+            self._flush_once_more()
         finally:
             self._pulse.end()
 
@@ -125,6 +121,14 @@ class Loop:
         self._pulse.flushed()
         self._trouble.over()
         self._schedule.succeeded(self._again_after if left_to_others else None)
+
+    def _flush_once_more(self) -> None:
+        try:
+            self._rounds.flush_everything()
+        except (Unavailable, SchemaOutdated, NotDurable, LaterBatch) as error:
+            if not self._may_pass(error):
+                raise
+            events.left(error, None if isinstance(error, RedisUnavailable) else self._rounds.left())
 
     def _is_crowded(self) -> bool:
         return not self._schedule.failing and is_crowded(self._rounds.loads(), self._flush_at_items)

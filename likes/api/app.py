@@ -15,13 +15,13 @@ from likes.api.answers import Answers
 from likes.api.described import Described
 from likes.api.figures import Figures
 from likes.api.keys import Door
-from likes.api.limits import Limits, client_by
 from likes.api.measured import Measured, Routed
 from likes.api.methods import HeadAsGet
 from likes.api.opened import opened
 from likes.api.origins import Cors
 from likes.api.paths import RawPaths
 from likes.api.proxies import TrustedProxies
+from likes.api.rate_limits import RateLimits, client_by
 from likes.api.routes import docs, events, health, items, metrics, overview, page, sessions, top
 from likes.api.routes import likes as many_likes
 
@@ -46,7 +46,7 @@ def make_app(settings: Settings) -> FastAPI:
     for routes in (items, many_likes, top, events, sessions, docs, page, overview, health, metrics):
         app.include_router(routes.router)
     app.add_middleware(Routed)  # the first stays the innermost
-    app.add_middleware(Limits, client=client_by(door.caller))
+    app.add_middleware(RateLimits, client=client_by(door.caller))
     app.add_middleware(Entrance, door=door)
     app.add_middleware(HeadAsGet)
     if settings.http_origins:

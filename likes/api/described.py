@@ -11,9 +11,9 @@ from fastapi.openapi.utils import get_openapi
 from likes.api.event_schemas import EVENTS
 from likes.api.health_schemas import HEALTH
 from likes.api.keys import BESIDE, FULL_SCHEMES, KEY_BESIDE, SCHEMES
-from likes.api.limits import POLICY, is_limited
 from likes.api.openapi import Schema, reference
 from likes.api.problems import MEDIA_TYPE, RETRY_SECONDS
+from likes.api.rate_limits import POLICY, is_limited
 from likes.api.schemas import COMPONENTS, IDEMPOTENCY_PARAMETER
 from likes.api.session_schemas import SESSIONS
 from likes.api.tokens import SESSION

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from likes.api import problems
 from likes.api.problems import Problem
-from likes.api.requests import Requests
+from likes.api.request_log import RequestLog
 from likes.connect import Places
 from likes.errors import LikesError
 from likes.metrics.board import Board
@@ -30,7 +30,7 @@ class Figures:
 
     def __init__(self, settings: Settings) -> None:
         self.tally = Tally(OF_THE_API)
-        self.requests = Requests(self.tally, logged=settings.access_log == "on")
+        self.requests = RequestLog(self.tally, logged=settings.access_log == "on")
         self._look = Look(Places.from_settings(settings), settings.prefix, settings.shards, settings.interval)
         self._standing = Standing(self._look)
         self._board: Board | None = None

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from likes.api.requests import Requests
+from likes.api.request_log import RequestLog
 from likes.trace import current, trace_of
 
 _SEEN = "likes.seen"
@@ -27,7 +27,7 @@ class Seen:
 class Measured:
     """Tells `requests` of every request to `app`. The outermost of all, so that it sees what the others refuse."""
 
-    def __init__(self, app: ASGIApp, requests: Requests) -> None:
+    def __init__(self, app: ASGIApp, requests: RequestLog) -> None:
         self._app = app
         self._requests = requests
 

@@ -77,6 +77,7 @@ def test_everybody_with_another_number_says_so(likes: Shell, rig: Rig) -> None:
     with RunningWorker(likes, shards=4) as worker:
         assert told in worker.wait_for("failed")["message"]
         assert worker.wait() == 1
+    assert likes("status", "--json").json["workers"] == []
     with RunningApi(likes, shards=4) as api:
         answer = api.client.post("/v1/items/a/likes")
         assert (answer.status_code, answer.json()["type"]) == (503, "wrong-shards")

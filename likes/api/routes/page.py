@@ -11,10 +11,10 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import RedirectResponse, Response
 
-from likes.api.limits import client_of, peer_of
 from likes.api.opened import Opened
 from likes.api.page_session import cookie_of, require_own_form, set_cookie
 from likes.api.problems import Problem
+from likes.api.rate_limits import client_of, peer_of
 
 MEDIA_TYPES = {
     "page.html": "text/html",

@@ -13,7 +13,7 @@ LONGEST_PATH = 200  # characters shown of one
 SLOWEST_NAME = "likes_http_request_duration_seconds"
 
 
-class Requests:
+class RequestLog:
     """What this process has answered, and how many it is about. For the thread of the event loop."""
 
     def __init__(self, tally: Tally, *, logged: bool) -> None:

@@ -32,7 +32,7 @@ class Asking(Protocol):
     def is_full(self) -> bool: ...
 
 
-class Limits:
+class RateLimits:
     """Has requests to `/v1/` pass to `app` as often as may be.
 
     client: who asks, as `client_of` says.
