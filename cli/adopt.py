@@ -29,7 +29,8 @@ def adopt(
     """Accept this Redis as the one the database belongs to: it moved, or was replaced for good.
 
     A flush refuses a Redis of another name, so that nobody flushes a laptop's likes into the production database. What
-    the Redis before still holds is not counted; an incident is recorded. Where only the name changed, set REDIS_NAME.
+    the Redis before still holds is not counted; an incident is recorded. Where only its name changed, LIKES_REDIS_NAME
+    can be set to the old one.
 
     With --database the other way round: let what this Redis holds belong to this database, as the one before is gone
     for good. Stop its workers first. A database made from a dump has the id of its origin: --fresh gives it its own.

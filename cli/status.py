@@ -84,7 +84,7 @@ def summary(status: Status, interval: float) -> dict[str, str]:
         **{server: trouble for server, trouble in away.items() if trouble},
         "pending items": _number(status.pending_items),
         "in flight batches": _number(status.in_flight_batches),
-        "oldest pending": UNKNOWN if status.redis_trouble else _oldest(status, interval),
+        "oldest pending": UNKNOWN if status.pending_items is None else _oldest(status, interval),
         "workers": UNKNOWN if status.workers is None else "; ".join(map(_worker, status.workers)) or "none",
         "being flushed": UNKNOWN if status.redis_trouble else _being_flushed(status),
         "last flush": UNKNOWN if status.database_trouble else _ago(status.last_flush_at),

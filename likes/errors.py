@@ -100,7 +100,8 @@ class WrongShards(LikesError):
 def another_number(number: int, mine: int) -> WrongShards:
     """The error where Redis holds likes in `number` of shards, and this process was told `mine`."""
     words = f"this Redis holds likes in {number} shards, and LIKES_SHARDS is {mine} here: set it to {number}"
-    return WrongShards(f"{words} and start this anew; or change the number for all, with likes reshard {mine}")
+    way_out = f"and start this anew; or change the number for all, with likes reshard {mine}"
+    return WrongShards(f"{words} {way_out} (if that was begun and broken off, likes status says so)")
 
 
 class SchemaOutdated(LikesError):

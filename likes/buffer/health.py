@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from likes.buffer.buffer import Buffer
-from likes.buffer.calls import Call, command
+from likes.buffer.calls import Call, Script, command
 from likes.buffer.keys import epoch_keys, number_of_shards, shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.scripts import confirm
 from likes.errors import LikesError, RedisRefused, Resharding, another_number
 from likes.member import split
+
+MAY_ADD = Script("may_add")
 
 
 def read_info(buffer: Buffer, shard: int = 0) -> dict[str, str]:
@@ -65,7 +67,8 @@ def try_writing(link: Link, namespace: str, shards: int) -> None:
     """
     keys, root = epoch_keys(namespace, 0, "check"), shard_keys(namespace, 0)
     write = command("SET", keys.batch(0), b"", "XX", shard=0)
-    _, epoch, closed = ask(link, [write, *(command("GET", key, shard=0) for key in (root.pointer, root.resharding))])
+    reads = [command("GET", key, shard=0) for key in (root.pointer, root.resharding)]
+    _, epoch, closed, _ = ask(link, [write, *reads, MAY_ADD.call(0, [keys.batch(0)], (), bool)])
     if closed:
         raise Resharding(
             f"the number of shards is being changed to {closed.decode('ascii', 'replace')} (likes reshard)"

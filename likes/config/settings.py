@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
@@ -86,6 +87,7 @@ class Settings(HttpSettings):
         if unknown := flags.keys() - cls.model_fields:
             raise SettingsError(f"no such setting: {', '.join(sorted(unknown))}")
         try:
+            _require_whole_lines()
             return cls(**{name: value for name, value in flags.items() if value is not None})
         except ValidationError as error:
             wrong = {report["loc"][0]: report for report in error.errors(include_url=False)}
@@ -103,6 +105,18 @@ class Settings(HttpSettings):
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return ENV_PREFIX + name.upper()
+
+
+def _require_whole_lines() -> None:
+    """Raise SettingsError for a line of `.env` that begins like a setting and says nothing: it would be passed over."""
+    if not Path(ENV_FILE).is_file():
+        return
+    with Path(ENV_FILE).open(encoding="utf-8") as file:
+        for binding in parse_stream(file):
+            said = binding.original.string.removeprefix("export ").split()
+            if said and said[0].upper().startswith(ENV_PREFIX) and (binding.error or binding.value is None):
+                where = f"{Path(ENV_FILE).absolute()}, line {binding.original.line}"
+                raise SettingsError(f"{where}: {shorten(said[0])} has no value; write {shorten(said[0])}=VALUE")
 
 
 def unknown_variables() -> list[str]:

@@ -77,12 +77,11 @@ class Look:
 
 
 def _of_redis(status: Status) -> Seen:
-    seen: Seen = {
-        "likes_pending_items": {(): [status.pending_items or 0]},
-        "likes_oldest_pending_age_seconds": {(): [status.oldest_pending_seconds or 0]},
-        "likes_in_flight_batches": {(): [status.in_flight_batches or 0]},
-        "likes_problems": {(): [len(status.problems)]},
-    }
+    seen: Seen = {"likes_problems": {(): [len(status.problems)]}}
+    if status.pending_items is not None:
+        seen["likes_pending_items"] = {(): [status.pending_items]}
+        seen["likes_oldest_pending_age_seconds"] = {(): [status.oldest_pending_seconds or 0]}
+        seen["likes_in_flight_batches"] = {(): [status.in_flight_batches or 0]}
     return seen if status.workers is None else {**seen, "likes_workers": {(): [len(status.workers)]}}
 
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from likes.buffer.scripts import OnceKey
 from likes.buffer.scripts.once import DIGEST_BYTES
-from likes.errors import LikesError
+from likes.errors import InvalidInput, LikesError
 from likes.member import Member, Placed
 from likes.posting.adder import ENTRIES_A_CALL
 from likes.posting.once import OncePart, Wanted
@@ -15,7 +15,9 @@ from likes.posting.outcome import Sent, entries_of, raise_unless_counted
 
 
 def once_key(key: bytes, *stands_for: object) -> OnceKey:
-    """The idempotency key of a caller, with all it is scoped by, and what it is used for."""
+    """The idempotency key of a caller, with all it is scoped by, and what it is used for; raises InvalidInput."""
+    if not isinstance(key, bytes):
+        raise InvalidInput(f"an idempotency key is bytes, not {type(key).__name__}; a text has to be encoded")
     return OnceKey(sha256(key).digest(), sha256(repr(stands_for).encode()).digest()[:DIGEST_BYTES])
 
 

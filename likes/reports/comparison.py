@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from likes.buffer.inventory import Inventory
+from likes.buffer.keys import number_of_shards
 from likes.deltas import MAX_DELTA, MIN_DELTA
 from likes.sql.books import Books
 
@@ -77,11 +78,15 @@ class Comparison(NamedTuple):
         return [seq for seq in self.redis.in_flight if seq > done]
 
     def _in_epochs(self) -> Iterator[Problem]:
-        cursor = self.books.cursor
+        cursor, epoch = self.books.cursor, self.redis.standing.epoch
         if cursor and cursor.epoch and not self._is_one_epoch:
-            what = f"points at epoch {self.redis.standing.epoch}" if self.redis.standing.epoch else "is empty"
-            text = f"the database is at epoch {cursor.epoch}, Redis {what}: emptied or replaced since the last flush"
-            yield Problem("epoch", 0, text)
+            what = f"points at epoch {epoch}" if epoch else "is empty"
+            numbers = number_of_shards(cursor.epoch), number_of_shards(epoch)
+            if None in numbers or numbers[0] == numbers[1]:
+                why = "emptied or replaced since the last flush"
+            else:
+                why = "its number of shards is being changed; if that was broken off, likes status says what to type"
+            yield Problem("epoch", 0, f"the database is at epoch {cursor.epoch}, Redis {what}: {why}")
 
     def _in_ledger(self) -> Iterator[Problem]:
         cursor, rows = self.books.cursor, self.books.rows

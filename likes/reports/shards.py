@@ -18,7 +18,8 @@ from likes.sql.cursors import Cursor
 class ShardStatus:
     """One shard: in Redis under `epoch` (None: no likes yet), and in SQL (`cursor_…`; None before a first flush).
 
-    Pending items and batches in flight of epochs left behind are counted too; they and `seq` are None with Redis away.
+    Pending items and batches in flight of epochs left behind are counted too; they and `seq` are None with Redis away,
+    the first two also where it does not tell.
     The deltas are sums; `accepted` is the running one of `epoch`. They are None, too, where Redis's sums are damaged,
     `in_flight_delta` where a batch cannot be read.
     """
@@ -81,13 +82,13 @@ def _shard_status(
     damage: Collection[str],
     in_flight_delta: int | None,
 ) -> ShardStatus:
-    current = view.epochs.get(view.current)
+    current, is_readable = view.epochs.get(view.current), view.error is None
     odd = [epoch.damage for epoch in view.epochs.values() if epoch.damage]
     return ShardStatus(
         shard=view.shard,
         epoch=view.current or None,
-        pending_items=sum(epoch.pending for epoch in view.epochs.values()),
-        in_flight_batches=sum(len(epoch.in_flight) for epoch in view.epochs.values()),
+        pending_items=sum(epoch.pending for epoch in view.epochs.values()) if is_readable else None,
+        in_flight_batches=sum(len(epoch.in_flight) for epoch in view.epochs.values()) if is_readable else None,
         oldest_pending_seconds=largest(_age(now, epoch.pending_since) for epoch in view.epochs.values()),
         lease=lease.token if lease else None,
         lease_seconds=lease.seconds if lease else None,

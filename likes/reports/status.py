@@ -62,8 +62,8 @@ def read_status(buffer: Buffer, ledger: Ledger, shards: int, before: Status | No
     seen, no_redis = _unless_away(lambda: (read_shards(buffer, cursors, numbers, database), read_workers(buffer)))
     of_shards, workers = seen or ([shard_in_sql(shard, cursors.get(shard)) for shard in numbers], None)
     return Status(
-        pending_items=sum(shard.pending_items or 0 for shard in of_shards) if seen else None,
-        in_flight_batches=sum(shard.in_flight_batches or 0 for shard in of_shards) if seen else None,
+        pending_items=_sum_of_known(shard.pending_items for shard in of_shards),
+        in_flight_batches=_sum_of_known(shard.in_flight_batches for shard in of_shards),
         oldest_pending_seconds=largest(shard.oldest_pending_seconds for shard in of_shards),
         last_flush_at=max(
             (cursor.updated_at for cursor in cursors.values() if cursor.seq or cursor.covered_by), default=None
@@ -78,7 +78,7 @@ def read_status(buffer: Buffer, ledger: Ledger, shards: int, before: Status | No
         shards=of_shards,
         newest_incidents=sql.newest_incidents if sql else None,
         problems=[
-            *(f"shard {shard.shard}: {problem}" for shard in of_shards for problem in shard.problems),
+            *(_named(shard.shard, problem) for shard in of_shards for problem in shard.problems),
             *_disagreement(workers),
             *_closed(of_shards),
         ],
@@ -106,6 +106,17 @@ def _disagreement(workers: Sequence[SeenWorker] | None) -> Iterator[str]:
     if len({worker.durability for worker in workers or ()}) > 1:
         said = ", ".join(f"{worker.name} has {worker.durability}" for worker in workers or ())
         yield f"workers differ in LIKES_DURABILITY ({said}): give all of them the same"
+
+
+def _sum_of_known(numbers: Iterable[int | None]) -> int | None:
+    """Their sum, without the shards that cannot be read, which are among the problems; None if none can."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
+
+
+def _named(shard: int, problem: str) -> str:
+    prefix = f"shard {shard}: "
+    return problem if problem.startswith(prefix) else prefix + problem
 
 
 def _closed(shards: Sequence[ShardStatus]) -> Iterator[str]:

@@ -19,7 +19,7 @@ def require_redis(cursor: Cursor, redis_name: str, *former: str) -> None:
     if cursor.redis_name not in (redis_name, *former):
         raise WrongRedis(
             f"this database belongs to the Redis {cursor.redis_name}, not to {redis_name}; if they are the same, or it "
-            "moved, accept it with: likes adopt (a name that is to stay can be set: REDIS_NAME)"
+            "moved, accept it with: likes adopt (a name that is to stay can be set: LIKES_REDIS_NAME)"
         )
 
 

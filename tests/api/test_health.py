@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 import redis
 
 from tests.raw_http import Wire
@@ -69,6 +70,20 @@ def test_a_start_with_all_there_warns_of_nothing(tmp_path: Path) -> None:
         wait_until(lambda: ready(api)[0] == 200)  # of the same question as that at the start, or a later one
         assert api.said("unusable") == []
     assert likes("embedded", "stop").code == 0
+
+
+@pytest.mark.parametrize("missing", ["-rpush", "-@scripting"])
+def test_without_a_right_that_a_like_needs_it_is_not_ready(
+    missing: str, tmp_path: Path, own_valkey: Callable[..., RedisServer]
+) -> None:
+    server = own_valkey()
+    with redis.Redis.from_url(server.url) as client:
+        client.execute_command("ACL", "SETUSER", "shy", "on", ">hunter2", "~*", "&*", "+@all", missing)
+    with RunningApi(Shell(tmp_path, redis_url=server.url.replace("://", "://shy:hunter2@"))) as api:
+        assert "no permissions" in api.wait_for("unusable")["message"]
+        status, answer = ready(api)
+        assert (status, answer["redis"]) == (503, "refused")
+        assert api.client.post("/v1/items/a/likes").status_code == 500
 
 
 def test_without_redis_it_is_not_ready(tmp_path: Path, own_valkey: Callable[..., RedisServer], sqlite_url: str) -> None:

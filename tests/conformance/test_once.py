@@ -15,7 +15,7 @@ from likes import AsyncLikeCounter
 from likes.buffer import scripts
 from likes.buffer.generations import KEYS_A_BUCKET, Generations
 from likes.buffer.links.link import ask
-from likes.errors import EntryRefused, KeyReused, RedisFull, RedisRefused, Resharding
+from likes.errors import EntryRefused, InvalidInput, KeyReused, RedisFull, RedisRefused, Resharding
 from likes.posting.batch_once import once_key
 from tests.conformance.test_buffer import Shard, members
 from tests.rig import Rig
@@ -33,6 +33,11 @@ def shard(redis_url: str) -> Iterator[Shard]:
     one_bucket(shard)
     yield shard
     shard.close()
+
+
+def test_a_key_that_is_no_bytes_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="is bytes, not str; a text has to be encoded"):
+        once_key("key")  # type: ignore[arg-type]
 
 
 # The script.

@@ -91,6 +91,22 @@ def test_check_finds_a_redis_that_throws_likes_away(tmp_path: Path, own_valkey: 
     assert findings(checked.json, "warning").keys() == {"persistence"}
 
 
+def test_who_may_not_look_is_not_told_that_nothing_is_pending(
+    tmp_path: Path, own_valkey: Callable[..., RedisServer]
+) -> None:
+    server = own_valkey()
+    with redis.Redis.from_url(server.url) as client:
+        client.acl_setuser(
+            "shy", enabled=True, passwords=["+hunter2"], keys="*", categories=["+@all"], commands=["-smembers"]
+        )
+    assert Shell(tmp_path, redis_url=server.url)("post", "a").code == 0
+    shy = Shell(tmp_path, redis_url=server.url.replace("://", "://shy:hunter2@"))
+    status = shy("status", "--json").json
+    assert [status[name] for name in ("pending_items", "in_flight_batches", "oldest_pending_seconds")] == [None] * 3
+    assert status["problems"][0].startswith("shard 0: Redis at")
+    assert "oldest pending     unknown" in shy("status").out
+
+
 def test_check_finds_what_may_not_be_asked_or_done(tmp_path: Path, own_valkey: Callable[..., RedisServer]) -> None:
     server = own_valkey("--appendonly", "yes")
     with redis.Redis.from_url(server.url) as client:

@@ -112,6 +112,17 @@ def test_a_change_that_was_broken_off_is_told(likes: Shell, rig: Rig) -> None:
         assert worker.stop() == 0
 
 
+def test_an_audit_of_a_change_that_was_broken_off_blames_no_server(likes: Shell, rig: Rig) -> None:
+    rig.likes.like("a")
+    rig.flush()
+    rig.redis.set("{likes:0}:resharding", 4)
+    rig.redis.set("{likes:0}:epoch", f"{0:016x}s4")
+    (problem,) = likes("audit", "--json").json["problems"]
+    assert "its number of shards is being changed" in problem
+    checked = likes("check", "--json").json["findings"]
+    assert [each["fix"] for each in checked if each["name"] in ("resharding", "shards")] == ["likes reshard 4"]
+
+
 class Traffic:
     """Clients that like and read without end, each started anew with the `number` once it is told; and what counted."""
 

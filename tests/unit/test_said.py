@@ -85,8 +85,8 @@ def test_of_a_redis_that_is_not_there(text: str, reason: str) -> None:
 
 
 IS_IT_TLS, IS_IT_PLAIN = (
-    "; if that port is one for TLS, write rediss:",
-    "; if that port is one without TLS, write redis:",
+    "; if that port is one for TLS, the URL has to begin with rediss",
+    "; if that port is one without TLS, the URL has to begin with redis",
 )
 CLIENT = "; if it wants a certificate of ours, name one: ssl_certfile="
 

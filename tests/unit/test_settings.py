@@ -27,6 +27,16 @@ def complaints(**flags: object) -> list[str]:
     return str(refused.value).splitlines()
 
 
+@pytest.mark.parametrize(
+    "line", ["LIKES_REDIS_URL redis://:s3cret@127.0.0.1", "LIKES_REDIS_URL", "export LIKES_SHARDS 4"]
+)
+def test_a_line_of_the_file_that_says_nothing_is_refused(line: str) -> None:
+    Path(".env").write_text(f"# LIKES_SHARDS\nOTHER line\nLIKES_INTERVAL=5\n{line}\n")
+    with pytest.raises(SettingsError, match=r"line 4: LIKES_\w+ has no value") as refused:
+        Settings.load()
+    assert "s3cret" not in str(refused.value)
+
+
 def test_defaults() -> None:
     settings = Settings.load()
     assert (settings.redis_url, settings.redis_name, settings.database_url) == (None, None, None)

@@ -71,7 +71,8 @@ def _redis(engine: Engine, places: Places, namespace: str, shards: int) -> Gener
             f"no likes are accepted, as their number is being changed to {to}: if that was broken off, go on, or back"
         )
         yield Finding(Level.WARNING, "resharding", found, f"likes reshard {to}")
-    if (number := views[0].number) not in (None, shards):
+    number = views[0].number
+    if not to and number not in (None, shards):  # half-way none would do
         found = (
             f"LIKES_SHARDS is {shards}, and this Redis holds likes in {number} shards; or change that: likes reshard"
         )
