@@ -100,7 +100,9 @@ def is_no_cluster(error: LikesError, where: str) -> LikesError:
     """The error for a server that does not tell its slots, from what it answered instead."""
     if "cluster support disabled" not in str(error) and "unknown command" not in str(error):
         return error
-    return NoRedisCluster(f"{where} is no node of a Redis Cluster; for a single server, name {url_of(where)}/0")
+    single, sentinel = url_of(where), url_of(where, "+sentinel")
+    others = f"for a single server, name {single}/0, for a Sentinel {sentinel}/SERVICE/0"
+    return NoRedisCluster(f"{where} is no node of a Redis Cluster; {others}")
 
 
 def is_sentinel(where: str) -> LikesError:
