@@ -16,7 +16,7 @@ from likes.batch import Batch, BatchId, whole
 from likes.buffer.buffer import Buffer
 from likes.buffer.calls import command
 from likes.buffer.damage import read_batch, read_word
-from likes.buffer.keys import EpochKeys, epoch_keys, shard_keys
+from likes.buffer.keys import EpochKeys, epoch_keys, number_of_shards, shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.scripts import repair
 from likes.buffer.standing import Standing, read_standing, reads
@@ -53,6 +53,12 @@ def current_epoch(buffer: Buffer, shard: int) -> str:
     pointer = shard_keys(buffer.namespace, shard).pointer
     (epoch,) = ask(buffer.link, [command("GET", pointer, shard=shard)])
     return read_word(pointer, epoch)
+
+
+def differ_in_number(one: str, other: str) -> bool:
+    """True if two epochs say that likes are held in different numbers of shards."""
+    numbers = number_of_shards(one), number_of_shards(other)
+    return None not in numbers and numbers[0] != numbers[1]
 
 
 def find_deltas(buffer: Buffer, shard: int, epoch: str) -> list[Member]:

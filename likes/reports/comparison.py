@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from likes.buffer.inventory import Inventory
-from likes.buffer.keys import number_of_shards
+from likes.buffer.inventory import Inventory, differ_in_number
 from likes.deltas import MAX_DELTA, MIN_DELTA
 from likes.sql.books import Books
 
@@ -81,10 +80,8 @@ class Comparison(NamedTuple):
         cursor, epoch = self.books.cursor, self.redis.standing.epoch
         if cursor and cursor.epoch and not self._is_one_epoch:
             what = f"points at epoch {epoch}" if epoch else "is empty"
-            numbers = number_of_shards(cursor.epoch), number_of_shards(epoch)
-            if None in numbers or numbers[0] == numbers[1]:
-                why = "emptied or replaced since the last flush"
-            else:
+            why = "emptied or replaced since the last flush"
+            if differ_in_number(cursor.epoch, epoch):
                 why = "its number of shards is being changed; if that was broken off, likes status says what to type"
             yield Problem("epoch", 0, f"the database is at epoch {cursor.epoch}, Redis {what}: {why}")
 
