@@ -25,13 +25,13 @@ def look(link: Link, namespace: str, expected: Mapping[int, str | None]) -> dict
 
 def _look_at(namespace: str, shard: int, epoch: str | None) -> list[Call[Any]]:
     keys = shard_keys(namespace, shard)
-    pointers = [
+    return [
         command("GET", keys.owner, shard=shard),
-        command("GET", keys.pointer, shard=shard),
         command("SMEMBERS", keys.epochs, shard=shard),
         command("GET", keys.resharding, shard=shard),
+        *(reads(epoch_keys(namespace, shard, epoch)) if epoch else ()),
+        command("GET", keys.pointer, shard=shard),  # last: if it is there, Redis was not emptied before the others
     ]
-    return pointers + (reads(epoch_keys(namespace, shard, epoch)) if epoch else [])
 
 
 def _view(link: Link, namespace: str, shard: int, expected: str | None, replies: list[Any]) -> ShardView:
@@ -52,16 +52,22 @@ def _view(link: Link, namespace: str, shard: int, expected: str | None, replies:
 
 def _read_view(link: Link, namespace: str, shard: int, expected: str | None, replies: list[Any]) -> ShardView:
     outside = shard_keys(namespace, shard)
-    owner, current = read_word(outside.owner, replies[0]), read_word(outside.pointer, replies[1])
-    listed = {current, *(_left_behind(outside.epochs, name) for name in replies[2])} - {""}
-    under = {expected: replies[4:]} if expected else {}
+    owner, names, mark, *standing, pointer = replies
+    current = read_word(outside.pointer, pointer)
+    listed = {current, *(_left_behind(outside.epochs, name) for name in names)} - {""}
+    under = {expected: standing} if expected else {}
     keys = {epoch: epoch_keys(namespace, shard, epoch) for epoch in sorted({*listed, *under})}
     under |= {epoch: ask(link, reads(keys[epoch])) for epoch in listed if epoch != expected}
     standings = {epoch: read_standing(keys[epoch], current, *under[epoch]) for epoch in keys}
     # One that is listed no longer, as its name was deleted, is there if anything lies under it.
     there = {epoch: standing for epoch, standing in standings.items() if epoch in listed or not standing.is_empty}
-    mark = read_word(outside.resharding, replies[3] or b"")
-    return ShardView(shard, owner, current, there, resharding=mark)
+    return ShardView(
+        shard,
+        read_word(outside.owner, owner),
+        current,
+        there,
+        resharding=read_word(outside.resharding, mark or b""),
+    )
 
 
 def find_damage(link: Link, namespace: str, epochs: Mapping[int, str]) -> dict[int, list[str]]:

@@ -53,9 +53,13 @@ class Turn:
         return command("LRANGE", keys.pending, 0, min(self.left, items) - 1, shard=self.shard)
 
     def see_head(self, head: list[Member] | LikesError) -> None:
-        """Take the reply to `look_at_head`."""
+        """Take the reply to `look_at_head`. None that are pending, where there were some, is no end of them: who took
+        them need not have brought them into SQL.
+        """
         if isinstance(head, LikesError):
             self.error = head
+        elif not head:
+            self.error = self._overtaken()
         else:
             self.head = head
 
@@ -91,7 +95,7 @@ class Turn:
                 self.error = reply
                 return
             if reply is None:
-                self.error = Overtaken(f"shard {self.shard} is no longer as it was read")
+                self.error = self._overtaken()
                 return
             row.append(reply)
         self.left -= len(self.head)
@@ -109,6 +113,9 @@ class Turn:
     def leave(self, error: LikesError) -> None:
         """Leave the row just handed off in flight: SQL may not have it yet."""
         self.sealed, self.error = None, error
+
+    def _overtaken(self) -> Overtaken:
+        return Overtaken(f"shard {self.shard} is no longer as it was read")
 
     @property
     def is_over(self) -> bool:
