@@ -46,10 +46,12 @@ class Reckoning(NamedTuple):
 
     @property
     def is_exact(self) -> bool:
-        """True if nothing was lost or counted twice, although the worker was killed in the middle of a flush."""
+        """True if nothing was lost or counted twice, although the worker was killed in the middle of a flush, where one
+        could be caught there.
+        """
         return (
             self.source == self.posted == self.database
-            and 0 < self.caught == self.survived
+            and self.caught == self.survived
             and not (self.differences or self.left or self.dead_letters or self.incidents)
         )
 

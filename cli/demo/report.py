@@ -46,6 +46,8 @@ def show_verdict(console: Console, reckoning: Reckoning, seconds: float) -> None
     if reckoning.is_exact:
         _print(console, f"\n[b green]Posted {reckoning.posted:,} = in the database {reckoning.database:,}.[/]")
         _print(console, f"Nothing lost, nothing counted twice. {seconds:.0f} s; servers and folder are gone.")
+        if not reckoning.caught:
+            _print(console, "No flush could be caught in the middle to kill its worker: --seconds 30 gives more time.")
     else:
         _print(console, "\n[b red]Something is not as it should be: see above.[/]")
 
