@@ -18,6 +18,7 @@ from cli.demo.gauge import Figures
 from cli.demo.page import Page
 from cli.demo.picture import Picture
 from cli.demo.reckoning import Difference, Reckoning
+from cli.demo.report import show_verdict
 from cli.demo.source import changes_between, last_counts, read_counts
 from cli.demo.stage import open_stage
 from cli.demo.view import View
@@ -150,7 +151,6 @@ EXACT = Reckoning(
         {"database": 6},
         {"differences": (Difference("a", 1, 2), Difference("b", 2, 1))},
         {"left": 1},
-        {"caught": 0, "survived": 0},
         {"survived": 0},
         {"dead_letters": 1},
         {"incidents": 1},
@@ -159,6 +159,13 @@ EXACT = Reckoning(
 def test_anything_wrong_is_no_success(wrong):
     assert EXACT.is_exact
     assert not EXACT._replace(**wrong).is_exact
+
+
+def test_a_machine_too_slow_to_catch_a_flush_is_told_how_to():
+    said = io.StringIO()
+    show_verdict(Console(file=said), EXACT._replace(caught=0, survived=0), 7)
+    assert "Nothing lost, nothing counted twice." in said.getvalue()
+    assert "--seconds 30" in said.getvalue()
 
 
 def test_the_source_is_what_it_is_said_to_be():
