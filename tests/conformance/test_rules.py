@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +11,6 @@ import pytest
 from sqlalchemy import Engine, delete, update
 
 from likes.batch import FORMAT, Batch, BatchId
-from likes.buffer.calls import Call
-from likes.buffer.links.link import Link
 from likes.deltas import MAX_DELTA
 from likes.errors import DatabaseUnavailable, LikesError, WrongDatabase, WrongRedis
 from likes.sql.engine import writing
@@ -511,71 +508,6 @@ def test_an_emptied_redis_is_adopted_with_an_incident(rig: Rig) -> None:
     (incident,) = rig.incidents()
     assert covered - SLACK < incident.exposed_from <= covered < incident.exposed_to <= datetime.now(UTC) + SLACK
     assert rig.retired()[old].applied_delta == 5
-
-
-def test_what_vanishes_before_it_is_handed_off_is_not_covered(rig: Rig) -> None:
-    """Redis is emptied when a flush has seen what is pending, and not yet asked for it: all of it is exposed."""
-    rig.likes.like("a")
-    rig.flush()
-    covered = rig.covered_to()
-    rig.likes.like("a", 5)
-    with SteppedWorker(rig) as worker:
-        worker.go_until("LRANGE")
-        rig.redis.flushall()
-        with pytest.raises(LikesError, match="was Redis emptied"):
-            worker.finish()
-    rig.flush()
-    (incident,) = rig.incidents()
-    assert covered - SLACK < incident.exposed_from <= covered
-
-
-class EmptiedInTheMiddle:
-    """A link to a Redis that is emptied once, after so many of the calls with which a flush looks at a shard."""
-
-    def __init__(self, link: Link, rig: Rig, after: int) -> None:
-        self.link, self.where = link, link.where
-        self.rig, self.after = rig, after
-
-    def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        if self.after < 0 or "SMEMBERS" not in [call.words[0] for call in calls]:
-            return self.link.send(calls)
-        after, self.after = min(self.after, len(calls)), -1
-        replies = self.link.send(calls[:after])
-        self.rig.redis.flushall()
-        return replies + self.link.send(calls[after:])
-
-    def by_node(self, keys: Mapping[int, bytes]) -> Mapping[str, Collection[int]]:
-        return self.link.by_node(keys)
-
-    def close(self) -> None:
-        self.link.close()
-
-
-@pytest.mark.parametrize("after", range(8))
-def test_what_vanishes_while_a_flush_looks_is_not_covered(rig: Rig, after: int) -> None:
-    rig.likes.like("a")
-    rig.flush()
-    covered = rig.covered_to()
-    rig.likes.like("a", 5)
-    with rig.new_worker(lambda link: EmptiedInTheMiddle(link, rig, after)) as worker, suppress(LikesError):
-        worker.flush([0])
-    rig.flush()
-    (incident,) = rig.incidents()
-    assert covered - SLACK < incident.exposed_from <= covered
-
-
-def test_what_another_worker_takes_away_is_not_covered_before_sql_has_it(rig: Rig) -> None:
-    """It is in flight only, and its worker dead, when Redis is emptied."""
-    rig.likes.like("a")
-    rig.flush()
-    covered = rig.covered_to()
-    rig.likes.like("a", 5)
-    with SteppedWorker(rig) as worker:
-        worker.go_until("LRANGE")
-        die_after_hand_off(rig)
-        worker.finish()
-    assert rig.totals() == {"a": 6}
-    assert rig.covered_to() > covered
 
 
 def test_an_emptied_redis_that_no_client_has_written_to_is_noticed(rig: Rig) -> None:

@@ -1,0 +1,94 @@
+"""What a flush vouches for: nothing that vanished while it looked, and nothing that another worker has not counted yet.
+
+Else the window of the incident would begin after some of the likes that are lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from likes.buffer.calls import Call
+from likes.buffer.links.link import Link
+from likes.errors import LikesError
+from tests.rig import SLACK, Rig
+from tests.stepping import SteppedWorker
+
+CALLS_OF_A_LOOK = 7
+
+
+@pytest.fixture
+def rig(valkey_url: str, sqlite_engine: Engine) -> Iterator[Rig]:
+    with Rig(valkey_url, sqlite_engine) as rig:
+        yield rig
+
+
+@pytest.fixture
+def covered(rig: Rig) -> datetime:
+    """What the flush before vouched for; since then 5 are pending."""
+    rig.likes.like("a")
+    rig.flush()
+    covered = rig.covered_to()
+    rig.likes.like("a", 5)
+    return covered
+
+
+def assert_all_that_is_lost_is_exposed(rig: Rig, covered: datetime) -> None:
+    rig.flush()
+    (incident,) = rig.incidents()
+    assert covered - SLACK < incident.exposed_from <= covered
+
+
+class EmptiedInTheMiddle:
+    """A link to a Redis that is emptied once, after so many of the calls with which a flush looks at a shard."""
+
+    def __init__(self, link: Link, rig: Rig, after: int) -> None:
+        self.link, self.where = link, link.where
+        self.rig, self.after = rig, after
+
+    def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        if self.after < 0 or "SMEMBERS" not in [call.words[0] for call in calls]:
+            return self.link.send(calls)
+        assert len(calls) == CALLS_OF_A_LOOK
+        after, self.after = self.after, -1
+        replies = self.link.send(calls[:after])
+        self.rig.redis.flushall()
+        return replies + self.link.send(calls[after:])
+
+    def by_node(self, keys: Mapping[int, bytes]) -> Mapping[str, Collection[int]]:
+        return self.link.by_node(keys)
+
+    def close(self) -> None:
+        self.link.close()
+
+
+@pytest.mark.parametrize("after", range(CALLS_OF_A_LOOK + 1))
+def test_what_vanishes_while_a_flush_looks_is_not_covered(rig: Rig, covered: datetime, after: int) -> None:
+    with rig.new_worker(lambda link: EmptiedInTheMiddle(link, rig, after)) as worker, suppress(LikesError):
+        worker.flush([0])
+    assert_all_that_is_lost_is_exposed(rig, covered)
+
+
+def test_what_vanishes_before_it_is_handed_off_is_not_covered(rig: Rig, covered: datetime) -> None:
+    with SteppedWorker(rig) as worker:
+        worker.go_until("LRANGE")
+        rig.redis.flushall()
+        with pytest.raises(LikesError, match="was Redis emptied"):
+            worker.finish()
+    assert_all_that_is_lost_is_exposed(rig, covered)
+
+
+def test_what_another_worker_takes_away_is_not_covered_before_sql_has_it(rig: Rig, covered: datetime) -> None:
+    """It is in flight only, and its worker is dead."""
+    with SteppedWorker(rig) as worker:
+        worker.go_until("LRANGE")
+        with SteppedWorker(rig) as other:
+            other.go_until("hand_off").step()
+        worker.finish()
+    assert rig.totals() == {"a": 6}
+    assert rig.covered_to() > covered
