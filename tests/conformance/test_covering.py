@@ -44,6 +44,15 @@ def assert_all_that_is_lost_is_exposed(rig: Rig, covered: datetime) -> None:
     assert covered - SLACK < incident.exposed_from <= covered
 
 
+def test_what_is_lost_before_the_first_flush_of_a_shard_is_not_noticed(rig: Rig) -> None:
+    """The database has never heard of it; docs/failures.md says so."""
+    rig.flush()
+    rig.likes.like("a", 5)
+    rig.redis.flushall()
+    rig.flush()
+    assert (rig.totals(), rig.kinds()) == ({}, [])
+
+
 class EmptiedInTheMiddle:
     """A link to a Redis that is emptied once, after so many of the calls with which a flush looks at a shard."""
 
