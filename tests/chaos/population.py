@@ -142,12 +142,14 @@ class Population:
             yield from journal.posts.values()
 
     def _covered(self) -> float:
-        """The moment, by SQL's clock, before which all is in SQL; 0 while the database does not tell."""
+        """The moment, by SQL's clock, before which all is in SQL; 0 while the database does not tell, or has never
+        heard of a shard, whose loss nobody would notice.
+        """
         try:
             cursors = self.stand.rig.worker.ledger.cursors().values()
         except Unavailable:
             return 0.0
-        covered = [cursor.covered_at.timestamp() if cursor.covered_at else 0.0 for cursor in cursors]
+        covered = [each.covered_at.timestamp() if each.covered_at and each.epoch else 0.0 for each in cursors]
         return min(covered) if len(covered) == SHARDS else 0.0
 
     def _troubles(self) -> int:
