@@ -77,7 +77,6 @@ def test_everybody_with_another_number_says_so(likes: Shell, rig: Rig) -> None:
     with RunningWorker(likes, shards=4) as worker:
         assert told in worker.wait_for("failed")["message"]
         assert worker.wait() == 1
-    assert likes("status", "--json").json["workers"] == []
     with RunningApi(likes, shards=4) as api:
         answer = api.client.post("/v1/items/a/likes")
         assert (answer.status_code, answer.json()["type"]) == (503, "wrong-shards")
@@ -110,6 +109,16 @@ def test_a_change_that_was_broken_off_is_told(likes: Shell, rig: Rig) -> None:
         wait_until(lambda: rig.totals() == {"a": 2}, PATIENCE)
         assert sum(each["to"] == "4" for each in worker.said("resharding")) == 1, "it is said once"
         assert worker.stop() == 0
+
+
+def test_a_worker_that_the_change_ends_is_no_longer_shown(likes: Shell, rig: Rig) -> None:
+    rig.likes.like("a")
+    with RunningWorker(likes, interval=0.5) as worker:
+        wait_until(lambda: likes("status", "--json").json["workers"] != [], PATIENCE)
+        assert likes("reshard", "4", "--yes").code == 0
+        worker.wait_for("failed")
+        assert worker.wait() == 1
+    assert likes("status", "--json", shards=4).json["workers"] == []
 
 
 def test_an_audit_of_a_change_that_was_broken_off_blames_no_server(likes: Shell, rig: Rig) -> None:
