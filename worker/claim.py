@@ -60,6 +60,8 @@ class Pair:
         if not unclaimed and named.issuperset(owners):
             return False
         self._ledger.claim = Claim(database or self._ledger.make_database_id(), self.redis_name)
+        if were_claimed := cursors.keys() & unclaimed:  # each was, before it had a cursor: Redis no longer knows
+            self._ledger.expect_another_epoch(were_claimed)
         ownership.claim(unclaimed, self._ledger.claim.database)
         self._ledger.begin_cursors(owners, self._former_names)
         return True

@@ -5,6 +5,7 @@ Each function works inside the caller's transaction. `move` needs the cursor loc
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
@@ -21,8 +22,9 @@ class Cursor(NamedTuple):
     """Where a shard stands in SQL: `epoch` is None when none is current, `nonce` is "" before the first batch.
 
     durable: 1 if the server `run_id` writes to disk before it answers.
-    covered_to: the moment, by Redis's clock, before which all that was accepted is in SQL; None before the first flush
-        that was complete. covered_at: the same moment by SQL's clock; covered_by: when that flush was over, by Redis's.
+    covered_to: the moment, by Redis's clock, before which all that was accepted is in SQL; None before the first like
+        that was flushed. covered_at: the same moment by SQL's clock. covered_by: when the last flush that was complete
+        was over, by Redis's.
     forgot: which proof that Redis forgot likes was told last.
     generation: of cached totals; see `generations`.
     """
@@ -97,6 +99,19 @@ def begin(connection: Connection, namespace: str, shards: Collection[int], redis
     if not there and connection.scalar(select(cursors.c.shard).limit(1)) is not None:
         generations.renew_all(connection)  # from now on another namespace adds to the same totals
     connection.execute(insert(cursors), rows)
+
+
+def expect_another_epoch(connection: Connection, namespace: str, shards: Collection[int]) -> None:
+    """Let those of `shards` without an epoch have one that nobody knows, so that the next is known to take its place.
+
+    Clients may have begun one, and liked, in a Redis that was replaced before the first flush of their likes.
+    """
+    lock_all(connection, namespace)
+    connection.execute(
+        update(cursors)
+        .where(cursors.c.namespace == namespace, cursors.c.shard.in_(shards), cursors.c.epoch.is_(None))
+        .values(epoch=secrets.token_hex(8))
+    )
 
 
 def move(connection: Connection, namespace: str, cursor: Cursor, now: datetime) -> None:

@@ -94,6 +94,15 @@ class Ledger:
 
         transact(self.engine, work)
 
+    def expect_another_epoch(self, shards: Collection[int]) -> None:
+        """Let an incident be told when these shards, if they have no epoch, get one: their Redis was replaced."""
+
+        def work(connection: Connection) -> None:
+            identity.require(connection, self.claim)
+            cursors.expect_another_epoch(connection, self.namespace, shards)
+
+        transact(self.engine, work)
+
     def note_replaced(self) -> None:
         """Record an incident for each time that another database was found in the place of this one."""
         said = replaced(self.engine)

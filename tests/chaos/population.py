@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, suppress
+from datetime import datetime
 from typing import Self, TypeVar
 
 from likes import Unavailable
+from likes.sql.cursors import Cursor
 from tests.chaos.clock import Clock
 from tests.chaos.journal import Journal, Post
 from tests.chaos.member import Member
@@ -97,6 +99,11 @@ class Population:
         with suppress(TimeoutError):
             wait_until(self._going_on(), A_WHILE_SECONDS)
 
+    def is_flushed(self) -> None:
+        """Wait until a flush of each shard is over, whatever Redis the workers find."""
+        before = self._flushed()
+        self.sees(lambda: all(self._flushed().get(shard) != by for shard, by in before.items()), "no flush is complete")
+
     def notices(self, *names: str) -> None:
         """Wait until each of these members failed to do something, or waits for it."""
         since = time.time()
@@ -142,15 +149,19 @@ class Population:
             yield from journal.posts.values()
 
     def _covered(self) -> float:
-        """The moment, by SQL's clock, before which all is in SQL; 0 while the database does not tell, or has never
-        heard of a shard, whose loss nobody would notice.
-        """
-        try:
-            cursors = self.stand.rig.worker.ledger.cursors().values()
-        except Unavailable:
-            return 0.0
-        covered = [each.covered_at.timestamp() if each.covered_at and each.epoch else 0.0 for each in cursors]
+        """The moment, by SQL's clock, before which all is in SQL; 0 while the database does not tell."""
+        covered = [each.covered_at.timestamp() if each.covered_at else 0.0 for each in self._cursors()]
         return min(covered) if len(covered) == SHARDS else 0.0
+
+    def _flushed(self) -> dict[int, datetime | None]:
+        """Of each shard, when its last flush was over; none while the database does not tell."""
+        return {cursor.shard: cursor.covered_by for cursor in self._cursors()}
+
+    def _cursors(self) -> Collection[Cursor]:
+        try:
+            return self.stand.rig.worker.ledger.cursors().values()
+        except Unavailable:
+            return ()
 
     def _troubles(self) -> int:
         return sum(len(worker.said("trouble")) for worker in self.workers)

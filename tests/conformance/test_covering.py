@@ -5,7 +5,7 @@ Else the window of the incident would begin after some of the likes that are los
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,8 @@ from sqlalchemy import Engine
 from likes.buffer.calls import Call
 from likes.buffer.links.link import Link
 from likes.errors import LikesError
-from tests.rig import SLACK, Rig
+from tests.rig import SLACK, RedisCopy, Rig
+from tests.servers import RedisServer
 from tests.stepping import SteppedWorker
 
 CALLS_OF_A_LOOK = 7
@@ -44,13 +45,58 @@ def assert_all_that_is_lost_is_exposed(rig: Rig, covered: datetime) -> None:
     assert covered - SLACK < incident.exposed_from <= covered
 
 
-def test_what_is_lost_before_the_first_flush_of_a_shard_is_not_noticed(rig: Rig) -> None:
-    """The database has never heard of it; docs/failures.md says so."""
+def test_what_is_lost_before_the_first_flush_of_a_shard_is_told(rig: Rig) -> None:
+    """The database has never heard of its epoch; but the shard was claimed, and no longer is."""
     rig.flush()
     rig.likes.like("a", 5)
     rig.redis.flushall()
     rig.flush()
-    assert (rig.totals(), rig.kinds()) == ({}, [])
+    (incident,) = rig.incidents()
+    assert (rig.totals(), incident.kind, incident.exposed_from) == ({}, "redis_replaced", None)
+    rig.likes.like("a")
+    rig.flush()
+    assert (rig.totals(), rig.kinds()) == ({"a": 1}, ["redis_replaced"])
+
+
+@pytest.mark.parametrize("call", ["claim", "begin_epoch", "transaction"])
+def test_it_is_told_once_by_workers_that_notice_it_at_once_or_die(rig: Rig, call: str) -> None:
+    rig.flush()
+    rig.likes.like("a", 5)
+    rig.redis.flushall()
+    with SteppedWorker(rig) as worker, SteppedWorker(rig) as other:
+        other.go_until("claim")
+        worker.go_until("claim").go_until(call)
+        other.finish()
+    rig.flush()
+    assert rig.kinds() == ["redis_replaced"]
+
+
+def emptied(rig: Rig, _: RedisCopy) -> None:
+    rig.redis.flushall()
+
+
+def put_back(rig: Rig, copy: RedisCopy) -> None:
+    rig.restore_redis(copy)
+
+
+@pytest.mark.parametrize("forgets", [emptied, put_back])
+def test_workers_that_are_led_to_another_redis_cover_nothing_there(
+    rig: Rig, own_valkey: Callable[..., RedisServer], covered: datetime, forgets: Callable[[Rig, RedisCopy], None]
+) -> None:
+    """Clients go on with the right one, which loses its memory before the workers are back."""
+    copy = rig.copy_redis()
+    with Rig(own_valkey().url, rig.engine) as astray:
+        astray.flush()
+        rig.likes.like("a", 5)
+        lost_at = rig.redis_now()
+        astray.flush()
+    assert rig.covered_to() == covered
+    forgets(rig, copy)
+    rig.flush()
+    assert any(one.exposed_from <= covered and lost_at <= one.exposed_to for one in rig.incidents())
+    rig.likes.like("a")
+    rig.flush()
+    assert rig.covered_to() > lost_at
 
 
 class EmptiedInTheMiddle:

@@ -179,8 +179,11 @@ def test_shards_are_covered_by_the_flush_that_began_last(claimed: Engine) -> Non
             ).items()
         }
 
-    place = Place(None, 0, "")
-
+    place = Place("e", 1, "n")
+    with writing(claimed) as connection:
+        for shard in (0, 1):
+            cursor = cursors.lock(connection, "likes", shard)._replace(epoch="e", seq=1, nonce="n")
+            cursors.move(connection, "likes", cursor, NOW)
     assert covered([0, 1], to=10, at=20) == {0: (10, 20, 11), 1: (10, 20, 11)}
     assert covered([0, 1], to=15, at=19) == {}  # of a stalled flush that ends late
     assert covered([1], to=5, at=30) == {1: (5, 30, 6)}  # Redis's clock was set back

@@ -8,8 +8,9 @@ flush    begin: Redis's clock and the run id are read, the server is noted
          take: what was seen is handed off and applied, if Redis stands where it was seen
          tell: a proof that was seen
          ask: the run id and the clock once more
-         cover: covered_to = the moment it began, if the run id is the same
-faults   restart (from what was saved), empty, place (what was saved is put back into the same process)
+         cover: covered_to = the moment it began, if the run id is the same, and anything was ever handed off there
+faults   restart (from what was saved), empty, place (what was saved is put back into the same process),
+         astray (workers are led to another Redis, an empty one, until they are back; the client is not)
 window   from covered_to on; of a proof: only if covered_by, when that flush was over, is before the moment when what
          was forgotten was known, else from the beginning
 
@@ -20,7 +21,8 @@ window   from covered_to on; of a proof: only if covered_by, when that flush was
         same      (silent=1) covered, whatever answers at the end of the flush
         applied   (silent=1) the window begins when a batch was applied last
         begun     (silent=1) the clock is read when the flush is nearly over
-    silent=1: the client proves nothing; then with only=restart,empty, as nobody else notices `place`
+        empty     (silent=1 faults=2 only=astray,empty) covered, also where nothing was ever handed off
+    silent=1: the client proves nothing; then without `place`, which nobody else notices
 
 Checked in every state: once the client has spoken up and a worker has flushed, each like that is lost lies in a window.
 """
@@ -39,6 +41,7 @@ LIKES, FLUSHES, FAULTS, SAVES = (
 ONLY = OPTIONS.get("only", "restart,empty,place").split(",")
 SILENT = OPTIONS.get("silent") == "1"
 WORKERS = int(OPTIONS.get("workers", 2))
+OTHER = -1  # its run id
 
 
 class Memory(NamedTuple):
@@ -52,10 +55,11 @@ class Memory(NamedTuple):
 
 
 class Sql(NamedTuple):
-    """epoch, seq: the cursor. kept: likes counted or set aside; exposed: those inside a window."""
+    """epoch, seq: the cursor. retired: epochs given up. kept: likes counted or set aside; exposed: in a window."""
 
     epoch: int = 0
     seq: int = 0
+    retired: frozenset[int] = frozenset()
     run: int = 0
     kept: frozenset[int] = frozenset()
     covered_to: int = 0
@@ -77,11 +81,15 @@ class Flush(NamedTuple):
 
 
 class State(NamedTuple):
-    """likes: when each was accepted. acknowledged: the client's last, with epoch and moment. drawn: epochs so far."""
+    """likes: when each was accepted. acknowledged: the client's last, with epoch and moment. drawn: epochs so far.
+
+    other: the Redis that workers are led to, if they are.
+    """
 
     now: int = 1
     run: int = 1
     redis: Memory = Memory()
+    other: Memory | None = None
     saved: Memory | None = None
     sql: Sql = Sql()
     workers: tuple[Flush, ...] = (Flush(),) * WORKERS
@@ -116,7 +124,7 @@ def compact(s: State) -> State:
     """The same with its moments numbered anew: only their order matters, and that of likes which may yet be lost."""
     safe = s.sql.kept | s.sql.exposed
     likes = tuple(0 if n in safe else at for n, at in enumerate(s.likes, start=1))
-    memories = [s.redis, *([s.saved] if s.saved else []), *(f.seen for f in s.workers)]
+    memories = [s.redis, *(one for one in (s.saved, s.other) if one), *(f.seen for f in s.workers)]
     moments = {
         0,
         *likes,
@@ -147,6 +155,7 @@ def compact(s: State) -> State:
         now=len(rank),
         redis=renumbered(s.redis),
         saved=s.saved and renumbered(s.saved),
+        other=s.other and renumbered(s.other),
         sql=sql,
         workers=tuple(sorted(workers)),
         likes=tuple(rank[at] for at in likes),
@@ -156,22 +165,26 @@ def compact(s: State) -> State:
 
 def step(s: State, w: int) -> State:  # noqa: C901 (a branch a step)
     """One step of a worker's flush."""
-    f, sql, redis = s.workers[w], s.sql, s.redis
+    f, sql = s.workers[w], s.sql
+    redis, run = (s.redis, s.run) if s.other is None else (s.other, OTHER)
     now, drawn = s.now, s.drawn
     if f.step == "begin":
-        if sql.run not in (0, s.run):
+        if sql.run not in (0, run):
             sql = incident(s, sql)
-        sql = sql._replace(run=s.run)
-        f = f._replace(step="look", began=now, run=s.run)
+        sql = sql._replace(run=run)
+        f = f._replace(step="look", began=now, run=run)
         now += 1
     elif f.step == "look":
-        if redis.epoch != sql.epoch:  # emptied or replaced: adopt
-            if sql.epoch:
-                sql = incident(s, sql)
-            sql = sql._replace(epoch=redis.epoch, seq=redis.seq if not redis.epoch else 0, told=0)
+        if redis.epoch != sql.epoch:  # emptied or replaced: adopt; one that was given up: set aside what is pending
+            if not redis.epoch or redis.epoch in sql.retired:
+                drawn += 1
+                sql = sql._replace(kept=sql.kept | redis.pending)
+                redis = Memory(epoch=drawn)
+            sql = incident(s, sql)._replace(epoch=redis.epoch, seq=0, told=0, retired=sql.retired | {sql.epoch})
         elif redis.seq < sql.seq:  # went back: retire, set aside what is pending, begin anew
             drawn += 1
-            sql = incident(s, sql)._replace(epoch=drawn, seq=0, told=0, kept=sql.kept | redis.pending)
+            kept, retired = sql.kept | redis.pending, sql.retired | {sql.epoch}
+            sql = incident(s, sql)._replace(epoch=drawn, seq=0, told=0, kept=kept, retired=retired)
             redis = Memory(epoch=drawn)
         f = f._replace(step="take", seen=redis)
     elif f.step == "take":
@@ -192,18 +205,22 @@ def step(s: State, w: int) -> State:  # noqa: C901 (a branch a step)
             sql = incident(s, sql, None if known and known >= over else 0)._replace(told=redis.proof)
         f = f._replace(step="ask")
     elif f.step == "ask":
-        f = f._replace(step="cover", same=s.run == f.run or "same" in BROKEN, over=now)
+        f = f._replace(step="cover", same=run == f.run or "same" in BROKEN, over=now)
         now += 1
     elif f.step == "cover":
         if f.same and (f.began > sql.covered_to or "stale" in BROKEN):
-            sql = sql._replace(covered_to=f.began, covered_by=f.over)
+            is_used = sql.seq > 0 or "empty" in BROKEN
+            sql = sql._replace(covered_to=f.began if is_used else sql.covered_to, covered_by=f.over)
         f = Flush()
     workers = tuple(f if i == w else other for i, other in enumerate(s.workers))
-    return s._replace(now=now, redis=redis, sql=sql, workers=workers, drawn=drawn)
+    here = {"redis": redis} if s.other is None else {"other": redis}
+    return s._replace(now=now, sql=sql, workers=workers, drawn=drawn, **here)
 
 
 def fault(s: State, kind: str) -> State:
     s = s._replace(faults=s.faults + 1)
+    if kind == "astray":
+        return s._replace(other=Memory())
     if kind == "empty":
         return s._replace(redis=Memory())
     back = s.saved or Memory()
@@ -225,6 +242,8 @@ def moves(s: State) -> list[tuple[str, State]]:
         elif s.flushes < FLUSHES:
             begun = tuple(Flush("begin") if i == w else other for i, other in enumerate(s.workers))
             found.append((f"{w} flushes", s._replace(workers=begun, flushes=s.flushes + 1)))
+    if s.other is not None:
+        found.append(("workers are back", s._replace(other=None)))
     if s.faults < FAULTS:
         found += [(kind, fault(s, kind)) for kind in ONLY if kind != "place" or s.saved is not None]
     return found
@@ -232,7 +251,7 @@ def moves(s: State) -> list[tuple[str, State]]:
 
 def outside(s: State) -> list[int]:
     """The likes that are lost outside all windows, once the client has spoken up and a worker has flushed alone."""
-    s = like(s._replace(workers=(Flush(),) * WORKERS))
+    s = like(s._replace(workers=(Flush(),) * WORKERS, other=None))
     for _ in range(2):
         s = s._replace(workers=(Flush("begin"), *s.workers[1:]))
         while s.workers[0].step:

@@ -10,6 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 NOBODY_TELLS = ("workers=1", "silent=1", "only=restart,empty")
+ASTRAY = ("workers=1", "silent=1", "faults=2", "only=astray,empty", "likes=1")
 
 
 def run(model: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -18,7 +19,13 @@ def run(model: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("model", "options"), [("clean_stop.py", ()), ("exposure.py", ("workers=1",)), ("exposure.py", NOBODY_TELLS)]
+    ("model", "options"),
+    [
+        ("clean_stop.py", ()),
+        ("exposure.py", ("workers=1",)),
+        ("exposure.py", NOBODY_TELLS),
+        ("exposure.py", ASTRAY),
+    ],
 )
 def test_no_history_breaks_a_rule(model: str, options: tuple[str, ...]) -> None:
     ran = run(model, *options)
@@ -32,6 +39,7 @@ def test_no_history_breaks_a_rule(model: str, options: tuple[str, ...]) -> None:
         *(("clean_stop.py", rule, ()) for rule in ("door", "apart", "shut", "sync", "mark")),
         ("exposure.py", "over", ("workers=1",)),
         *(("exposure.py", rule, NOBODY_TELLS) for rule in ("same", "applied", "begun")),
+        ("exposure.py", "empty", ASTRAY),
     ],
 )
 def test_without_a_rule_a_like_is_lost_and_nobody_told(model: str, rule: str, options: tuple[str, ...]) -> None:

@@ -15,7 +15,8 @@ def workers_find_another_redis_under_its_name(population: Population, random: Ra
     stand = population.stand
     stranger = stand.new_redis()
     stand.to_redis_for_workers.lead_to(stranger.url)
-    population.a_while()
+    population.is_flushed()
+    population.is_flushed()  # the other one alone, the whole time
     yield
     stand.to_redis_for_workers.lead_to(stand.redis.url)
 
