@@ -50,6 +50,7 @@ def audit(
 
     settings = settings_of(context)
     with open_flusher(settings) as flusher:
+        flusher.require_redis()  # nothing that can be said of another one would be true
         found = compare(flusher.buffer, flusher.ledger, settings.shards, repair=repair)
         found, of_items = with_items(found, flusher.ledger) if items else (found, None)
     if json:

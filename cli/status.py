@@ -46,7 +46,9 @@ def status(
 
         def read() -> Status:
             nonlocal now
-            now = read_status(flusher.buffer, flusher.ledger, settings.shards, before=now)
+            now = read_status(
+                flusher.buffer, flusher.ledger, settings.shards, before=now, redis_names=flusher.redis_names
+            )
             return now
 
         if again:

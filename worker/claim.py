@@ -36,8 +36,7 @@ class Pair:
         """
         for _ in range(ATTEMPTS):
             database, cursors = self._ledger.known()
-            for cursor in cursors.values():
-                require_redis(cursor, self.redis_name, *self._former_names)
+            self.require_redis(cursors)
             owners = self._buffer.ownership.read({*cursors, *shards})
             if not database and self._ledger.claim.database:
                 raise DatabaseUnavailable(f"{self._ledger.where}: its tables are empty now; is it being restored?")
@@ -50,6 +49,11 @@ class Pair:
         raise LikesError(
             f"{self._buffer.where} does not keep which database it belongs to; is it a replica, or emptied?"
         )
+
+    def require_redis(self, cursors: Mapping[int, Cursor]) -> None:
+        """Raise WrongRedis if one of these cursors belongs to another one."""
+        for cursor in cursors.values():
+            require_redis(cursor, self.redis_name, *self._former_names)
 
     def _take_what_is_nobodys(self, cursors: Mapping[int, Cursor], owners: Mapping[int, str]) -> bool:
         """Claim what belongs to nobody; False if nothing was."""

@@ -55,6 +55,7 @@ class Flusher:
         self.buffer = buffer
         self.ledger = ledger
         self.recovery = Recovery(buffer, ledger, shards)
+        self.redis_names = (redis_name, *former_redis_names)
         self._pair = Pair(buffer, ledger, redis_name, former_redis_names)
         self.missing = Missing(buffer, ledger)
         self.shards = shards
@@ -83,6 +84,10 @@ class Flusher:
         cursors = self._pair.claim({*range(self.shards), *shards})
         self.ledger.note_replaced()
         return cursors
+
+    def require_redis(self) -> None:
+        """Raise WrongRedis if the database belongs to another one."""
+        self._pair.require_redis(self.ledger.cursors())
 
     def require_number(self, views: Mapping[int, ShardView]) -> None:
         """Raise WrongShards if Redis holds likes in another number of shards; what was given up does not count."""

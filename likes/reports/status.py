@@ -12,8 +12,10 @@ from typing import TypeVar
 
 from likes.buffer.buffer import Buffer
 from likes.buffer.heartbeat import SeenWorker, read_workers
-from likes.errors import Unavailable
+from likes.errors import Unavailable, WrongRedis
 from likes.reports.shards import ShardStatus, largest, read_shards, shard_in_sql, sum_of
+from likes.sql.cursors import Cursor
+from likes.sql.known_redis import require_redis
 from likes.sql.ledger import Ledger
 from likes.sql.reports import Incident, read_overview
 
@@ -50,10 +52,17 @@ class Status:
     in_flight_delta: int | None = None
 
 
-def read_status(buffer: Buffer, ledger: Ledger, shards: int, before: Status | None = None) -> Status:
+def read_status(
+    buffer: Buffer,
+    ledger: Ledger,
+    shards: int,
+    before: Status | None = None,
+    redis_names: Sequence[str] = (),
+) -> Status:
     """Look at both servers, without changing anything. Raises SchemaOutdated, and what else waiting does not cure.
 
-    before: an earlier status, which may have found the same server away.
+    before: an earlier status, which may have found the same server away. redis_names: by which the database may know
+    this Redis; it is a problem if it knows another.
     """
     found, no_sql = _unless_away(lambda: (read_overview(ledger.engine, ledger.namespace, INCIDENTS), ledger.known()[0]))
     sql, database = found or (None, None)
@@ -81,6 +90,7 @@ def read_status(buffer: Buffer, ledger: Ledger, shards: int, before: Status | No
             *(_named(shard.shard, problem) for shard in of_shards for problem in shard.problems),
             *_disagreement(workers),
             *_closed(of_shards),
+            *(_of_another_redis(cursors.values(), redis_names) if redis_names else ()),
         ],
         covered_at=max((cursor.covered_by for cursor in cursors.values() if cursor.covered_by), default=None),
         pending_delta=sum_of(shard.pending_delta for shard in of_shards),
@@ -124,6 +134,14 @@ def _closed(shards: Sequence[ShardStatus]) -> Iterator[str]:
     if closed := [shard for shard in shards if shard.resharding]:
         words = f"{len(closed)} shards accept no likes, as their number is being changed; if that was broken off"
         yield f"{words}: likes reshard {closed[0].resharding}"
+
+
+def _of_another_redis(cursors: Iterable[Cursor], redis_names: Sequence[str]) -> Iterator[str]:
+    try:
+        for cursor in cursors:
+            require_redis(cursor, *redis_names)
+    except WrongRedis as error:
+        yield str(error)
 
 
 def _earliest(moments: Iterable[datetime | None]) -> datetime:

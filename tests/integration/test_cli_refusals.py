@@ -147,6 +147,9 @@ def test_a_database_of_another_redis_is_refused_until_it_is_adopted(likes: Shell
     refused = likes("flush", **moved)
     assert refused.code == 1
     assert "likes adopt" in refused.err
+    audited = likes("audit", **moved)
+    assert (audited.code, audited.out, audited.err) == (1, "", refused.err)
+    assert "belongs to the Redis" in likes("status", **moved).out
     unsure = likes("adopt", **moved)
     assert (unsure.code, unsure.out) == (2, "")
     adopted = likes("adopt", "--yes", "--json", **moved).json
