@@ -141,6 +141,8 @@ class Population:
             member.process.join(PATIENCE_SECONDS)
         for journal in self.journals:
             journal.look()
+        for worker in self.workers:
+            worker.wait_for("started")  # one that was replaced a moment ago does not yet know what SIGTERM is to do
         return [each.stop() for each in (self.api, *self.workers)]
 
     def posts(self) -> Iterator[Post]:
