@@ -31,18 +31,23 @@ class Beginning:
         """Note how far the flush covers the shards of which nothing older is left, and where it left their cursors.
 
         Not those of a server that was restarted, or followed another, since the flush began: what it forgot then was
-        accepted before, in part. Nor those of a replica, which may not have all its master has accepted.
+        accepted before, in part. Nor those of a replica, which may not have all its master has accepted. And no moment
+        is noted where nothing was ever handed off, in whatever shard: perhaps workers alone were led to this Redis, by
+        a name that is resolved wrongly, say, and clients like elsewhere.
         """
         if not done:
             return
+        is_used = any(place.seq for place in done.values())
         answering = dict(_by_shard(self._buffer.servers(done)))
         for server, shards in self._servers:
             now = {shard: answering[shard] for shard in shards if shard in done}
             sure = [shard for shard, same in now.items() if server.is_the_same_as(same) and not server.is_replica]
             if sure:
-                over = now[sure[0]].now or self._ledger.clock()
                 self._ledger.cover(
-                    {shard: done[shard] for shard in sure}, to=server.now or self._at, at=self._at, by=over
+                    {shard: done[shard] for shard in sure},
+                    to=server.now or self._at if is_used else None,
+                    at=self._at,
+                    by=now[sure[0]].now or self._ledger.clock(),
                 )
 
 

@@ -32,7 +32,7 @@ class Pair:
     def claim(self, shards: Collection[int]) -> dict[int, Cursor]:
         """The cursors of `shards`, and of all others that have one; all of them, idle ones too, are claimed then.
 
-        Raises WrongRedis and WrongDatabase, with nothing written.
+        Raises WrongRedis and WrongDatabase, before anything of another's is touched.
         """
         for _ in range(ATTEMPTS):
             database, cursors = self._ledger.known()
@@ -45,6 +45,7 @@ class Pair:
             self._ledger.claim = Claim(database, self.redis_name)
             self._buffer.ownership.database = database
             if not self._take_what_is_nobodys(cursors, owners):
+                self._buffer.ownership.claimed = cursors.keys()
                 return cursors
         raise LikesError(
             f"{self._buffer.where} does not keep which database it belongs to; is it a replica, or emptied?"
@@ -64,8 +65,13 @@ class Pair:
         if not unclaimed and named.issuperset(owners):
             return False
         self._ledger.claim = Claim(database or self._ledger.make_database_id(), self.redis_name)
-        if were_claimed := cursors.keys() & unclaimed:  # each was, before it had a cursor: Redis no longer knows
-            self._ledger.expect_another_epoch(were_claimed)
+        if forgotten := self._forgotten(unclaimed, cursors):
+            self._ledger.expect_another_epoch(forgotten)
         ownership.claim(unclaimed, self._ledger.claim.database)
         self._ledger.begin_cursors(owners, self._former_names)
         return True
+
+    def _forgotten(self, unclaimed: Collection[int], cursors: Mapping[int, Cursor]) -> Collection[int]:
+        """Those without an epoch yet that this Redis has forgotten: each was claimed before it had a cursor."""
+        suspects = [shard for shard in unclaimed if shard in cursors and cursors[shard].epoch is None]
+        return self._buffer.unclaimed(suspects) if suspects else ()

@@ -78,7 +78,7 @@ class Flusher:
     def claim(self, shards: Collection[int]) -> dict[int, Cursor]:
         """The cursors of all shards, once Redis and the database are known to belong to each other alone.
 
-        Raises WrongRedis, WrongDatabase and CannotBeDurable, with nothing written.
+        Raises WrongRedis, WrongDatabase and CannotBeDurable, before anything of another's is touched.
         """
         self.buffer.durability.require({*range(self.shards), *shards})
         cursors = self._pair.claim({*range(self.shards), *shards})

@@ -190,6 +190,13 @@ class Buffer:
         self.ownership.require_own(shard, confirmed.owner)
         return confirmed
 
+    def unclaimed(self, shards: Collection[int]) -> list[int]:
+        """Those of `shards` that belong to no database. Asked as `confirm` does."""
+        asked = [scripts.confirm(epoch_keys(self.namespace, shard, "")) for shard in sorted(shards)]
+        with closing(self._open_fresh()) as link:
+            confirmed = ask(link, asked)
+        return [shard for shard, found in zip(sorted(shards), confirmed, strict=True) if not found.owner]
+
     def servers(self, shards: Collection[int]) -> list[tuple[Server, Collection[int]]]:
         """Which servers answer for these shards, each with those that it has."""
         found = read_servers(self.link, self.namespace, shards)

@@ -26,11 +26,12 @@ def look(link: Link, namespace: str, expected: Mapping[int, str | None]) -> dict
 def _look_at(namespace: str, shard: int, epoch: str | None) -> list[Call[Any]]:
     keys = shard_keys(namespace, shard)
     return [
-        command("GET", keys.owner, shard=shard),
         command("SMEMBERS", keys.epochs, shard=shard),
         command("GET", keys.resharding, shard=shard),
         *(reads(epoch_keys(namespace, shard, epoch)) if epoch else ()),
-        command("GET", keys.pointer, shard=shard),  # last: if it is there, Redis was not emptied before the others
+        # Last: if these are there, Redis was not emptied before the others; the owner is there without an epoch, too.
+        command("GET", keys.pointer, shard=shard),
+        command("GET", keys.owner, shard=shard),
     ]
 
 
@@ -41,7 +42,7 @@ def _view(link: Link, namespace: str, shard: int, expected: str | None, replies:
     owner = ""
     try:
         if error:  # of this shard alone, such as another type at one of its keys
-            owner = "" if replies[0] is error else read_word(shard_keys(namespace, shard).owner, replies[0])
+            owner = "" if replies[-1] is error else read_word(shard_keys(namespace, shard).owner, replies[-1])
             raise error
         return _read_view(link, namespace, shard, expected, replies)
     except Damaged as found:  # its key tells which shard
@@ -52,7 +53,7 @@ def _view(link: Link, namespace: str, shard: int, expected: str | None, replies:
 
 def _read_view(link: Link, namespace: str, shard: int, expected: str | None, replies: list[Any]) -> ShardView:
     outside = shard_keys(namespace, shard)
-    owner, names, mark, *standing, pointer = replies
+    names, mark, *standing, pointer, owner = replies
     current = read_word(outside.pointer, pointer)
     listed = {current, *(_left_behind(outside.epochs, name) for name in names)} - {""}
     under = {expected: standing} if expected else {}

@@ -1,8 +1,4 @@
-"""Covering shards: noting the moment before which all that Redis accepted is in SQL. Exposure windows begin there.
-
-A server on which nothing was ever handed off moves no moment: perhaps workers alone were led to it, by a name that is
-resolved wrongly, say, and clients like elsewhere.
-"""
+"""Covering shards: noting the moment before which all that Redis accepted is in SQL. Exposure windows begin there."""
 
 from __future__ import annotations
 
@@ -16,9 +12,15 @@ from likes.sql.tables import cursors
 
 
 def cover(
-    connection: Connection, namespace: str, places: Mapping[int, Place], *, to: datetime, at: datetime, by: datetime
+    connection: Connection,
+    namespace: str,
+    places: Mapping[int, Place],
+    *,
+    to: datetime | None,
+    at: datetime,
+    by: datetime,
 ) -> None:
-    """Note that what was accepted before `to` in these shards, which one server has, is in SQL: see `Cursor`.
+    """Note that what was accepted before `to`, if that can be said, in these shards is in SQL: see `Cursor`.
 
     What a flush that began later has noted stays. A shard whose cursor is not at its place, nor further on, was put
     back meanwhile (restored, a standby promoted): what is lost of it was accepted before `to`.
@@ -29,8 +31,7 @@ def cover(
     )
     rows = connection.execute(mine.order_by(cursors.c.shard).with_for_update()).all()
     due = [shard for shard, *now in rows if _is_reached(places[shard], Place(*now))]
-    is_used = any(place.seq for place in places.values())
-    moments = {"covered_to": to, "covered_at": at} if is_used else {}
+    moments = {"covered_to": to, "covered_at": at} if to is not None else {}
     connection.execute(
         update(cursors)
         .where(cursors.c.namespace == namespace, cursors.c.shard.in_(due))

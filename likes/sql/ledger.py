@@ -183,8 +183,9 @@ class Ledger:
         with reading(self.engine) as connection:
             return read_clock(connection)
 
-    def cover(self, places: Mapping[int, Place], *, to: datetime, at: datetime, by: datetime) -> None:
-        """Note that what Redis accepted before `to` in these shards is in SQL, by a flush that is over.
+    def cover(self, places: Mapping[int, Place], *, to: datetime | None, at: datetime, by: datetime) -> None:
+        """Note that what Redis accepted before `to` in these shards is in SQL, by a flush that is over; None: that it
+        is over, and no more.
 
         places: where it left the cursors; a shard whose cursor went back from there meanwhile is not covered.
         to, by: when it began and when it was over, by Redis's clock; at: when it began, by SQL's.

@@ -39,7 +39,7 @@ database = Table(
 
 # Per shard: the current epoch (null: none) and the batch applied last. A batch counts only where it follows its cursor.
 # covered_to: what Redis accepted before then, by its clock, was applied; covered_at: the same moment by SQL's clock;
-# covered_by: when the flush that did so was over, by Redis's clock.
+# covered_by: when the last flush that was complete was over, by Redis's clock.
 # durable: 1 if the server run_id wrote to disk before it answered. forgot: which proof that Redis forgot was told last.
 # generation: of cached totals; those of another one do not hold any more.
 cursors = Table(

@@ -36,6 +36,11 @@ def take_over(engine: Engine, namespace: str, name: str, before: Collection[str]
     return transact(engine, work)
 
 
+def expect_another_epoch(engine: Engine, namespace: str, shards: Collection[int]) -> None:
+    """Let an incident be told of those `shards`, which belong to nobody, that the database knows: Redis was emptied."""
+    transact(engine, lambda connection: cursors.expect_another_epoch(connection, namespace, shards))
+
+
 def record_new_owner(engine: Engine, namespace: str, seen: Mapping[int, str], database: str) -> None:
     """Record that an operator lets the shards that belong to those `seen` belong to this database from now on."""
     before = ", ".join(sorted({f"{owner[:8]}…" if owner else "none" for owner in seen.values()}))

@@ -14,6 +14,7 @@ from likes.sql.engine import open_engine
 from likes.sql.identity import make_fresh_id
 from likes.sql.schema import migrate
 from likes.sql.tables import metadata
+from likes.sql.urls import url_of
 from tests.rig import Rig
 from tests.running_api import RunningApi
 from tests.running_worker import RunningWorker
@@ -232,6 +233,17 @@ def test_an_operator_lets_a_redis_belong_to_a_new_database(rig: Rig, tmp_path: P
     assert "database_adopted" in [incident["kind"] for incident in likes("status", "--json").json["newest_incidents"]]
     again = likes("adopt", "--database", "--yes", "--json").json
     assert (again["from"], again["shards"]) == ([], 0)
+
+
+def test_adopting_an_emptied_redis_hides_no_loss(rig: Rig, tmp_path: Path) -> None:
+    """Of shards that were never flushed with likes, too."""
+    rig.flush()
+    rig.likes.add(EVERYWHERE)
+    rig.redis.flushall()
+    likes = Shell(tmp_path, redis_url=rig.places.redis, database_url=url_of(rig.engine), shards=SHARDS)
+    assert likes("adopt", "--database", "--yes").code == 0
+    rig.flush()
+    assert rig.kinds() == ["redis_replaced"] * SHARDS
 
 
 def test_fresh_alone_is_refused(tmp_path: Path) -> None:

@@ -50,6 +50,15 @@ def test_each_node_tells_what_piles_up_there(new_rig: NewRig) -> None:
     assert all(load.items and load.memory and not load.limit for load in loads)
 
 
+def test_a_node_without_likes_is_covered_with_the_others(new_rig: NewRig) -> None:
+    rig = new_rig(shards=16)
+    rig.likes.like("a")
+    rig.flush()
+    covered = rig.covered_to()
+    rig.flush()
+    assert rig.covered_to() > covered
+
+
 def test_so_they_are_by_asyncio(cluster: Cluster, new_rig: NewRig, sqlite_engine: Engine) -> None:
     rig, counts = new_rig(shards=16), [*ITEMS.values()]
 

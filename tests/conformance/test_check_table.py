@@ -347,12 +347,19 @@ def forget_a_prefix(stage: Stage) -> None:
     post_some(stage)
     stage.likes.settings["prefix"] = "likes"
     flush_some(stage)
-    stage.sql("UPDATE likes_cursors SET covered_at = '2000-01-01 00:00:00.000000'")
+    stage.sql("UPDATE likes_cursors SET covered_by = '2000-01-01 00:00:00.000000'")
 
 
 def test_likes_of_a_prefix_that_nobody_flushes_any_more(shared_redis: Stage) -> None:
     flush_some(shared_redis)
     are_found_and_mended(shared_redis, [Row("a forgotten prefix", forget_a_prefix, "other prefix", WARNING)])
+
+
+def test_a_prefix_that_is_flushed_now_and_then_is_not_forgotten(shared_redis: Stage) -> None:
+    flush_some(shared_redis)
+    assert shared_redis.likes("flush", prefix="other").code == 0  # before anything was liked
+    assert shared_redis.likes("post", "a", prefix="other").code == 0
+    assert shared_redis.check() == {}
 
 
 # What waits for somebody to decide.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,11 +17,12 @@ from sqlalchemy import Engine
 from likes.buffer.calls import Call
 from likes.buffer.links.link import Link
 from likes.errors import LikesError
+from likes.items import shard_of
 from tests.rig import SLACK, RedisCopy, Rig
 from tests.servers import RedisServer
 from tests.stepping import SteppedWorker
 
-CALLS_OF_A_LOOK = 7
+CALLS_OF_A_LOOK, CALLS_WITHOUT_AN_EPOCH = 7, 4
 
 
 @pytest.fixture
@@ -37,6 +39,19 @@ def covered(rig: Rig) -> datetime:
     covered = rig.covered_to()
     rig.likes.like("a", 5)
     return covered
+
+
+@pytest.fixture
+def two_shards(valkey_url: str, sqlite_engine: Engine) -> Iterator[Rig]:
+    """Likes of shard 0 were flushed; of shard 1 none yet, but it was claimed."""
+    with Rig(valkey_url, sqlite_engine, shards=2) as rig:
+        rig.likes.like(item_of(0))
+        rig.flush()
+        yield rig
+
+
+def item_of(shard: int) -> str:
+    return next(item for item in "abcdefgh" if shard_of(item.encode(), 2) == shard)
 
 
 def assert_all_that_is_lost_is_exposed(rig: Rig, covered: datetime) -> None:
@@ -69,6 +84,30 @@ def test_it_is_told_once_by_workers_that_notice_it_at_once_or_die(rig: Rig, call
         other.finish()
     rig.flush()
     assert rig.kinds() == ["redis_replaced"]
+
+
+def test_it_is_told_though_sessions_are_swept_before_the_next_flush(rig: Rig) -> None:
+    rig.flush()
+    rig.likes.like("a", 5)
+    rig.redis.flushall()
+    rig.sweep().run()
+    assert rig.owners() == {0: ""}
+    rig.flush()
+    rig.sweep().run()
+    assert rig.kinds() == ["redis_replaced"]
+
+
+def test_a_replica_that_has_copied_nothing_yet_is_no_emptied_redis(
+    two_shards: Rig, own_valkey: Callable[..., RedisServer]
+) -> None:
+    replica = own_valkey("--replicaof", "127.0.0.1", "1")
+    with (
+        Rig(replica.url, two_shards.engine, shards=2) as astray,
+        pytest.raises(LikesError, match="read only replica"),
+    ):
+        astray.flush()
+    two_shards.flush()
+    assert two_shards.kinds() == []
 
 
 def emptied(rig: Rig, _: RedisCopy) -> None:
@@ -109,7 +148,7 @@ class EmptiedInTheMiddle:
     def send(self, calls: Sequence[Call[Any]]) -> list[Any]:
         if self.after < 0 or "SMEMBERS" not in [call.words[0] for call in calls]:
             return self.link.send(calls)
-        assert len(calls) == CALLS_OF_A_LOOK
+        assert len(calls) == CALLS_OF_A_LOOK + CALLS_WITHOUT_AN_EPOCH * (self.rig.shards - 1)
         after, self.after = self.after, -1
         replies = self.link.send(calls[:after])
         self.rig.redis.flushall()
@@ -124,9 +163,20 @@ class EmptiedInTheMiddle:
 
 @pytest.mark.parametrize("after", range(CALLS_OF_A_LOOK + 1))
 def test_what_vanishes_while_a_flush_looks_is_not_covered(rig: Rig, covered: datetime, after: int) -> None:
-    with rig.new_worker(lambda link: EmptiedInTheMiddle(link, rig, after)) as worker, suppress(LikesError):
+    with rig.new_worker(partial(EmptiedInTheMiddle, rig=rig, after=after)) as worker, suppress(LikesError):
         worker.flush([0])
     assert_all_that_is_lost_is_exposed(rig, covered)
+
+
+@pytest.mark.parametrize("after", range(CALLS_OF_A_LOOK + CALLS_WITHOUT_AN_EPOCH + 1))
+def test_what_vanishes_of_a_new_shard_while_a_flush_looks_is_not_covered(two_shards: Rig, after: int) -> None:
+    covered = two_shards.covered_to()
+    two_shards.likes.like(item_of(1), 5)
+    empties = partial(EmptiedInTheMiddle, rig=two_shards, after=after)
+    with two_shards.new_worker(empties) as worker, suppress(LikesError):
+        worker.flush([0, 1])
+    two_shards.flush()
+    assert any(one.shard == 1 and one.exposed_from <= covered for one in two_shards.incidents())
 
 
 def test_what_vanishes_before_it_is_handed_off_is_not_covered(rig: Rig, covered: datetime) -> None:

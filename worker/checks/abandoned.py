@@ -36,8 +36,8 @@ def check_abandoned(engine: Engine, places: Places, namespace: str) -> Iterator[
 
 
 def _was_flushed(cursors: dict[int, Cursor]) -> bool:
-    covered = [cursor.covered_at for cursor in cursors.values() if cursor.covered_at]
-    return bool(covered) and datetime.now(UTC) - max(covered) < LONG
+    flushed = [cursor.covered_by for cursor in cursors.values() if cursor.covered_by]
+    return bool(flushed) and datetime.now(UTC) - max(flushed) < LONG
 
 
 def _waiting(places: Places, namespace: str, cursors: dict[int, Cursor]) -> int:
