@@ -31,9 +31,9 @@ class Beginning:
         """Note how far the flush covers the shards of which nothing older is left, and where it left their cursors.
 
         Not those of a server that was restarted, or followed another, since the flush began: what it forgot then was
-        accepted before, in part. Nor those of a replica, which may not have all its master has accepted. And no moment
-        is noted where nothing was ever handed off, in whatever shard: perhaps workers alone were led to this Redis, by
-        a name that is resolved wrongly, say, and clients like elsewhere.
+        accepted before, in part. Nor those of a replica, which may not have all its master has accepted. Where nothing
+        was ever handed off, in whatever shard, an earlier moment stays: perhaps workers alone were led to this Redis,
+        by a name that is resolved wrongly, say, and clients like elsewhere.
         """
         if not done:
             return
@@ -45,9 +45,10 @@ class Beginning:
             if sure:
                 self._ledger.cover(
                     {shard: done[shard] for shard in sure},
-                    to=server.now or self._at if is_used else None,
+                    to=server.now or self._at,
                     at=self._at,
                     by=now[sure[0]].now or self._ledger.clock(),
+                    is_used=is_used,
                 )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, func, literal, or_, select, update
 
 from likes.batch import Place
+from likes.sql.columns import Moment
 from likes.sql.tables import cursors
 
 
@@ -16,11 +18,13 @@ def cover(
     namespace: str,
     places: Mapping[int, Place],
     *,
-    to: datetime | None,
+    to: datetime,
     at: datetime,
     by: datetime,
+    is_used: bool = True,
 ) -> None:
-    """Note that what was accepted before `to`, if that can be said, in these shards is in SQL: see `Cursor`.
+    """Note that what was accepted before `to` in these shards is in SQL: see `Cursor`. Unless their Redis `is_used`, an
+    earlier moment that was noted stays.
 
     What a flush that began later has noted stays. A shard whose cursor is not at its place, nor further on, was put
     back meanwhile (restored, a standby promoted): what is lost of it was accepted before `to`.
@@ -31,7 +35,9 @@ def cover(
     )
     rows = connection.execute(mine.order_by(cursors.c.shard).with_for_update()).all()
     due = [shard for shard, *now in rows if _is_reached(places[shard], Place(*now))]
-    moments = {"covered_to": to, "covered_at": at} if to is not None else {}
+    moments: dict[str, Any] = {"covered_to": to, "covered_at": at}
+    if not is_used:
+        moments = {name: func.coalesce(cursors.c[name], literal(moment, Moment())) for name, moment in moments.items()}
     connection.execute(
         update(cursors)
         .where(cursors.c.namespace == namespace, cursors.c.shard.in_(due))

@@ -22,8 +22,8 @@ class Cursor(NamedTuple):
     """Where a shard stands in SQL: `epoch` is None when none is current, `nonce` is "" before the first batch.
 
     durable: 1 if the server `run_id` writes to disk before it answers.
-    covered_to: the moment, by Redis's clock, before which all that was accepted is in SQL; None before the first like
-        that was flushed. covered_at: the same moment by SQL's clock. covered_by: when the last flush that was complete
+    covered_to: the moment, by Redis's clock, before which all that was accepted is in SQL; None before the first flush
+        that was complete. covered_at: the same moment by SQL's clock. covered_by: when the last flush that was complete
         was over, by Redis's.
     forgot: which proof that Redis forgot likes was told last.
     generation: of cached totals; see `generations`.

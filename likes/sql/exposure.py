@@ -16,7 +16,7 @@ from likes.sql.cursors import Cursor
 
 
 class Window(NamedTuple):
-    """From when to when; `begin` is None where no like was flushed yet: from the first one on."""
+    """From when to when; `begin` is None where no flush has been complete yet: from the first like on."""
 
     begin: datetime | None
     end: datetime

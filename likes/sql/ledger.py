@@ -183,12 +183,14 @@ class Ledger:
         with reading(self.engine) as connection:
             return read_clock(connection)
 
-    def cover(self, places: Mapping[int, Place], *, to: datetime | None, at: datetime, by: datetime) -> None:
-        """Note that what Redis accepted before `to` in these shards is in SQL, by a flush that is over; None: that it
-        is over, and no more.
+    def cover(
+        self, places: Mapping[int, Place], *, to: datetime, at: datetime, by: datetime, is_used: bool = True
+    ) -> None:
+        """Note that what Redis accepted before `to` in these shards is in SQL, by a flush that is over.
 
         places: where it left the cursors; a shard whose cursor went back from there meanwhile is not covered.
         to, by: when it began and when it was over, by Redis's clock; at: when it began, by SQL's.
+        is_used: whether clients like there, for all one knows; else an earlier `to` stays.
         """
-        cover = partial(covering.cover, to=to, at=at, by=by)
+        cover = partial(covering.cover, to=to, at=at, by=by, is_used=is_used)
         transact(self.engine, lambda connection: cover(connection, self.namespace, places))

@@ -63,11 +63,13 @@ def assert_all_that_is_lost_is_exposed(rig: Rig, covered: datetime) -> None:
 def test_what_is_lost_before_the_first_flush_of_a_shard_is_told(rig: Rig) -> None:
     """The database has never heard of its epoch; but the shard was claimed, and no longer is."""
     rig.flush()
+    covered = rig.covered_to()
     rig.likes.like("a", 5)
     rig.redis.flushall()
     rig.flush()
     (incident,) = rig.incidents()
-    assert (rig.totals(), incident.kind, incident.exposed_from) == ({}, "redis_replaced", None)
+    assert (rig.totals(), incident.kind) == ({}, "redis_replaced")
+    assert incident.exposed_from <= covered
     rig.likes.like("a")
     rig.flush()
     assert (rig.totals(), rig.kinds()) == ({"a": 1}, ["redis_replaced"])

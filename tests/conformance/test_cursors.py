@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -169,24 +170,28 @@ def test_a_server_noted_by_another_since_the_cursors_were_read_stays(claimed: En
 
 
 def test_shards_are_covered_by_the_flush_that_began_last(claimed: Engine) -> None:
-    def covered(shards: Collection[int], to: int, at: int) -> dict[int, tuple[float, ...]]:
-        moments = {name: NOW + timedelta(seconds=seconds) for name, seconds in (("to", to), ("at", at), ("by", to + 1))}
-        return {
-            shard: tuple((moment - NOW).total_seconds() for moment in (now.covered_to, now.covered_at, now.covered_by))
-            for (_, shard), now in changed(
-                claimed,
-                lambda connection: covering.cover(connection, "likes", dict.fromkeys(shards, place), **moments),
-            ).items()
-        }
+    assert covered(claimed, [0, 1], to=10, at=20) == {0: (10, 20, 11), 1: (10, 20, 11)}
+    assert covered(claimed, [0, 1], to=15, at=19) == {}  # of a stalled flush that ends late
+    assert covered(claimed, [1], to=5, at=30) == {1: (5, 30, 6)}  # Redis's clock was set back
 
-    place = Place("e", 1, "n")
-    with writing(claimed) as connection:
-        for shard in (0, 1):
-            cursor = cursors.lock(connection, "likes", shard)._replace(epoch="e", seq=1, nonce="n")
-            cursors.move(connection, "likes", cursor, NOW)
-    assert covered([0, 1], to=10, at=20) == {0: (10, 20, 11), 1: (10, 20, 11)}
-    assert covered([0, 1], to=15, at=19) == {}  # of a stalled flush that ends late
-    assert covered([1], to=5, at=30) == {1: (5, 30, 6)}  # Redis's clock was set back
+
+def test_a_redis_that_nobody_likes_in_covers_what_was_never_covered(claimed: Engine) -> None:
+    assert covered(claimed, [0], to=10, at=20, is_used=False) == {0: (10, 20, 11)}
+    assert covered(claimed, [0, 1], to=30, at=40, is_used=False) == {0: (10, 20, 31), 1: (30, 40, 31)}
+    assert covered(claimed, [0], to=50, at=60) == {0: (50, 60, 51)}
+
+
+def covered(
+    engine: Engine, shards: Collection[int], to: int, at: int, *, is_used: bool = True
+) -> dict[int, tuple[float, ...]]:
+    """What a flush changes of these shards, in seconds: covered_to, covered_at and covered_by."""
+    moments = {name: NOW + timedelta(seconds=seconds) for name, seconds in (("to", to), ("at", at), ("by", to + 1))}
+    places = dict.fromkeys(shards, Place(None, 0, ""))
+    cover = partial(covering.cover, namespace="likes", places=places, **moments, is_used=is_used)
+    return {
+        shard: tuple((moment - NOW).total_seconds() for moment in (now.covered_to, now.covered_at, now.covered_by))
+        for (_, shard), now in changed(engine, cover).items()
+    }
 
 
 def test_a_cursor_that_was_put_back_since_a_flush_left_it_is_not_covered(claimed: Engine) -> None:
