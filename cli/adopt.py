@@ -72,7 +72,7 @@ def _adopt_redis(engine: Engine, prefix: str, name: str, *, yes: bool, json: boo
 def _adopt_database(buffer: Buffer, engine: Engine, settings: Settings, *, fresh: bool, yes: bool, json: bool) -> None:
     from likes.sessions.token import SESSION_SHARDS
     from likes.sql.identity import make_fresh_id, make_id
-    from likes.sql.takeover import expect_another_epoch, record_new_owner
+    from likes.sql.takeover import record_new_owner
 
     if fresh and not yes:
         _confirm("Give this database an id of its own, as it is a copy of another?")
@@ -83,9 +83,8 @@ def _adopt_database(buffer: Buffer, engine: Engine, settings: Settings, *, fresh
     others = {shard: owner for shard, owner in seen.items() if owner}
     if others and not yes:
         _confirm(f"Let {buffer.where} belong to this database, {ours}, no longer to {_named(others.values())}?")
-    if others:
-        record_new_owner(engine, settings.prefix, others, ours)
-    expect_another_epoch(engine, settings.prefix, seen.keys() - others.keys())
+    nobodys = buffer.unclaimed(seen.keys() - others.keys())
+    record_new_owner(engine, settings.prefix, others | dict.fromkeys(nobodys, ""), ours)
     buffer.ownership.take_over(seen, ours)
     if json:
         as_json({"from": sorted(set(others.values())), "to": ours, "shards": len(seen)})

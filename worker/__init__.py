@@ -27,8 +27,8 @@ What Redis or SQL may do, and how it is noticed:
 
     Redis went back (restored, a replica that was behind)   its number is behind the cursor's, or level, other nonce:
                                                             the epoch is retired, what it held set aside as dead letters
-    Redis was emptied or replaced                           it points at an epoch SQL does not know, or names no
-                                                            database any more: adopted
+    Redis was emptied or replaced                           it points at an epoch SQL does not know: adopted; or
+                                                            it names no database any more: claimed again
     SQL went back (restored)                                a batch in flight is past cursor + 1: the cursor moves up
     a batch of a retired epoch                              set aside as dead letters
     a key was deleted or overwritten by hand                what was accepted is neither sealed nor pending: put among

@@ -45,7 +45,7 @@ class Pair:
             self._ledger.claim = Claim(database, self.redis_name)
             self._buffer.ownership.database = database
             if not self._take_what_is_nobodys(cursors, owners):
-                self._buffer.ownership.claimed = cursors.keys()
+                self._buffer.ownership.claimed = frozenset(cursors)
                 return cursors
         raise LikesError(
             f"{self._buffer.where} does not keep which database it belongs to; is it a replica, or emptied?"
@@ -65,13 +65,9 @@ class Pair:
         if not unclaimed and named.issuperset(owners):
             return False
         self._ledger.claim = Claim(database or self._ledger.make_database_id(), self.redis_name)
-        if forgotten := self._forgotten(unclaimed, cursors):
-            self._ledger.expect_another_epoch(forgotten)
+        suspects = [shard for shard in unclaimed if shard in cursors and cursors[shard].epoch is None]
+        if suspects and (gone := self._buffer.unclaimed(suspects)):
+            self._ledger.note_emptied(gone)
         ownership.claim(unclaimed, self._ledger.claim.database)
         self._ledger.begin_cursors(owners, self._former_names)
         return True
-
-    def _forgotten(self, unclaimed: Collection[int], cursors: Mapping[int, Cursor]) -> Collection[int]:
-        """Those without an epoch yet that this Redis has forgotten: each was claimed before it had a cursor."""
-        suspects = [shard for shard in unclaimed if shard in cursors and cursors[shard].epoch is None]
-        return self._buffer.unclaimed(suspects) if suspects else ()

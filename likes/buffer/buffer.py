@@ -12,7 +12,7 @@ from typing import TypeVar
 from likes.batch import Batch, BatchId, Place, members_in
 from likes.buffer import scripts
 from likes.buffer.calls import Call, command
-from likes.buffer.damage import culprit, is_about_a_type, probes, read_batch
+from likes.buffer.damage import Damaged, culprit, is_about_a_type, probes, read_batch
 from likes.buffer.durability import Durability
 from likes.buffer.generations import Generations
 from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
@@ -191,11 +191,17 @@ class Buffer:
         return confirmed
 
     def unclaimed(self, shards: Collection[int]) -> list[int]:
-        """Those of `shards` that belong to no database. Asked as `confirm` does."""
-        asked = [scripts.confirm(epoch_keys(self.namespace, shard, "")) for shard in sorted(shards)]
+        """Those of `shards` that belong to no database. Asked over a fresh connection with a write, which only a master
+        accepts.
+        """
+        keys = [shard_keys(self.namespace, shard) for shard in sorted(shards)]
+        calls = [(command("SREM", each.epochs, "", shard=each.shard), command("GET", each.owner)) for each in keys]
         with closing(self._open_fresh()) as link:
-            confirmed = ask(link, asked)
-        return [shard for shard, found in zip(sorted(shards), confirmed, strict=True) if not found.owner]
+            replies = link.send([call for pair in calls for call in pair])
+        errors = (reply for reply in replies if isinstance(reply, LikesError) and not isinstance(reply, Damaged))
+        if error := next(errors, None):  # of a damaged key a flush tells, and keeps back its shard alone
+            raise error
+        return [each.shard for each, owner in zip(keys, replies[1::2], strict=True) if not owner]
 
     def servers(self, shards: Collection[int]) -> list[tuple[Server, Collection[int]]]:
         """Which servers answer for these shards, each with those that it has."""

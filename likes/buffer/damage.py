@@ -17,7 +17,7 @@ _REMEDIES = {
     b"epoch": "the next flush begins a fresh epoch",
     b"epochs": "the current epoch goes on without it",
     b"lease": "nothing is lost with it",
-    b"owner": "the next flush claims it",
+    b"owner": "the next flush claims it, and takes a shard in which no like was flushed yet for emptied",
     b"resharding": "likes are accepted again",
     b"left": "an idempotency key used before the number of shards changed may then count once more",
     b"nonces": "a database that is restored soon after may then set aside what is in flight",

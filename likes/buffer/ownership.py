@@ -18,14 +18,14 @@ from likes.errors import LikesError, Unavailable, WrongDatabase
 class Ownership:
     """The owners of the shards of one namespace.
 
-    database: the id of the one that a flush claimed them for; "" before that. claimed: the shards it claimed.
+    database: the id of the one that a flush claimed them for; "" before that. claimed: its shards then.
     """
 
     def __init__(self, link: Link, namespace: str) -> None:
         self._link = link
         self._namespace = namespace
         self.database = ""
-        self.claimed: Collection[int] = ()
+        self.claimed: frozenset[int] = frozenset()
 
     def read(self, shards: Collection[int]) -> dict[int, str]:
         """The database each shard belongs to, "" for none; without those where another type stands at the key.

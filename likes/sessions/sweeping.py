@@ -38,14 +38,14 @@ class Sweeping:
         return self._buffer.ownership.database
 
     def begin(self, most: int) -> dict[int, Due]:
-        """What is due in each shard, `most` sessions of each. Raises WrongDatabase; and LikesError where a shard that
-        a flush has claimed belongs to nobody: the next flush is to find that, and claim it.
+        """What is due in each shard, `most` sessions of each; nothing where Redis was emptied, as the next flush is to
+        notice. Raises WrongDatabase.
         """
         ownership, shards = self._buffer.ownership, range(SESSION_SHARDS)
         owners = ownership.read(shards)
         ownership.require_none_of_another(owners, self.database)
-        for shard in ownership.claimed & owners.keys():
-            ownership.require_own(shard, owners[shard])
+        if not all(owners[shard] for shard in ownership.claimed & owners.keys()):
+            return {}
         ownership.claim([shard for shard, owner in owners.items() if not owner], self.database)
         calls = [scripts.sweep(self._keys(shard), self.database, most, self.life) for shard in owners]
         return {shard: due for shard, due in zip(owners, self._ask(calls), strict=True) if due}

@@ -5,7 +5,6 @@ Each function works inside the caller's transaction. `move` needs the cursor loc
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
@@ -60,13 +59,18 @@ def read_all(connection: Connection, namespace: str) -> dict[int, Cursor]:
     return {row.shard: Cursor(*row) for row in rows}
 
 
-def lock(connection: Connection, namespace: str, shard: int) -> Cursor:
-    """The shard's cursor, locked until the transaction ends; raises LikesError if it is gone."""
-    one = select(*_COLUMNS).where(cursors.c.namespace == namespace, cursors.c.shard == shard).with_for_update()
-    row = connection.execute(one).one_or_none()
+def read_one(connection: Connection, namespace: str, shard: int, *, locked: bool = False) -> Cursor:
+    """The cursor of one shard; raises LikesError if it is gone."""
+    one = select(*_COLUMNS).where(cursors.c.namespace == namespace, cursors.c.shard == shard)
+    row = connection.execute(one.with_for_update() if locked else one).one_or_none()
     if row is None:
         raise LikesError(f"shard {shard} has lost its cursor: the database was restored; the next flush begins anew")
     return Cursor(*row)
+
+
+def lock(connection: Connection, namespace: str, shard: int) -> Cursor:
+    """The same, locked until the transaction ends."""
+    return read_one(connection, namespace, shard, locked=True)
 
 
 def lock_all(connection: Connection, namespace: str) -> None:
@@ -99,19 +103,6 @@ def begin(connection: Connection, namespace: str, shards: Collection[int], redis
     if not there and connection.scalar(select(cursors.c.shard).limit(1)) is not None:
         generations.renew_all(connection)  # from now on another namespace adds to the same totals
     connection.execute(insert(cursors), rows)
-
-
-def expect_another_epoch(connection: Connection, namespace: str, shards: Collection[int]) -> None:
-    """Let those of `shards` without an epoch have one that nobody knows, so that the next is known to take its place.
-
-    Clients may have begun one, and liked, in a Redis that was replaced before the first flush of their likes.
-    """
-    lock_all(connection, namespace)
-    connection.execute(
-        update(cursors)
-        .where(cursors.c.namespace == namespace, cursors.c.shard.in_(shards), cursors.c.epoch.is_(None))
-        .values(epoch=secrets.token_hex(8))
-    )
 
 
 def move(connection: Connection, namespace: str, cursor: Cursor, now: datetime) -> None:

@@ -18,6 +18,7 @@ from likes.sql.chains import count_whole, portions
 from likes.sql.clock import read_clock
 from likes.sql.connections import replaced
 from likes.sql.cursors import Cursor
+from likes.sql.emptied import record_emptied
 from likes.sql.engine import reading
 from likes.sql.exposure import Window, window_of
 from likes.sql.identity import Claim
@@ -66,7 +67,7 @@ class Ledger:
         """The cursor of one shard, and its retired epochs."""
         with reading(self.engine) as connection:
             return (
-                cursors.read_all(connection, self.namespace)[shard],
+                cursors.read_one(connection, self.namespace, shard),
                 epochs.retired(connection, self.namespace, shard),
             )
 
@@ -94,12 +95,15 @@ class Ledger:
 
         transact(self.engine, work)
 
-    def expect_another_epoch(self, shards: Collection[int]) -> None:
-        """Let an incident be told when these shards, if they have no epoch, get one: their Redis was replaced."""
+    def note_emptied(self, unclaimed: Collection[int]) -> None:
+        """Record an incident if Redis was emptied before the first likes of these shards, which belong to nobody, were
+        flushed.
+        """
+        redis_now = self.redis_clock(min(unclaimed))
 
         def work(connection: Connection) -> None:
             identity.require(connection, self.claim)
-            cursors.expect_another_epoch(connection, self.namespace, shards)
+            record_emptied(connection, self.namespace, unclaimed, redis_now)
 
         transact(self.engine, work)
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine
 
 from likes.sql import cursors, incidents, known_redis
 from likes.sql.clock import read_clock
+from likes.sql.emptied import record_emptied
 from likes.sql.engine import reading
 from likes.sql.exposure import Window, window_of
 from likes.sql.incidents import Kind
@@ -36,18 +37,17 @@ def take_over(engine: Engine, namespace: str, name: str, before: Collection[str]
     return transact(engine, work)
 
 
-def expect_another_epoch(engine: Engine, namespace: str, shards: Collection[int]) -> None:
-    """Let an incident be told of those `shards`, which belong to nobody, that the database knows: Redis was emptied."""
-    transact(engine, lambda connection: cursors.expect_another_epoch(connection, namespace, shards))
-
-
 def record_new_owner(engine: Engine, namespace: str, seen: Mapping[int, str], database: str) -> None:
-    """Record that an operator lets the shards that belong to those `seen` belong to this database from now on."""
-    before = ", ".join(sorted({f"{owner[:8]}…" if owner else "none" for owner in seen.values()}))
+    """Record that an operator lets the shards that belong to those `seen` ("": to nobody) belong to this database from
+    now on.
+    """
+    before = ", ".join(sorted({f"{owner[:8]}…" for owner in seen.values() if owner}))
     detail = f"an operator let Redis belong to this database ({database[:8]}…), no longer to {before}"
 
     def work(connection: Connection) -> None:
-        now = read_clock(connection)
-        incidents.record(connection, namespace, Kind.DATABASE_ADOPTED, detail, at=now, exposed=Window(None, now))
+        record_emptied(connection, namespace, [shard for shard, owner in seen.items() if not owner], None)
+        if before:
+            now = read_clock(connection)
+            incidents.record(connection, namespace, Kind.DATABASE_ADOPTED, detail, at=now, exposed=Window(None, now))
 
     transact(engine, work)

@@ -243,7 +243,18 @@ def test_adopting_an_emptied_redis_hides_no_loss(rig: Rig, tmp_path: Path) -> No
     likes = Shell(tmp_path, redis_url=rig.places.redis, database_url=url_of(rig.engine), shards=SHARDS)
     assert likes("adopt", "--database", "--yes").code == 0
     rig.flush()
-    assert rig.kinds() == ["redis_replaced"] * SHARDS
+    assert rig.kinds() == ["redis_replaced"]
+    assert rig.totals() == {}
+
+
+def test_what_cannot_be_adopted_is_not_told(rig: Rig, own_valkey: Callable[..., RedisServer], tmp_path: Path) -> None:
+    """Of a replica nobody knows what its master holds."""
+    rig.flush()
+    replica = own_valkey("--replicaof", "127.0.0.1", "1")
+    likes = Shell(tmp_path, redis_url=replica.url, database_url=url_of(rig.engine), shards=SHARDS)
+    assert likes("adopt", "--database", "--yes").code in (1, 5)
+    rig.flush()
+    assert rig.kinds() == []
 
 
 def test_fresh_alone_is_refused(tmp_path: Path) -> None:

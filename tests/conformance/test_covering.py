@@ -68,24 +68,43 @@ def test_what_is_lost_before_the_first_flush_of_a_shard_is_told(rig: Rig) -> Non
     rig.redis.flushall()
     rig.flush()
     (incident,) = rig.incidents()
-    assert (rig.totals(), incident.kind) == ({}, "redis_replaced")
+    assert (rig.totals(), incident.kind, incident.shard) == ({}, "redis_replaced", None)
     assert incident.exposed_from <= covered
     rig.likes.like("a")
     rig.flush()
     assert (rig.totals(), rig.kinds()) == ({"a": 1}, ["redis_replaced"])
 
 
-@pytest.mark.parametrize("call", ["claim", "begin_epoch", "transaction"])
-def test_it_is_told_once_by_workers_that_notice_it_at_once_or_die(rig: Rig, call: str) -> None:
+@pytest.mark.parametrize("call", ["transaction", "claim", None])
+@pytest.mark.parametrize("others_call", ["SREM GET", "transaction", "claim"])
+def test_it_is_told_once_by_workers_that_notice_it_at_once_or_die(rig: Rig, call: str | None, others_call: str) -> None:
     rig.flush()
     rig.likes.like("a", 5)
     rig.redis.flushall()
     with SteppedWorker(rig) as worker, SteppedWorker(rig) as other:
-        other.go_until("claim")
-        worker.go_until("claim").go_until(call)
+        other.go_until(others_call)
+        worker.go_until("transaction").go_until(call)
         other.finish()
     rig.flush()
     assert rig.kinds() == ["redis_replaced"]
+
+
+def test_each_time_that_it_is_emptied_is_told(rig: Rig) -> None:
+    for times in range(1, 4):
+        rig.flush()
+        rig.redis.flushall()
+        rig.flush()
+        assert rig.kinds() == ["redis_replaced"] * times
+
+
+def test_a_damaged_key_beside_keeps_only_its_shard_back(two_shards: Rig) -> None:
+    two_shards.likes.like(item_of(0), 5)
+    two_shards.redis.flushall()
+    two_shards.redis.hset("{likes:1}:epochs", "x", "y")
+    two_shards.likes.like(item_of(0), 7)
+    with pytest.raises(LikesError, match=r"the key \{likes:1\}:epochs holds another type"):
+        two_shards.flush()
+    assert two_shards.totals() == {item_of(0): 8}
 
 
 def test_it_is_told_though_sessions_are_swept_before_the_next_flush(rig: Rig) -> None:
@@ -178,7 +197,7 @@ def test_what_vanishes_of_a_new_shard_while_a_flush_looks_is_not_covered(two_sha
     with two_shards.new_worker(empties) as worker, suppress(LikesError):
         worker.flush([0, 1])
     two_shards.flush()
-    assert any(one.shard == 1 and one.exposed_from <= covered for one in two_shards.incidents())
+    assert any(one.shard in (None, 1) and one.exposed_from <= covered for one in two_shards.incidents())
 
 
 def test_what_vanishes_before_it_is_handed_off_is_not_covered(rig: Rig, covered: datetime) -> None:
