@@ -67,10 +67,14 @@ def redis_is_restored_from_an_older_copy(population: Population, random: Random)
 @fault(incidents=WENT_BACK, goes_back=True, stands=ONE_REDIS)
 def redis_is_put_back_in_place(population: Population, random: Random) -> Iterator[None]:
     """An older state in the same process, which no id of the server tells."""
-    copy = population.stand.rig.copy_redis()
+    rig = population.stand.rig
+    copy = rig.copy_redis()
     copy = {key: dump for key, dump in copy.items() if b":fill:" not in key}  # a lease, too, and over by then
     population.a_while()
-    population.stand.rig.restore_redis(copy)
+    limit = rig.redis.config_get("maxmemory")
+    rig.redis.config_set("maxmemory", 0)  # it may be full, too
+    rig.restore_redis(copy)
+    rig.redis.config_set("maxmemory", limit["maxmemory"])
     yield
 
 
