@@ -151,8 +151,10 @@ class Population:
             yield from journal.posts.values()
 
     def _covered(self) -> float:
-        """The moment, by SQL's clock, before which all is in SQL; 0 while the database does not tell."""
-        covered = [each.covered_at.timestamp() if each.covered_at else 0.0 for each in self._cursors()]
+        """The moment, by SQL's clock, before which all is in SQL; 0 while the database does not tell, or knows no epoch
+        of a shard yet, so that one of before would be another incident than its fault explains.
+        """
+        covered = [each.covered_at.timestamp() if each.covered_at and each.epoch else 0.0 for each in self._cursors()]
         return min(covered) if len(covered) == SHARDS else 0.0
 
     def _flushed(self) -> dict[int, datetime | None]:

@@ -58,7 +58,7 @@ def test_an_ordinary_flush_asks_each_server_no_more_than_it_has_to(rig: Rig) -> 
             made.append(worker.at)
             worker.step()
     assert made == [
-        *("transaction", "transaction", "GET", "INFO CONFIG TIME", "GET SMEMBERS HMGET LLEN LRANGE", "LRANGE"),
+        *("transaction", "transaction", "GET", "INFO CONFIG TIME", "SMEMBERS GET HMGET LLEN LRANGE", "LRANGE"),
         *("hand_off", "hand_off", "hand_off", "hand_off", "transaction", "acknowledge"),
         *("hand_off", "transaction", "acknowledge"),
         *("INFO CONFIG TIME", "transaction"),
@@ -366,7 +366,7 @@ def test_a_worker_paused_between_sql_and_redis_raises_no_false_alarm(rig: Rig) -
     rig.flush()
     rig.likes.like("a", 5)
     with SteppedWorker(rig) as slow:
-        slow.go_until("GET SMEMBERS HMGET LLEN LRANGE")  # it has read the cursor
+        slow.go_until("SMEMBERS GET HMGET LLEN LRANGE")  # it has read the cursor
         rig.flush()
         rig.likes.like("a", 1)
         slow.finish()
