@@ -42,7 +42,8 @@ def _view(link: Link, namespace: str, shard: int, expected: str | None, replies:
     owner = ""
     try:
         if error:  # of this shard alone, such as another type at one of its keys
-            owner = "" if replies[-1] is error else read_word(shard_keys(namespace, shard).owner, replies[-1])
+            if not isinstance(replies[-1], LikesError):
+                owner = read_word(shard_keys(namespace, shard).owner, replies[-1])
             raise error
         return _read_view(link, namespace, shard, expected, replies)
     except Damaged as found:  # its key tells which shard
