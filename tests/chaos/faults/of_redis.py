@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 import redis
@@ -35,7 +35,7 @@ def redis_stands_still(population: Population, random: Random) -> Iterator[None]
 @fault(incidents=WENT_BACK, goes_back=True, stands=ONE_REDIS)
 def redis_is_emptied(population: Population, random: Random) -> Iterator[None]:
     """FLUSHALL, typed into the wrong terminal."""
-    population.stand.rig.redis.flushall()
+    population.sees(lambda: _takes(population.stand.rig.redis.flushall), "Redis refuses to be emptied")
     yield
 
 
@@ -73,7 +73,7 @@ def redis_is_put_back_in_place(population: Population, random: Random) -> Iterat
     population.a_while()
     limit = rig.redis.config_get("maxmemory")
     rig.redis.config_set("maxmemory", 0)  # it may be full, too
-    rig.restore_redis(copy)
+    population.sees(lambda: _takes(lambda: rig.restore_redis(copy)), "Redis refuses an older state")
     rig.redis.config_set("maxmemory", limit["maxmemory"])
     yield
 
@@ -95,6 +95,15 @@ def a_lagging_replica_is_promoted_and_back(population: Population, random: Rando
     _follow(master, replica.port)
     _lead(master)
     stand.lead_to(master)
+
+
+def _takes(change: Callable[[], object]) -> bool:
+    """False if it is refused, as by a Redis whose disk is full: nothing is changed then."""
+    try:
+        change()
+    except redis.ResponseError:
+        return False
+    return True
 
 
 def _follow(server: RedisServer, port: int) -> None:
