@@ -368,6 +368,7 @@ def test_killed_again_and_again_it_loses_and_repeats_nothing(rig: Rig, tmp_path:
             wait_until(lambda before=batches_before: len(rig.ledger()) > before + 3)
             worker.kill()
     with RunningWorker(shell) as worker:
+        worker.wait_for("started")  # before that SIGTERM ends it, and perhaps nothing is left to do
         wait_until(lambda: rig.totals() == posted)
         assert worker.stop() == 0
     assert rig.totals() == posted
