@@ -83,7 +83,7 @@ def _adopt_database(buffer: Buffer, engine: Engine, settings: Settings, *, fresh
     others = {shard: owner for shard, owner in seen.items() if owner}
     if others and not yes:
         _confirm(f"Let {buffer.where} belong to this database, {ours}, no longer to {_named(others.values())}?")
-    nobodys = buffer.unclaimed(seen.keys() - others.keys())
+    nobodys = buffer.ownership.unclaimed(seen.keys() - others.keys())
     record_new_owner(engine, settings.prefix, others | dict.fromkeys(nobodys, ""), ours)
     buffer.ownership.take_over(seen, ours)
     if json:

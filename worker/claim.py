@@ -66,7 +66,7 @@ class Pair:
             return False
         self._ledger.claim = Claim(database or self._ledger.make_database_id(), self.redis_name)
         suspects = [shard for shard in unclaimed if shard in cursors and cursors[shard].epoch is None]
-        if suspects and (gone := self._buffer.unclaimed(suspects)):
+        if suspects and (gone := ownership.unclaimed(suspects)):
             self._ledger.note_emptied(gone)
         ownership.claim(unclaimed, self._ledger.claim.database)
         self._ledger.begin_cursors(owners, self._former_names)

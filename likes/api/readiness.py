@@ -83,7 +83,7 @@ class Readiness:
                 link = self._places.open_link()
                 self._closing.append(link.close)
             try_writing(link, prefix, shards)
-            return Ownership(link, prefix).read([0]).get(0, "")
+            return Ownership(link, self._places.open_link, prefix).read([0]).get(0, "")
 
         return ask
 

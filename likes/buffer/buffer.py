@@ -12,7 +12,7 @@ from typing import TypeVar
 from likes.batch import Batch, BatchId, Place, members_in
 from likes.buffer import scripts
 from likes.buffer.calls import Call, command
-from likes.buffer.damage import Damaged, culprit, is_about_a_type, probes, read_batch
+from likes.buffer.damage import culprit, is_about_a_type, probes, read_batch
 from likes.buffer.durability import Durability
 from likes.buffer.generations import Generations
 from likes.buffer.keys import EpochKeys, epoch_keys, fresh_epoch, shard_keys
@@ -60,7 +60,7 @@ class Buffer:
         self.link = link
         self._open_fresh = open_fresh
         self.namespace = namespace
-        self.ownership = Ownership(link, namespace)
+        self.ownership = Ownership(link, open_fresh, namespace)
         self.durability = Durability(link, open_fresh, namespace, durability, patience)
         self.batch_items = batch_items
         self._writes_through = writes_through
@@ -189,19 +189,6 @@ class Buffer:
         assert isinstance(confirmed, Confirmed)  # noqa: S101 (narrows a reply's type)
         self.ownership.require_own(shard, confirmed.owner)
         return confirmed
-
-    def unclaimed(self, shards: Collection[int]) -> list[int]:
-        """Those of `shards` that belong to no database. Asked over a fresh connection with a write, which only a master
-        accepts.
-        """
-        keys = [shard_keys(self.namespace, shard) for shard in sorted(shards)]
-        calls = [(command("SREM", each.epochs, "", shard=each.shard), command("GET", each.owner)) for each in keys]
-        with closing(self._open_fresh()) as link:
-            replies = link.send([call for pair in calls for call in pair])
-        errors = (reply for reply in replies if isinstance(reply, LikesError) and not isinstance(reply, Damaged))
-        if error := next(errors, None):  # of a damaged key a flush tells, and keeps back its shard alone
-            raise error
-        return [each.shard for each, owner in zip(keys, replies[1::2], strict=True) if not owner]
 
     def servers(self, shards: Collection[int]) -> list[tuple[Server, Collection[int]]]:
         """Which servers answer for these shards, each with those that it has."""

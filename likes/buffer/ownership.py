@@ -5,10 +5,11 @@ The name stands outside epochs, and in no other place. `REDIS_NAME` is the other
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
 
 from likes.buffer.calls import command
-from likes.buffer.damage import read_word
+from likes.buffer.damage import Damaged, read_word
 from likes.buffer.keys import shard_keys
 from likes.buffer.links.link import Link, ask
 from likes.buffer.scripts import claim
@@ -21,8 +22,9 @@ class Ownership:
     database: the id of the one that a flush claimed them for; "" before that. claimed: its shards then.
     """
 
-    def __init__(self, link: Link, namespace: str) -> None:
+    def __init__(self, link: Link, open_fresh: Callable[[], Link], namespace: str) -> None:
         self._link = link
+        self._open_fresh = open_fresh
         self._namespace = namespace
         self.database = ""
         self.claimed: frozenset[int] = frozenset()
@@ -38,6 +40,19 @@ class Ownership:
             raise away
         found = zip(keys, replies, strict=True)
         return {each.shard: read_word(each.owner, owner) for each, owner in found if not isinstance(owner, LikesError)}
+
+    def unclaimed(self, shards: Collection[int]) -> list[int]:
+        """Those of `shards` that belong to no database. Asked over a fresh connection with a write, which only a master
+        accepts.
+        """
+        keys = [shard_keys(self._namespace, shard) for shard in sorted(shards)]
+        calls = [(command("SREM", each.epochs, "", shard=each.shard), command("GET", each.owner)) for each in keys]
+        with closing(self._open_fresh()) as link:
+            replies = link.send([call for pair in calls for call in pair])
+        errors = (reply for reply in replies if isinstance(reply, LikesError) and not isinstance(reply, Damaged))
+        if error := next(errors, None):  # of a damaged key a flush tells, and keeps back its shard alone
+            raise error
+        return [each.shard for each, owner in zip(keys, replies[1::2], strict=True) if not owner]
 
     def claim(self, shards: Collection[int], database: str) -> None:
         """Let all `shards` that belong to nobody belong to `database`. Raises WrongDatabase.
