@@ -31,13 +31,18 @@ class Given:
 
 def settings_of(context: typer.Context) -> Settings:
     """The settings of this run: flags, environment, `.env`, defaults. Raises SettingsError."""
-    import logging
-
     from likes.config.settings import Settings
 
-    if not is_verbose(context):
-        logging.getLogger().addHandler(logging.NullHandler())  # what libraries log, the errors they raise say again
+    silence_libraries(context)
     return Settings.load(**_given(context).flags)
+
+
+def silence_libraries(context: typer.Context) -> None:
+    """Let nothing that libraries log be seen, unless more is to be shown: the errors they raise say it again."""
+    import logging
+
+    if not is_verbose(context):
+        logging.getLogger().addHandler(logging.NullHandler())
 
 
 def asked_for(context: typer.Context, setting: str) -> str | None:

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import Given
+from cli.options import Given, silence_libraries
 
 
 def demo(
@@ -40,6 +40,7 @@ def demo(
         raise typer.BadParameter("the demo has servers of its own and takes no settings", ctx=context)
     from cli.demo.play import play
 
+    silence_libraries(context)
     if not play(seconds, serve=serve):
         raise typer.Exit(1)
 

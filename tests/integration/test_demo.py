@@ -76,6 +76,29 @@ def test_nothing_is_left_when_it_is_interrupted(folder, number, code):
     assert left_behind(folder) == []
 
 
+STRUCK_WHILE_A_CONNECTION_IS_GIVEN_BACK = """
+import os, signal, sys
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
+from cli.main import main
+
+number = signal.Signals[sys.argv[1]]
+sys.argv[1:] = ["demo"]
+event.listen(Pool, "reset", lambda *_: os.kill(os.getpid(), number), once=True)
+main()
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_an_interruption_within_a_library_is_no_traceback(folder, name, code):
+    command = [sys.executable, "-c", STRUCK_WHILE_A_CONNECTION_IS_GIVEN_BACK, name]
+    demo = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert demo.returncode == code
+    assert "Traceback" not in demo.stderr
+    assert left_behind(folder) == []
+
+
 def address_in(lines):
     return next(line.split()[-1] for line in lines if line.startswith("watch it in a browser: "))
 
