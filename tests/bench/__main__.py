@@ -32,7 +32,7 @@ def main() -> None:
     for name in [name for name in os.environ if name.upper().startswith("LIKES_")]:
         del os.environ[name]  # the figures are those of the default settings
     figures: list[Figure] = []
-    with Stand(arguments.items, arguments.rounds, largest=arguments.ten_million) as stand:
+    with Stand(arguments.items, arguments.rounds, largest=arguments.ten_million, server=arguments.server) as stand:
         machine = stand.machine()
         for name in arguments.only or MEASUREMENTS:
             progress(f"{name} …")
@@ -47,6 +47,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--items", type=int, default=1_000_000, metavar="N", help="pending items (default: 1000000)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds of each figure (default: 3)")
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, metavar="NAME", help=f"of {', '.join(MEASUREMENTS)}")
+    parser.add_argument(
+        "--server", type=Path, metavar="PROGRAM", help="a redis-server or valkey-server (default: the wheel's)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument(
         "--ten-million",

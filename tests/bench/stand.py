@@ -1,4 +1,4 @@
-"""Where everything is measured: Valkey with its append-only file and PostgreSQL with fsync, both for this run alone."""
+"""Where everything is measured: Redis with its append-only file and PostgreSQL with fsync, both for this run alone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 import psycopg
@@ -17,7 +18,7 @@ from likes import LikeCounter, Settings
 from likes.sql.engine import open_engine
 from likes.sql.schema import migrate
 from tests.bench.traffic import batches
-from tests.servers import PostgreSQL, valkey
+from tests.servers import PostgreSQL, RedisServer, valkey
 from tests.waiting import wait_until
 from worker.assembly import open_flusher
 from worker.flush import Flusher
@@ -29,14 +30,16 @@ class Stand:
     """The servers, and how much is measured on them.
 
     items: pending in the ordinary case; largest: pending where growth and memory are looked at beyond that, if at all.
+    server: another redis-server or valkey-server than the one of the wheel.
     """
 
-    def __init__(self, items: int, rounds: int, *, largest: int | None = None) -> None:
+    def __init__(self, items: int, rounds: int, *, largest: int | None = None, server: Path | None = None) -> None:
         self.items = items
         self.rounds = rounds
         self.largest = largest
         # A rewrite of the append-only file would run beside one side of a comparison and not beside the other.
-        self.redis = valkey("--auto-aof-rewrite-percentage", "0").start()
+        no_rewrite = ("--auto-aof-rewrite-percentage", "0")
+        self.redis = (RedisServer(str(server), *no_rewrite) if server else valkey(*no_rewrite)).start()
         self.postgres = PostgreSQL(durable=True).start()
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET autovacuum = off")  # for the same reason
@@ -99,14 +102,15 @@ class Stand:
     def machine(self) -> dict[str, object]:
         """What the figures were measured on."""
         with self.client() as client, psycopg.connect(self.postgres.url) as connection:
-            server = client.info("server")
+            server, memory = client.info("server"), client.info("memory")
             postgres = connection.execute("SHOW server_version").fetchone()
         return {
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "cores": os.cpu_count(),
             "load": round(os.getloadavg()[0], 2),
             "Python": platform.python_version(),
-            "Valkey": server.get("valkey_version", server["redis_version"]),
+            server.get("server_name", "redis"): server.get("valkey_version", server["redis_version"]),
+            "malloc": memory["mem_allocator"],
             "PostgreSQL": postgres[0] if postgres else "?",
             "kernel": platform.release(),
             "items": self.items,
