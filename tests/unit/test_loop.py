@@ -129,6 +129,11 @@ def test_it_comes_back_for_shards_left_to_others() -> None:
         wait_until(lambda: rounds.flushes == 2)
 
 
+def said_by_the_worker(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Not by the scheduler, which tells that a tick was skipped where the machine is slow."""
+    return [record.getMessage() for record in caplog.records if record.name == "likes.worker"]
+
+
 def test_it_outlives_whatever_happens_and_says_each_trouble_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "likes.worker")
     rounds = FakeRounds(
@@ -142,7 +147,7 @@ def test_it_outlives_whatever_happens_and_says_each_trouble_once(caplog: pytest.
     revived: list[None] = []
     with running(make(rounds, interval=0.02, revive=lambda: revived.append(None))):
         wait_until(lambda: rounds.flushes > 8)
-    words = [record.getMessage() for record in caplog.records]
+    words = said_by_the_worker(caplog)
     assert [word.partition(";")[0] for word in words[:4]] == [
         "no route to Redis",
         "no route to SQL",
@@ -178,8 +183,9 @@ def test_tables_and_replicas_that_were_there_may_come_back(
     rounds = FakeRounds(False, gone("run likes migrate"), gone("run likes migrate"))
     with running(make(rounds, interval=0.02)):
         wait_until(lambda: rounds.flushes > 4)
-    assert [record.getMessage().partition(";")[0] for record in caplog.records][:1] == ["run likes migrate"]
-    assert len(caplog.records) == 2, "told once, and that it is over"
+    told, over = said_by_the_worker(caplog)
+    assert told.startswith("run likes migrate;")
+    assert over.startswith("flushing works again")
 
 
 @pytest.mark.parametrize(
@@ -192,7 +198,7 @@ def test_a_server_away_at_the_end_is_no_failure(error: LikesError, caplog: pytes
     loop = make(rounds)
     loop.stop()
     loop.run()
-    (said,) = [record.getMessage() for record in caplog.records]
+    (said,) = said_by_the_worker(caplog)
     assert "no route; nothing is lost" in said
     assert ("7 items are pending in Redis and 1 batches in flight" in said) != isinstance(error, RedisUnavailable)
 
