@@ -115,12 +115,14 @@ class Population:
         breaks()
         self.sees(lambda: self._troubles() > before, "no worker notices anything")
 
-    def sees(self, condition: Callable[[], bool], otherwise: str) -> None:
+    def sees(self, condition: Callable[[], bool], otherwise: str) -> bool:
         """Wait for what a fault is to bring about. It may not come if something else is broken, too: that is told."""
         try:
             wait_until(condition, COMES_ABOUT_SECONDS if self.alone else A_WHILE_SECONDS)
         except TimeoutError:
             self.missed.append(otherwise)
+            return False
+        return True
 
     def _going_on(self) -> Callable[[], bool]:
         since = time.time()
