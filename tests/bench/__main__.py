@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -48,7 +49,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="rounds of each figure (default: 3)")
     parser.add_argument("--only", nargs="+", choices=MEASUREMENTS, metavar="NAME", help=f"of {', '.join(MEASUREMENTS)}")
     parser.add_argument(
-        "--server", type=Path, metavar="PROGRAM", help="a redis-server or valkey-server (default: the wheel's)"
+        "--server", type=_program, metavar="PROGRAM", help="a redis-server or valkey-server (default: the wheel's)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument(
@@ -58,6 +59,13 @@ def _arguments() -> argparse.Namespace:
         help="growth and memory up to ten million pending items; takes some minutes and 4 GB more",
     )
     return parser.parse_args()
+
+
+def _program(name: str) -> Path:
+    found = shutil.which(name)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{name} is no program")
+    return Path(found).absolute()
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ class Stand:
             "load": round(os.getloadavg()[0], 2),
             "Python": platform.python_version(),
             server.get("server_name", "redis"): server.get("valkey_version", server["redis_version"]),
-            "malloc": memory["mem_allocator"],
+            "built with": memory["mem_allocator"],  # a library may be loaded before it
             "PostgreSQL": postgres[0] if postgres else "?",
             "kernel": platform.release(),
             "items": self.items,
