@@ -20,6 +20,7 @@ from likes.counted import Counted
 from likes.sessions.session import Life
 from likes.sessions.sweeping import Sweeping
 from likes.sql.cursors import Cursor
+from likes.sql.dialects import dialect_of
 from likes.sql.engine import open_engine, reading, writing
 from likes.sql.ledger import Ledger
 from likes.sql.tables import batches, database, dead_letters, incidents, metadata, retired_epochs, totals
@@ -244,8 +245,7 @@ class Rig:
 
     def copy_sql(self) -> SqlCopy:
         """All rows, for `restore_sql`: of one moment, as in a backup, whoever else writes meanwhile."""
-        of_one_moment = "SERIALIZABLE" if self.engine.dialect.name == "sqlite" else "REPEATABLE READ"
-        with self.engine.connect().execution_options(isolation_level=of_one_moment) as connection, connection.begin():
+        with reading(self.engine.execution_options(**dialect_of(self.engine).SNAPSHOT)) as connection:
             return {
                 table.name: [dict(row._mapping) for row in connection.execute(select(table))]
                 for table in metadata.sorted_tables
