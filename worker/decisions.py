@@ -93,7 +93,7 @@ class Verdict(Enum):
 
     NEXT = auto()  # the next on the chain: count it
     RECORDED = auto()  # counted or set aside before: acknowledge it
-    ACKNOWLEDGED = auto()  # counted and acknowledged by another worker, its row in the ledger is pruned: let it go
+    ACKNOWLEDGED = auto()  # counted and acknowledged by another worker; its row is pruned, or SQL went back: let it go
     NOT_YET = auto()  # an older one of its epoch is in flight: that one first
     SQL_WENT_BACK = auto()  # batches before it are gone from SQL: incident, then count it
     SUSPECT = auto()  # not to be trusted: set it aside and retire its epoch
@@ -115,7 +115,7 @@ def judge(
     if current and any(one.seq < batch.id.seq for one in redis.in_flight):
         return Verdict.NOT_YET
     listed = batch.id in redis.in_flight
-    if current and batch.id.seq <= cursor.seq and batch.place in remembers and not listed:
+    if current and batch.place in remembers and not listed:
         return Verdict.ACKNOWLEDGED
     if current and batch.id.seq > cursor.seq + 1 and listed and is_ancestor(cursor, remembers):
         return Verdict.SQL_WENT_BACK

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
+from likes.reports.audit import audit
 from likes.sql.identity import Claim
 from tests.rig import Rig
 from tests.stepping import SteppedWorker
@@ -122,6 +123,30 @@ def test_a_fault_while_a_worker_is_paused_anywhere_counts_nothing_twice(rig: Rig
             kept.update(pending)
         assert kept <= totals.keys() | rig.set_aside().keys(), "lost"
     assert rig.kinds()
+
+
+def test_what_another_acknowledged_before_sql_went_back_is_never_set_aside(rig: Rig) -> None:
+    """A pauses, maybe with batches in hand; B counts and acknowledges them; SQL goes back to before; A goes on."""
+    calls_of_a_flush(rig)
+    for i in range(calls_of_a_flush(rig)):
+        copy = rig.copy_sql()
+        rig.likes.like(f"{i}: flushed")
+        rig.flush()
+        rig.likes.add({f"{i}: in hand {n}": 1 for n in range(3)})
+        with SteppedWorker(rig) as paused:
+            make(paused, i)
+            rig.flush()
+            rig.restore_sql(copy)
+            paused.finish()
+        rig.likes.like(f"{i}: at the end")
+        rig.flush()
+
+        totals = rig.totals()
+        assert {totals[item] for item in totals if ":" in item} == {1}, "counted twice"
+        assert f"{i}: at the end" in totals, "counting does not go on"
+        assert set(rig.kinds()) == {"sql_went_back"}
+        assert not rig.dead_letters()
+        assert audit(rig.worker.buffer, rig.worker.ledger, rig.shards).ok
 
 
 def make(worker: SteppedWorker, calls: int) -> None:

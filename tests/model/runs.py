@@ -13,7 +13,7 @@ class Run(NamedTuple):
     breaks: bool
 
 
-AS_BUILT = "idle=1 ordered=1 --fix ancestor,settled"
+AS_BUILT = "idle=1 ordered=1 --fix ancestor,settled,held"
 
 SHORT = [
     Run("protocol_rows", f"adds=1 {AS_BUILT}", breaks=False),
@@ -37,6 +37,7 @@ CLEAN = [
     ("protocol_rows", f"{AS_BUILT} skips=1 adds=3 faults=0 prune=1"),
     ("protocol_rows", f"{AS_BUILT} adds=3 faults=0 row=3"),
     ("protocol_rows", f"{AS_BUILT} workers=1 adds=3 faults=2 only=back,sql"),
+    ("protocol_rows", f"{AS_BUILT} skips=1 adds=3 only=sql"),
     ("protocol_rows", f"{AS_BUILT} only=failover durable=witness"),
     ("protocol_rows", f"{AS_BUILT} only=failover durable=witness lock=1"),
     ("owner", ""),
@@ -64,6 +65,7 @@ CLEAN = [
 BROKEN = [
     ("protocol_rows", "workers=1 adds=3 faults=2 only=back,sql"),
     ("protocol_rows", "idle=1 ordered=1 skips=1 --fix ancestor adds=3 faults=0 prune=1"),
+    ("protocol_rows", "idle=1 ordered=1 --fix ancestor,settled only=sql"),
     ("protocol_rows", "--break chain faults=2 only=back,sql"),
     ("protocol_rows", "--break nonce only=back"),
     ("protocol_rows", "--break retired faults=2 only=back,emptied"),

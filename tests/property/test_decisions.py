@@ -67,7 +67,7 @@ def test_the_verdict_on_a_batch_in_every_small_state() -> None:
                 expected = Verdict.RECORDED
             elif here and older_in_flight:
                 expected = Verdict.NOT_YET
-            elif here and number <= seq and batch.place in remembers and not listed:
+            elif here and sealed and not listed:
                 expected = Verdict.ACKNOWLEDGED
             elif here and number > seq + 1 and listed and (ancestor or not seq):
                 expected = Verdict.SQL_WENT_BACK
