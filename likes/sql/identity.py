@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from likes.errors import WrongDatabase
+from likes.errors import DatabaseUnavailable
 from likes.sql.tables import database
 from likes.sql.transaction import transact
+from likes.sql.urls import place
 
 _ID = select(database.c.id).where(database.c.only == 1)
 
@@ -49,10 +50,14 @@ def make_fresh_id(engine: Engine) -> str:
 
 
 def require(connection: Connection, claim: Claim) -> None:
-    """Raise WrongDatabase unless the database still has the id it was claimed for; it keeps it until the end."""
+    """Raise DatabaseUnavailable unless the database still has the id it was claimed for; it keeps it until the end.
+
+    Whose it is now, the next claim finds out. Where the id was away only while rows were put back, to repeat is enough.
+    """
     now = connection.scalar(_ID.with_for_update(read=True))
     if now != claim.database:
-        raise WrongDatabase("the database was made anew during a flush, or was given another id; flush again")
+        what = "it was restored, made anew or given another id during a flush; flush again"
+        raise DatabaseUnavailable(f"{place(connection.engine.url)}: {what}")
 
 
 def _write(connection: Connection) -> str:

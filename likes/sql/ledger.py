@@ -136,7 +136,7 @@ class Ledger:
     def locked(self, shard: int, work: Callable[[LockedShard], T]) -> T:
         """Run `work` on one shard in a transaction that holds its cursor's lock; it must be safe to repeat.
 
-        Raises WrongDatabase and WrongRedis if they no longer belong together as they did when the flush began.
+        Raises DatabaseUnavailable and WrongRedis if they no longer belong together as they did when the flush began.
         """
 
         def transaction(connection: Connection) -> T:

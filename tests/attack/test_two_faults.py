@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, delete, update
 
-from likes.errors import WrongDatabase, WrongRedis
+from likes.errors import DatabaseUnavailable, WrongRedis
 from likes.reports.audit import Audit, audit
 from likes.sql.engine import writing
 from likes.sql.tables import batches, cursors
@@ -192,7 +192,7 @@ def test_a_database_made_anew_while_a_flush_is_under_way_gets_nothing(rig: Rig) 
         worker.go_until("hand_off").step()
         rig.restore_sql(nothing)
         rig.worker.ledger.make_database_id()
-        with pytest.raises(WrongDatabase, match="made anew"):
+        with pytest.raises(DatabaseUnavailable, match="made anew"):
             worker.finish()
     assert rig.totals() == {}
     assert in_flight(rig) == [1]

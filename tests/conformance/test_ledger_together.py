@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Connection, Engine, event, select
+from sqlalchemy import Connection, Engine, delete, event, insert, select
 
 from likes.batch import Batch
 from likes.chain import Chain
@@ -16,7 +16,7 @@ from likes.deltas import MAX_DELTA, MIN_DELTA
 from likes.sql import cursors, known_redis
 from likes.sql.engine import open_engine, reading, writing
 from likes.sql.ledger import Ledger
-from likes.sql.tables import batches
+from likes.sql.tables import batches, database
 from likes.sql.tables import cursors as cursor_table
 from likes.sql.transaction import transact
 from likes.sql.urls import url_of
@@ -201,6 +201,22 @@ def test_all_cursors_are_locked_in_the_order_of_a_flush(ledger: Ledger, change: 
         assert changing.result(30) == 2
     waiting.dispose()
     probe.dispose()
+
+
+@pytest.mark.parametrize("migrated_url", ["postgres"], indirect=True)  # whose waiting reader sees no new row
+def test_rows_put_back_while_a_worker_waits_for_them_are_the_same_database(ledger: Ledger) -> None:
+    waiting, probe = another_worker(ledger), open_engine(url_of(ledger.engine), timeout=10)
+    with ThreadPoolExecutor(1) as pool, writing(ledger.engine) as connection:
+        (row,) = connection.execute(select(database)).mappings()
+        connection.execute(delete(database))
+        connection.execute(insert(database), [dict(row)])
+        counting = pool.submit(waiting.locked, SHARD, lambda shard: shard.count(batch(1, ("a", 1))))
+        wait_until(lambda: waits_for_a_lock(probe))
+        connection.commit()
+        assert counting.result(30) == Counted(1, 1, 1)
+    waiting.engine.dispose()
+    probe.dispose()
+    assert all_totals(ledger) == {"a": 1}
 
 
 def waits_for_a_lock(engine: Engine) -> bool:
