@@ -20,7 +20,7 @@ class Flag(NamedTuple):
 
 
 FLAGS: Mapping[str, Flag] = {
-    "redis_url": Flag("URL", "redis://, rediss:// (TLS), unix:// or redis+cluster://"),
+    "redis_url": Flag("URL", "redis://, rediss:// (TLS), unix://, redis+cluster:// or redis+sentinel://"),
     "redis_name": Flag("NAME", "how the database knows this Redis; default: from its URL"),
     "database_url": Flag("URL", "postgresql://, mysql://, mariadb:// or sqlite:///FILE"),
     "data_dir": Flag("FOLDER", "where the embedded Redis and SQLite live"),

@@ -6,6 +6,7 @@ moments stand side by side, and what was flushed before may be pending again.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
@@ -22,8 +23,8 @@ from worker.recovery import Recovery
 class Arrivals:
     """The servers that answer at the beginning of a flush, and which shards came to theirs since the one before.
 
-    What it means that another server answers is recorded; for what has come only once it was received: whoever dies
-    before leaves that to the next flush.
+    What it means that another server answers is recorded; for what has come only by `note_received`: whoever dies
+    before leaves that to the next flush, which receives it again.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Arrivals:
         self._missing = missing
         self._servers = {shard: server for server, shards in servers for shard in shards}
         self._come = {shard for shard, server in self._servers.items() if has_come(cursors[shard], server)}
+        self._received: dict[tuple[Server, bool], list[Cursor]] = defaultdict(list)  # by server, and whether it moved
         self._now = recovery.buffer.run_ids() if self._come else set()
         self._before = {cursor.run_id for cursor in cursors.values()}
         for server, shards in servers:
@@ -51,6 +53,11 @@ class Arrivals:
         """What is to be done with a shard before anything is handed off; None if it was there before."""
         return partial(self._receive, self._servers[shard]) if shard in self._come else None
 
+    def note_received(self) -> None:
+        """Record what it means that another server answers for what was received: one incident each, for all shards."""
+        for (server, moved), cursors in self._received.items():
+            self._recovery.note_server(cursors, server, moved=moved)
+
     def _receive(self, server: Server, cursor: Cursor, view: ShardView) -> None:
         """See whether just that is pending which was accepted and not handed off.
 
@@ -62,7 +69,7 @@ class Arrivals:
         if epoch is not None and epoch.pending:
             self._weigh(cursor.shard, epoch.epoch)
         moved = cursor.run_id in self._now or server.run_id in self._before
-        self._recovery.note_server([cursor], server, moved=moved)
+        self._received[server, moved].append(cursor)
 
     def _weigh(self, shard: int, epoch: str) -> None:
         weighed = weigh(self._recovery.buffer, shard, epoch)

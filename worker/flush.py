@@ -114,6 +114,7 @@ class Flush:
         self._counting = Lock()
         self._errors: list[Exception] = []
         self._moving: dict[int, ShardMoving] = {}
+        self._arrivals: list[Arrivals] = []
         self._stopped = Event()
 
     def run(self, shards: Collection[int]) -> Counted:
@@ -133,6 +134,8 @@ class Flush:
             finally:
                 self._stopped.set()  # after Ctrl-C the threads end with the row they are at
         try:
+            for arrivals in self._arrivals:
+                arrivals.note_received()  # before anything is covered: their windows begin where it was
             began.cover({shard.number: shard.place for shard in flushed if shard.is_done})
         except Exception as broken:  # noqa: BLE001 (told below, like what kept shards from being flushed)
             self._fail(broken)
@@ -192,6 +195,7 @@ class Flush:
     def _look_at(self, shards: Collection[int], began: Beginning) -> list[ShardFlush]:
         cursors = self._flusher.claim(shards)  # SQL before Redis: else "Redis went back" could be a false alarm
         arrivals = Arrivals(self._flusher.recovery, self._flusher.missing, cursors, began.note_servers(cursors))
+        self._arrivals.append(arrivals)
         views = self._buffer.look({shard: cursors[shard].epoch if shard in cursors else None for shard in shards})
         self._flusher.require_number(views)
         self.resharding = next((view.resharding for view in views.values() if view.resharding), "")

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from tests.cluster.traffic import SHARDS, Traffic, flushing
 from tests.clusters import Cluster, slot_of_shard
-from tests.rig import Rig
+from tests.rig import SLACK, Rig
+from tests.stepping import SteppedWorker
 
 NewRig = Callable[..., Rig]
 
@@ -24,3 +25,25 @@ def test_a_master_dies_and_likes_wait_for_its_replica(cluster: Cluster, new_rig:
     assert rig.kinds()[0] == "redis_failed_over"
     assert lost or rig.kinds() == ["redis_failed_over"]
     assert rig.dead_letters() == []
+
+
+def test_a_node_that_is_restarted_is_one_incident_for_all_its_shards(cluster: Cluster, new_rig: NewRig) -> None:
+    """Also where the worker that noticed it died before it was over."""
+    rig = new_rig(shards=16)
+    items = [f"video:{n}" for n in range(60)]  # in every shard
+    rig.likes.add(dict.fromkeys(items, 1))
+    rig.flush()
+    covered = rig.covered_to()
+    rig.likes.add(dict.fromkeys(items, 1))
+    node = cluster.masters()[0].server
+    node.kill()
+    node.start()
+    cluster.wait_until_whole()
+    with SteppedWorker(rig) as dying:
+        dying.go_until("hand_off").step()
+    rig.flush()
+    rig.flush()
+    assert rig.totals() == dict.fromkeys(items, 2)
+    (incident,) = rig.incidents()
+    assert (incident.kind, incident.shard) == ("redis_restarted", None)
+    assert covered - SLACK <= incident.exposed_from <= covered + SLACK
