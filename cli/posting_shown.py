@@ -50,11 +50,11 @@ def _tell_not_counted(posting: Posting, wanted: WantedFile, *, done: bool) -> No
     rejects = posting.rejects
     if posting.account.unknown:
         say(f"Whether these were counted is unknown: lines {ranges(posting.account.unknown)}")
-    if posting.left:
-        say(f"Not counted: lines {ranges(posting.left)}")
     if rejects.published:
         again = wanted.command_for(rejects.published, rejects.format)
         say(f"{number_of(rejects.kept, 'line')} not counted: kept in {rejects.published}; when mended: {again}")
+    elif posting.left:
+        say(f"Not counted: lines {ranges(posting.left)}")
     if not done:
         say(f"Not counted: line {posting.next_line} and all after it; to go on, add --from-line {posting.next_line}")
 

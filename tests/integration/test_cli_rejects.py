@@ -69,6 +69,19 @@ def test_what_redis_refused_is_counted_once_when_posted_again(likes: Shell, tmp_
     assert totals(likes, "full", "free") == [8, 3]
 
 
+def test_lines_that_failed_half_way_are_kept_or_else_named(likes: Shell, tmp_path: Path, valkey_url: str) -> None:
+    with redis.Redis.from_url(valkey_url) as client:
+        client.rpush("{likes:1}:epoch", "no string")
+    lines = b"a\nb\nc\nd\ne\nf\n"  # the first three are of shard 1
+    named = likes("post", "--file", "-", stdin=lines)
+    kept = likes("post", "--file", "-", "--rejects", "r", stdin=lines)
+    assert (named.code, kept.code) == (1, 1)
+    assert "Not counted: lines 1-3\n" in named.err
+    assert (tmp_path / "r").read_bytes() == b"a\nb\nc\n"
+    assert "lines 1-3" not in kept.err
+    assert totals(likes, "d", "e", "f") == [2, 2, 2]
+
+
 def test_nothing_is_written_where_nothing_was_rejected(likes: Shell, tmp_path: Path) -> None:
     (tmp_path / "made by mktemp").touch()
     for name in ("none", "made by mktemp"):
