@@ -36,6 +36,7 @@ class Arrivals:
     ) -> None:
         self._recovery = recovery
         self._missing = missing
+        self._cursors = cursors
         self._servers = {shard: server for server, shards in servers for shard in shards}
         self._come = {shard for shard, server in self._servers.items() if has_come(cursors[shard], server)}
         self._received: dict[tuple[Server, bool], list[Cursor]] = defaultdict(list)  # by server, and whether it moved
@@ -54,9 +55,12 @@ class Arrivals:
         return partial(self._receive, self._servers[shard]) if shard in self._come else None
 
     def note_received(self) -> None:
-        """Record what it means that another server answers for what was received: one incident each, for all shards."""
+        """Record what it means that another server answers for what was received: one incident each, for all that has
+        come there; once some shards know the server, the others, which another worker receives, seem to have moved.
+        """
         for (server, moved), cursors in self._received.items():
-            self._recovery.note_server(cursors, server, moved=moved)
+            come = [self._cursors[shard] for shard in self._come if self._servers[shard] is server]
+            self._recovery.note_server(cursors, server, moved=moved, exposed=come)
 
     def _receive(self, server: Server, cursor: Cursor, view: ShardView) -> None:
         """See whether just that is pending which was accepted and not handed off.

@@ -140,10 +140,13 @@ class Recovery:
         later = self.buffer.in_flight(one for one in redis.in_flight if one.seq > batch.seq)
         return _unaccounted(shard, redis, sum(one.delta for _, one in later if one))
 
-    def note_server(self, known: Collection[Cursor], server: Server, *, moved: bool = False) -> None:
+    def note_server(
+        self, known: Collection[Cursor], server: Server, *, moved: bool = False, exposed: Collection[Cursor] = ()
+    ) -> None:
         """Record one incident where these cursors know another server, or the same before it may have lost memory.
 
         moved: their shards came to it from another node of the cluster.
+        exposed: cursors whose shards it may have cost likes as well.
         """
         now = server.run_id, server.replid, int(server.is_durable)
         others = [cursor for cursor in known if (cursor.run_id, cursor.replid, cursor.durable) != now]
@@ -152,7 +155,13 @@ class Recovery:
         lineage = self.buffer.lineage() if any(cursor.run_id != server.run_id for cursor in others) else []
         incident = next(filter(None, (what_happened(cursor, server, lineage, moved=moved) for cursor in others)), None)
         self.ledger.note_server(
-            others, server.run_id, server.replid, durable=server.is_durable, incident=incident, redis_now=server.now
+            others,
+            server.run_id,
+            server.replid,
+            durable=server.is_durable,
+            incident=incident,
+            exposed=exposed,
+            redis_now=server.now,
         )
 
     def set_apart(self, shard: int, epoch: str, excess: int) -> None:

@@ -164,11 +164,12 @@ class Ledger:
         *,
         durable: bool,
         incident: tuple[Kind, str] | None = None,
+        exposed: Collection[Cursor] = (),
         redis_now: datetime | None = None,
     ) -> None:
         """Remember which server answers now for the shards of these cursors, if nobody noted one since they were read.
 
-        incident: what it means that it is another one; redis_now: the moment by its clock.
+        incident: what it means that it is another one; exposed: to which other shards; redis_now: by its clock.
         """
 
         def work(connection: Connection) -> None:
@@ -177,8 +178,8 @@ class Ledger:
             )
             if known and incident:
                 now = read_clock(connection)
-                exposed = window_of(known, redis_now=redis_now, sql_now=now)
-                incidents.record(connection, self.namespace, *incident, at=now, exposed=exposed)
+                window = window_of([*known, *exposed], redis_now=redis_now, sql_now=now)
+                incidents.record(connection, self.namespace, *incident, at=now, exposed=window)
 
         transact(self.engine, work)
 
