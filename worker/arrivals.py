@@ -6,9 +6,7 @@ moments stand side by side, and what was flushed before may be pending again.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from collections.abc import Collection, Mapping
 
 from likes.buffer.servers import Server
 from likes.buffer.standing import ShardView
@@ -21,11 +19,7 @@ from worker.recovery import Recovery
 
 
 class Arrivals:
-    """The servers that answer at the beginning of a flush, and which shards came to theirs since the one before.
-
-    What it means that another server answers is recorded; for what has come only by `note_received`: whoever dies
-    before leaves that to the next flush, which receives it again.
-    """
+    """The servers that answer at the beginning of a flush, and which shards came to theirs since the one before."""
 
     def __init__(
         self,
@@ -37,43 +31,45 @@ class Arrivals:
         self._recovery = recovery
         self._missing = missing
         self._cursors = cursors
-        self._servers = {shard: server for server, shards in servers for shard in shards}
-        self._come = {shard for shard, server in self._servers.items() if has_come(cursors[shard], server)}
-        self._received: dict[tuple[Server, bool], list[Cursor]] = defaultdict(list)  # by server, and whether it moved
-        self._now = recovery.buffer.run_ids() if self._come else set()
-        self._before = {cursor.run_id for cursor in cursors.values()}
-        for server, shards in servers:
-            recovery.note_server([cursors[shard] for shard in shards if shard not in self._come], server)
+        self._servers = servers
+        self._server_of = {shard: server for server, shards in servers for shard in shards}
+        self.come = {shard for shard, server in self._server_of.items() if has_come(cursors[shard], server)}
 
     def node(self, shard: int) -> str | None:
         """The node of a cluster that has a shard, as messages call it; None without a cluster."""
-        server = self._servers[shard]
+        server = self._server_of[shard]
         return server.where if server.in_cluster else None
 
-    def receiving(self, shard: int) -> Callable[[Cursor, ShardView], None] | None:
-        """What is to be done with a shard before anything is handed off; None if it was there before."""
-        return partial(self._receive, self._servers[shard]) if shard in self._come else None
-
-    def note_received(self) -> None:
-        """Record what it means that another server answers for what was received: one incident each, for all that has
-        come there; once some shards know the server, the others, which another worker receives, seem to have moved.
+    def receive(self, views: Mapping[int, ShardView]) -> dict[int, Exception]:
+        """See to those of these shards that have come, then record what it means that another server answers: for all
+        that are in order, and before anything is handed off. Returns what keeps others from being flushed.
         """
-        for (server, moved), cursors in self._received.items():
-            come = [self._cursors[shard] for shard in self._come if self._servers[shard] is server]
-            self._recovery.note_server(cursors, server, moved=moved, exposed=come)
+        in_order, errors = set(self._cursors) - self.come, {}
+        for shard in self.come & views.keys():
+            try:
+                self._see_to(self._cursors[shard], views[shard])
+                in_order.add(shard)
+            except Exception as error:  # noqa: BLE001 (told by the flush: one shard must not keep the others from being flushed)
+                errors[shard] = error
+        running = self._recovery.buffer.run_ids() if self.come else ()
+        for server, shards in self._servers:
+            known = [self._cursors[shard] for shard in shards if shard in in_order]
+            come = [self._cursors[shard] for shard in shards if shard in self.come]
+            self._recovery.note_server(known, server, come=come, running=running)
+        return errors
 
-    def _receive(self, server: Server, cursor: Cursor, view: ShardView) -> None:
+    def _see_to(self, cursor: Cursor, view: ShardView) -> None:
         """See whether just that is pending which was accepted and not handed off.
 
         What is missing is looked for, and written off by an incident. Where there is too much, nobody can tell what was
         counted before: the epoch is given up. Raises ShardMoving as long as likes that come in hide which of these it
         is.
         """
+        if view.error is not None:
+            raise view.error
         epoch = view.epochs.get(cursor.epoch or "")
         if epoch is not None and epoch.pending:
             self._weigh(cursor.shard, epoch.epoch)
-        moved = cursor.run_id in self._now or server.run_id in self._before
-        self._received[server, moved].append(cursor)
 
     def _weigh(self, shard: int, epoch: str) -> None:
         weighed = weigh(self._recovery.buffer, shard, epoch)

@@ -48,6 +48,8 @@ class Beginning:
                     to=server.now or self._at,
                     at=self._at,
                     by=now[sure[0]].now or self._ledger.clock(),
+                    run_id=server.run_id,
+                    replid=server.replid,
                     is_used=is_used,
                 )
 

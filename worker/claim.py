@@ -39,7 +39,8 @@ class Pair:
             self.require_redis(cursors)
             owners = self._buffer.ownership.read({*cursors, *shards})
             if not database and self._ledger.claim.database:
-                raise DatabaseUnavailable(f"{self._ledger.where}: its tables are empty now; is it being restored?")
+                what = "its tables are empty now; is it being restored? If it was made anew: likes adopt --database"
+                raise DatabaseUnavailable(f"{self._ledger.where}: {what}")
             if not database and any(owners.values()):
                 database = self._ledger.known()[0]  # made since, by a worker that claims at the same time
             self._ledger.claim = Claim(database, self.redis_name)

@@ -114,7 +114,6 @@ class Flush:
         self._counting = Lock()
         self._errors: list[Exception] = []
         self._moving: dict[int, ShardMoving] = {}
-        self._arrivals: list[Arrivals] = []
         self._stopped = Event()
 
     def run(self, shards: Collection[int]) -> Counted:
@@ -134,8 +133,6 @@ class Flush:
             finally:
                 self._stopped.set()  # after Ctrl-C the threads end with the row they are at
         try:
-            for arrivals in self._arrivals:
-                arrivals.note_received()  # before anything is covered: their windows begin where it was
             began.cover({shard.number: shard.place for shard in flushed if shard.is_done})
         except Exception as broken:  # noqa: BLE001 (told below, like what kept shards from being flushed)
             self._fail(broken)
@@ -186,16 +183,13 @@ class Flush:
             try:
                 if not self._stopped.is_set() and look(shard):
                     ready.append(shard)
-            except ShardMoving as moving:
-                self._moving[shard.number] = moving
             except Exception as error:  # noqa: BLE001 (told by `run`: one shard must not keep the others from being flushed)
-                self._fail(error)
+                self._leave(shard.number, error)
         return ready
 
     def _look_at(self, shards: Collection[int], began: Beginning) -> list[ShardFlush]:
         cursors = self._flusher.claim(shards)  # SQL before Redis: else "Redis went back" could be a false alarm
         arrivals = Arrivals(self._flusher.recovery, self._flusher.missing, cursors, began.note_servers(cursors))
-        self._arrivals.append(arrivals)
         views = self._buffer.look({shard: cursors[shard].epoch if shard in cursors else None for shard in shards})
         self._flusher.require_number(views)
         self.resharding = next((view.resharding for view in views.values() if view.resharding), "")
@@ -203,6 +197,9 @@ class Flush:
             unclaimed = LikesError(f"{self._buffer.where}: shard {shard} was not claimed; flush again")
             self._fail(views[shard].error or unclaimed)
         agree(self._buffer, self._ledger, cursors, views)
+        left = arrivals.receive(views)
+        for shard, error in left.items():
+            self._leave(shard, error)
         started = time.time_ns() // 1_000_000
         return [
             ShardFlush(
@@ -213,10 +210,10 @@ class Flush:
                 self._stopped,
                 self._count,
                 arrivals.node(shard),
-                arrivals.receiving(shard),
+                has_come=shard in arrivals.come,
             )
             for shard in shards
-            if shard in cursors
+            if shard in cursors and shard not in left
         ]
 
     def _in_groups(self, shards: Sequence[ShardFlush]) -> list[Sequence[ShardFlush]]:
@@ -238,6 +235,12 @@ class Flush:
         with self._counting:
             for each in counted:
                 self.counted |= each
+
+    def _leave(self, shard: int, error: Exception) -> None:
+        if isinstance(error, ShardMoving):
+            self._moving[shard] = error
+        else:
+            self._fail(error)
 
     def _fail(self, error: Exception) -> None:
         self._errors.append(error)

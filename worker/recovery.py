@@ -141,26 +141,37 @@ class Recovery:
         return _unaccounted(shard, redis, sum(one.delta for _, one in later if one))
 
     def note_server(
-        self, known: Collection[Cursor], server: Server, *, moved: bool = False, exposed: Collection[Cursor] = ()
+        self,
+        known: Collection[Cursor],
+        server: Server,
+        *,
+        come: Collection[Cursor] = (),
+        running: Collection[str] = (),
     ) -> None:
         """Record one incident where these cursors know another server, or the same before it may have lost memory.
 
-        moved: their shards came to it from another node of the cluster.
-        exposed: cursors whose shards it may have cost likes as well.
+        come: those of all shards that came to it from another node of a cluster, whoever flushes them. The incident
+        tells of them, too: once one shard knows the server, nothing shows that the others met it only then.
+        running: the processes that run now. A shard that one of them had was moved.
         """
         now = server.run_id, server.replid, int(server.is_durable)
         others = [cursor for cursor in known if (cursor.run_id, cursor.replid, cursor.durable) != now]
         if not server.run_id or not others:
             return
-        lineage = self.buffer.lineage() if any(cursor.run_id != server.run_id for cursor in others) else []
-        incident = next(filter(None, (what_happened(cursor, server, lineage, moved=moved) for cursor in others)), None)
+        suspects = {cursor.shard: cursor for cursor in (*others, *come)}.values()
+        lineage = self.buffer.lineage() if any(cursor.run_id != server.run_id for cursor in suspects) else []
+        incidents = {
+            cursor: what
+            for cursor in suspects
+            if (what := what_happened(cursor, server, lineage, moved=cursor.run_id in running))
+        }
         self.ledger.note_server(
             others,
             server.run_id,
             server.replid,
             durable=server.is_durable,
-            incident=incident,
-            exposed=exposed,
+            incident=next(iter(incidents.values()), None),
+            exposed=[*incidents],
             redis_now=server.now,
         )
 

@@ -26,7 +26,7 @@ class ShardFlush:
     stopped: once set, nothing more is begun.
     count: called with batches that are in SQL now and what was counted of them.
     node: the node of a cluster that alone may hand the shard off; None without a cluster.
-    receive: called before anything is handed off, where the shard has come to that node.
+    has_come: it was received there since it was read.
     """
 
     turn: Turn  # what it hands off next, once `begin` or `go_on` said so
@@ -42,7 +42,8 @@ class ShardFlush:
         stopped: Event,
         count: Callable[[Sequence[Batch], Counted], None],
         node: str | None = None,
-        receive: Callable[[Cursor, ShardView], None] | None = None,
+        *,
+        has_come: bool = False,
     ) -> None:
         self.number = cursor.shard
         self._recovery = recovery
@@ -56,7 +57,7 @@ class ShardFlush:
         self._stopped = stopped
         self._count = count
         self._node = node
-        self._receive = receive
+        self._has_come = has_come
         self._done: set[str] = set()  # epochs of which nothing is left that was pending at the start
         self._later: dict[str, LaterBatch] = {}  # epochs with a batch in flight that only a later version can read
         self._unequal: set[str] = set()  # those of them under which another sum was accepted than sealed
@@ -67,9 +68,7 @@ class ShardFlush:
 
         Raises whatever keeps the shard from being flushed.
         """
-        if self._receive is not None:
-            self._receive(self._cursor, self._view)
-        if self._receive is not None or self._view.epochs.keys() - {self._cursor.epoch}:
+        if self._has_come or self._view.epochs.keys() - {self._cursor.epoch}:
             self._look_closer()
         return self._put_right()
 

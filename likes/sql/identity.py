@@ -56,7 +56,7 @@ def require(connection: Connection, claim: Claim) -> None:
     """
     now = connection.scalar(_ID.with_for_update(read=True))
     if now != claim.database:
-        what = "it was restored, made anew or given another id during a flush; flush again"
+        what = "it was restored, made anew or given another id in the middle of this; try again"
         raise DatabaseUnavailable(f"{place(connection.engine.url)}: {what}")
 
 

@@ -6,12 +6,20 @@ Each function but `require_redis` works inside the caller's transaction.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from sqlalchemy import Connection, update
 
 from likes.errors import WrongRedis
 from likes.sql.cursors import Cursor, lock_all, read_all
 from likes.sql.tables import cursors
+
+
+class Noted(NamedTuple):
+    """What was noted: the cursors that changed, as they were; `is_first`: no shard knew that server before."""
+
+    changed: list[Cursor]
+    is_first: bool
 
 
 def require_redis(cursor: Cursor, redis_name: str, *former: str) -> None:
@@ -45,10 +53,8 @@ def rename_redis(connection: Connection, namespace: str, former: Collection[str]
 
 def note_server(
     connection: Connection, namespace: str, read: Collection[Cursor], *, replid: str, run_id: str, durable: int
-) -> list[Cursor]:
-    """Remember which server answers for these shards now, unless somebody else noted it since they were read; returns
-    their cursors as they were, those that changed.
-    """
+) -> Noted:
+    """Remember which server answers for these shards now, unless somebody else noted it since they were read."""
     lock_all(connection, namespace)
     stand = read_all(connection, namespace)
     known = {cursor.shard: (cursor.replid, cursor.run_id, cursor.durable) for cursor in read}
@@ -59,4 +65,5 @@ def note_server(
         .where(cursors.c.namespace == namespace, cursors.c.shard.in_(others))
         .values(replid=replid, run_id=run_id, durable=durable)
     )
-    return [stand[shard] for shard in others]
+    is_first = all((cursor.replid, cursor.run_id) != (replid, run_id) for cursor in stand.values())
+    return Noted([stand[shard] for shard in others], is_first)

@@ -169,16 +169,18 @@ class Ledger:
     ) -> None:
         """Remember which server answers now for the shards of these cursors, if nobody noted one since they were read.
 
-        incident: what it means that it is another one; exposed: to which other shards; redis_now: by its clock.
+        incident: what it means that it is another one, recorded where it is the first time that a shard knows it.
+        exposed: the cursors of the shards to which it means that. redis_now: the moment by its clock.
         """
 
         def work(connection: Connection) -> None:
-            known = known_redis.note_server(
+            identity.require(connection, self.claim)
+            known, is_first = known_redis.note_server(
                 connection, self.namespace, read, replid=replid, run_id=run_id, durable=int(durable)
             )
-            if known and incident:
+            if known and incident and is_first:
                 now = read_clock(connection)
-                window = window_of([*known, *exposed], redis_now=redis_now, sql_now=now)
+                window = window_of(exposed, redis_now=redis_now, sql_now=now)
                 incidents.record(connection, self.namespace, *incident, at=now, exposed=window)
 
         transact(self.engine, work)
@@ -189,13 +191,22 @@ class Ledger:
             return read_clock(connection)
 
     def cover(
-        self, places: Mapping[int, Place], *, to: datetime, at: datetime, by: datetime, is_used: bool = True
+        self,
+        places: Mapping[int, Place],
+        *,
+        to: datetime,
+        at: datetime,
+        by: datetime,
+        run_id: str,
+        replid: str,
+        is_used: bool = True,
     ) -> None:
         """Note that what Redis accepted before `to` in these shards is in SQL, by a flush that is over.
 
-        places: where it left the cursors; a shard whose cursor went back from there meanwhile is not covered.
+        places: where it left the cursors; run_id, replid: the server it noted there. A shard whose cursor went back
+        from there meanwhile is not covered.
         to, by: when it began and when it was over, by Redis's clock; at: when it began, by SQL's.
         is_used: whether clients like there, for all one knows; else an earlier `to` stays.
         """
-        cover = partial(covering.cover, to=to, at=at, by=by, is_used=is_used)
+        cover = partial(covering.cover, to=to, at=at, by=by, run_id=run_id, replid=replid, is_used=is_used)
         transact(self.engine, lambda connection: cover(connection, self.namespace, places))

@@ -146,7 +146,8 @@ def note_server(engine: Engine, shards: Collection[int], replid: str, run_id: st
     """How many cursors did not know this server, by what is read now."""
     with writing(engine) as connection:
         read = [cursor for shard, cursor in cursors.read_all(connection, "likes").items() if shard in shards]
-        return len(known_redis.note_server(connection, "likes", read, replid=replid, run_id=run_id, durable=durable))
+        noted = known_redis.note_server(connection, "likes", read, replid=replid, run_id=run_id, durable=durable)
+        return len(noted.changed)
 
 
 def test_the_server_that_answers_is_noted(claimed: Engine) -> None:
@@ -166,7 +167,7 @@ def test_a_server_noted_by_another_since_the_cursors_were_read_stays(claimed: En
     assert note_server(claimed, [0], "first", "one") == 1
     with writing(claimed) as connection:
         noted = known_redis.note_server(connection, "likes", read, replid="stale", run_id="stale", durable=0)
-        assert [cursor.shard for cursor in noted] == [1]
+        assert [cursor.shard for cursor in noted.changed] == [1]
 
 
 def test_shards_are_covered_by_the_flush_that_began_last(claimed: Engine) -> None:
@@ -195,17 +196,21 @@ def covered(
 
 
 def test_a_cursor_that_was_put_back_since_a_flush_left_it_is_not_covered(claimed: Engine) -> None:
-    def is_covered(place: Place, at: int) -> bool:
+    def is_covered(place: Place, at: int, run_id: str = "one") -> bool:
         moment = NOW + timedelta(seconds=at)
         with writing(claimed) as connection:
-            covering.cover(connection, "likes", {0: place}, to=moment, at=moment, by=moment)
+            known = {"run_id": run_id, "replid": "r"}
+            covering.cover(connection, "likes", {0: place}, to=moment, at=moment, by=moment, **known)
             return cursors.read_all(connection, "likes")[0].covered_to == moment
 
     with writing(claimed) as connection:
         cursor = cursors.lock(connection, "likes", 0)._replace(epoch="e", seq=5, nonce="n5")
         cursors.move(connection, "likes", cursor, NOW)
+    note_server(claimed, [0], "r", "one")
     assert is_covered(Place("e", 5, "n5"), 1)
     assert is_covered(Place("e", 4, "n4"), 2)  # another worker went on
     assert not is_covered(Place("e", 6, "n6"), 3)
     assert not is_covered(Place("e", 5, "another"), 4)
     assert not is_covered(Place("another", 4, "n4"), 5)
+    assert not is_covered(Place("e", 5, "n5"), 6, run_id="another")
+    assert is_covered(Place("e", 5, "n5"), 7, run_id="")  # it tells none

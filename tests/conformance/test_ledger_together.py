@@ -176,7 +176,8 @@ def test_a_lock_held_by_another_is_waited_for_once(ledger: Ledger) -> None:
 
 def note_server(connection: Connection) -> int:
     read = cursors.read_all(connection, "likes").values()
-    return len(known_redis.note_server(connection, "likes", read, replid="replid", run_id="run id", durable=0))
+    noted = known_redis.note_server(connection, "likes", read, replid="replid", run_id="run id", durable=0)
+    return len(noted.changed)
 
 
 def take_over(connection: Connection) -> int:
