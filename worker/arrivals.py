@@ -13,7 +13,7 @@ from likes.buffer.standing import ShardView
 from likes.buffer.tally import weigh
 from likes.errors import ShardMoving
 from likes.sql.cursors import Cursor
-from worker.lost_memory import has_come
+from worker.lost_memory import has_come, is_another
 from worker.missing import Missing
 from worker.recovery import Recovery
 
@@ -33,7 +33,9 @@ class Arrivals:
         self._cursors = cursors
         self._servers = servers
         self._server_of = {shard: server for server, shards in servers for shard in shards}
-        self.come = {shard for shard, server in self._server_of.items() if has_come(cursors[shard], server)}
+        others = any(server.in_cluster and is_another(cursors[s], server) for s, server in self._server_of.items())
+        self._running = recovery.buffer.run_ids() if others else set()
+        self._come = {s for s, server in self._server_of.items() if has_come(cursors[s], server, self._running)}
 
     def node(self, shard: int) -> str | None:
         """The node of a cluster that has a shard, as messages call it; None without a cluster."""
@@ -44,18 +46,17 @@ class Arrivals:
         """See to those of these shards that have come, then record what it means that another server answers: for all
         that are in order, and before anything is handed off. Returns what keeps others from being flushed.
         """
-        in_order, errors = set(self._cursors) - self.come, {}
-        for shard in self.come & views.keys():
+        in_order, errors = set(self._cursors) - self._come, {}
+        for shard in self._come & views.keys():
             try:
                 self._see_to(self._cursors[shard], views[shard])
                 in_order.add(shard)
             except Exception as error:  # noqa: BLE001 (told by the flush: one shard must not keep the others from being flushed)
                 errors[shard] = error
-        running = self._recovery.buffer.run_ids() if self.come else ()
         for server, shards in self._servers:
             known = [self._cursors[shard] for shard in shards if shard in in_order]
-            come = [self._cursors[shard] for shard in shards if shard in self.come]
-            self._recovery.note_server(known, server, come=come, running=running)
+            come = [self._cursors[shard] for shard in shards if shard in self._come]
+            self._recovery.note_server(known, server, come=come, running=self._running)
         return errors
 
     def _see_to(self, cursor: Cursor, view: ShardView) -> None:

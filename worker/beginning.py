@@ -49,7 +49,6 @@ class Beginning:
                     at=self._at,
                     by=now[sure[0]].now or self._ledger.clock(),
                     run_id=server.run_id,
-                    replid=server.replid,
                     is_used=is_used,
                 )
 

@@ -210,7 +210,6 @@ class Flush:
                 self._stopped,
                 self._count,
                 arrivals.node(shard),
-                has_come=shard in arrivals.come,
             )
             for shard in shards
             if shard in cursors and shard not in left

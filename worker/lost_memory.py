@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from likes.buffer.servers import Server
 from likes.sql.cursors import Cursor
@@ -26,12 +26,12 @@ def what_happened(
         return Kind.REDIS_FAILED_OVER, (
             "Redis followed another server for a while: increments that server had not copied may have been lost"
         )
+    if moved:
+        return None
     if server.replid_before == cursor.replid:
         return Kind.REDIS_FAILED_OVER, (
             "a replica was promoted, or Redis came back from a snapshot: increments not in it may have been lost"
         )
-    if moved:
-        return None
     stopped_in_order = server.run_id in lineage[:1] and cursor.run_id in lineage
     if stopped_in_order or (cursor.durable and server.is_durable):
         return None
@@ -40,9 +40,16 @@ def what_happened(
     )
 
 
-def has_come(cursor: Cursor, server: Server) -> bool:
+def is_another(cursor: Cursor, server: Server) -> bool:
+    """True if another process answers than the cursor knows."""
+    return bool(server.run_id) and cursor.run_id not in ("", server.run_id)
+
+
+def has_come(cursor: Cursor, server: Server, running: Collection[str]) -> bool:
     """True if a shard may have been moved to the node of a cluster that answers for it now, so that its keys may be of
-    two moments. A replica that was promoted has those of one.
+    two moments. A replica that was promoted has those of one; its master does not run any more.
+
+    running: the processes that run now, and have shards.
     """
-    is_another = cursor.run_id not in ("", server.run_id) and bool(server.run_id)
-    return server.in_cluster and is_another and server.replid_before != cursor.replid
+    was_promoted = server.replid_before == cursor.replid and cursor.run_id not in running
+    return server.in_cluster and is_another(cursor, server) and not was_promoted

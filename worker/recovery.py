@@ -151,7 +151,7 @@ class Recovery:
         """Record one incident where these cursors know another server, or the same before it may have lost memory.
 
         come: those of all shards that came to it from another node of a cluster, whoever flushes them. The incident
-        tells of them, too: once one shard knows the server, nothing shows that the others met it only then.
+        tells of them, too: once one shard knows the server, the others seem to have moved there.
         running: the processes that run now. A shard that one of them had was moved.
         """
         now = server.run_id, server.replid, int(server.is_durable)
@@ -160,18 +160,14 @@ class Recovery:
             return
         suspects = {cursor.shard: cursor for cursor in (*others, *come)}.values()
         lineage = self.buffer.lineage() if any(cursor.run_id != server.run_id for cursor in suspects) else []
-        incidents = {
-            cursor: what
-            for cursor in suspects
-            if (what := what_happened(cursor, server, lineage, moved=cursor.run_id in running))
-        }
+        what = {c: what_happened(c, server, lineage, moved=c.run_id in running) for c in suspects}
         self.ledger.note_server(
             others,
             server.run_id,
             server.replid,
             durable=server.is_durable,
-            incident=next(iter(incidents.values()), None),
-            exposed=[*incidents],
+            incident=next(filter(None, what.values()), None),
+            exposed=[*come, *(cursor for cursor, incident in what.items() if incident)],
             redis_now=server.now,
         )
 

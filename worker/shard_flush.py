@@ -26,7 +26,6 @@ class ShardFlush:
     stopped: once set, nothing more is begun.
     count: called with batches that are in SQL now and what was counted of them.
     node: the node of a cluster that alone may hand the shard off; None without a cluster.
-    has_come: it was received there since it was read.
     """
 
     turn: Turn  # what it hands off next, once `begin` or `go_on` said so
@@ -42,8 +41,6 @@ class ShardFlush:
         stopped: Event,
         count: Callable[[Sequence[Batch], Counted], None],
         node: str | None = None,
-        *,
-        has_come: bool = False,
     ) -> None:
         self.number = cursor.shard
         self._recovery = recovery
@@ -57,7 +54,6 @@ class ShardFlush:
         self._stopped = stopped
         self._count = count
         self._node = node
-        self._has_come = has_come
         self._done: set[str] = set()  # epochs of which nothing is left that was pending at the start
         self._later: dict[str, LaterBatch] = {}  # epochs with a batch in flight that only a later version can read
         self._unequal: set[str] = set()  # those of them under which another sum was accepted than sealed
@@ -68,7 +64,7 @@ class ShardFlush:
 
         Raises whatever keeps the shard from being flushed.
         """
-        if self._has_come or self._view.epochs.keys() - {self._cursor.epoch}:
+        if self._view.epochs.keys() - {self._cursor.epoch}:
             self._look_closer()
         return self._put_right()
 

@@ -16,7 +16,7 @@ from likes.sql.tables import cursors
 
 
 class Noted(NamedTuple):
-    """What was noted: the cursors that changed, as they were; `is_first`: no shard knew that server before."""
+    """What was noted: the cursors that changed, as they were; `is_first`: no shard knew that process before."""
 
     changed: list[Cursor]
     is_first: bool
@@ -65,5 +65,5 @@ def note_server(
         .where(cursors.c.namespace == namespace, cursors.c.shard.in_(others))
         .values(replid=replid, run_id=run_id, durable=durable)
     )
-    is_first = all((cursor.replid, cursor.run_id) != (replid, run_id) for cursor in stand.values())
+    is_first = all(cursor.run_id != run_id for cursor in stand.values())
     return Noted([stand[shard] for shard in others], is_first)

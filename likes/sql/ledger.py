@@ -169,7 +169,7 @@ class Ledger:
     ) -> None:
         """Remember which server answers now for the shards of these cursors, if nobody noted one since they were read.
 
-        incident: what it means that it is another one, recorded where it is the first time that a shard knows it.
+        incident: what it means that it is another one; a restart is told with the first shard that knows the process.
         exposed: the cursors of the shards to which it means that. redis_now: the moment by its clock.
         """
 
@@ -178,7 +178,7 @@ class Ledger:
             known, is_first = known_redis.note_server(
                 connection, self.namespace, read, replid=replid, run_id=run_id, durable=int(durable)
             )
-            if known and incident and is_first:
+            if known and incident and (is_first or incident[0] is not Kind.REDIS_RESTARTED):
                 now = read_clock(connection)
                 window = window_of(exposed, redis_now=redis_now, sql_now=now)
                 incidents.record(connection, self.namespace, *incident, at=now, exposed=window)
@@ -198,15 +198,14 @@ class Ledger:
         at: datetime,
         by: datetime,
         run_id: str,
-        replid: str,
         is_used: bool = True,
     ) -> None:
         """Note that what Redis accepted before `to` in these shards is in SQL, by a flush that is over.
 
-        places: where it left the cursors; run_id, replid: the server it noted there. A shard whose cursor went back
-        from there meanwhile is not covered.
+        places: where it left the cursors; run_id: the server's process, as it noted there. A shard whose cursor went
+        back from there meanwhile is not covered.
         to, by: when it began and when it was over, by Redis's clock; at: when it began, by SQL's.
         is_used: whether clients like there, for all one knows; else an earlier `to` stays.
         """
-        cover = partial(covering.cover, to=to, at=at, by=by, run_id=run_id, replid=replid, is_used=is_used)
+        cover = partial(covering.cover, to=to, at=at, by=by, run_id=run_id, is_used=is_used)
         transact(self.engine, lambda connection: cover(connection, self.namespace, places))

@@ -199,8 +199,7 @@ def test_a_cursor_that_was_put_back_since_a_flush_left_it_is_not_covered(claimed
     def is_covered(place: Place, at: int, run_id: str = "one") -> bool:
         moment = NOW + timedelta(seconds=at)
         with writing(claimed) as connection:
-            known = {"run_id": run_id, "replid": "r"}
-            covering.cover(connection, "likes", {0: place}, to=moment, at=moment, by=moment, **known)
+            covering.cover(connection, "likes", {0: place}, to=moment, at=moment, by=moment, run_id=run_id)
             return cursors.read_all(connection, "likes")[0].covered_to == moment
 
     with writing(claimed) as connection:
