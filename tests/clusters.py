@@ -59,8 +59,10 @@ class ClusterNode:
     def state(self) -> str:
         return str(self("CLUSTER", "INFO").decode())
 
-    def knows(self, other: ClusterNode) -> bool:
-        return other.id() in self("CLUSTER", "NODES").decode()
+    def knows(self, other: ClusterNode, role: str = "") -> bool:
+        """role: as `master` or `slave`; "" for any."""
+        lines = self("CLUSTER", "NODES").decode().splitlines()
+        return any(line.startswith(other.id()) and role in line.split()[2] for line in lines)
 
 
 class Cluster:
@@ -107,6 +109,17 @@ class Cluster:
         self.meet(node)
         self.nodes.append(node)
         wait_until(lambda: all(each.knows(node) for each in self.nodes), PATIENCE)
+        wait_until(lambda: "cluster_state:ok" in node.state(), PATIENCE)
+        return node
+
+    def former_replica(self, of: ClusterNode) -> ClusterNode:
+        """Another master without slots, which was a replica of that one, and so keeps its replication id."""
+        node = self.new_node()
+        node("CLUSTER", "REPLICATE", of.id())
+        self.wait_until_whole()
+        node("CLUSTER", "RESET", "SOFT")
+        self.meet(node)
+        wait_until(lambda: all(each.knows(node, "master") for each in self.nodes), PATIENCE)
         wait_until(lambda: "cluster_state:ok" in node.state(), PATIENCE)
         return node
 

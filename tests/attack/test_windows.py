@@ -104,6 +104,28 @@ def test_a_flush_that_is_answered_by_a_replica_covers_nothing(
         assert rig.covered_to() > covered
 
 
+def test_sql_that_goes_back_behind_a_restart_that_was_told(
+    own_valkey: Callable[..., RedisServer], sqlite_engine: Engine
+) -> None:
+    """The flush that told it goes on; what it covers then, the next one would take for the begin of the window."""
+    server = own_valkey()
+    with Rig(server.url, sqlite_engine) as rig:
+        rig.likes.like("a")
+        rig.flush()
+        copy, covered = rig.copy_sql(), rig.covered_to()
+        server.kill()
+        server.start()
+        with SteppedWorker(rig) as worker:
+            while not rig.incidents():
+                worker.step()
+            rig.restore_sql(copy)
+            worker.finish()
+        assert rig.covered_to() == covered
+        rig.flush()
+        begin, _ = the_window(rig, "redis_restarted")
+        assert begin <= covered
+
+
 def test_sql_that_goes_back_before_a_flush_is_over(rig: Rig) -> None:
     """A standby is promoted, or a backup put back, behind the last apply: what is lost of it was not covered."""
     rig.likes.like("a")

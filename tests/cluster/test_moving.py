@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import Engine
@@ -90,14 +91,19 @@ def other_master(cluster: Cluster, shard: int) -> ClusterNode:
     return next(node for node in cluster.masters() if node is not owner)
 
 
-def test_keys_of_two_moments_are_set_aside_before_they_are_flushed(cluster: Cluster, new_rig: NewRig) -> None:
+@pytest.mark.parametrize("target", ["another master", "a former replica"])
+@pytest.mark.parametrize("seen_to", ["at once", "at the second attempt"])
+def test_keys_of_two_moments_are_set_aside_before_they_are_flushed(
+    cluster: Cluster, new_rig: NewRig, target: str, seen_to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A move that is broken off leaves a key at the other node; mended later, it brings back what was flushed since."""
     rig, shard = new_rig(shards=SHARDS), 1
-    slot, to = slot_of_shard(shard), other_master(cluster, shard)
+    slot = slot_of_shard(shard)
     stale, pending, *_ = items_of(shard)
     rig.likes.like(stale, 5)
-    source = cluster.owner(slot)
-    dump = source("DUMP", rig.key(f"delta:likes:{stale}", shard))
+    source, key = cluster.owner(slot), rig.key(f"delta:likes:{stale}", shard)
+    to = other_master(cluster, shard) if target == "another master" else cluster.former_replica(source)
+    dump = source("DUMP", key)
     rig.flush()
     rig.likes.like(stale, 1)
     rig.likes.like(pending, 1)
@@ -105,8 +111,12 @@ def test_keys_of_two_moments_are_set_aside_before_they_are_flushed(cluster: Clus
     while cluster.move_keys(slot, source, to):
         pass
     to("ASKING")
-    to("RESTORE", rig.key(f"delta:likes:{stale}", shard), 0, dump, "REPLACE")
+    to("RESTORE", key, 0, dump, "REPLACE")
     cluster.close_slot(slot, to)
+    if seen_to == "at the second attempt":
+        with monkeypatch.context() as patch, pytest.raises(ShardMoving):
+            patch.setattr("worker.arrivals.weigh", Mock(side_effect=ShardMoving("likes come in all the time")))
+            rig.flush()
     rig.flush()
     assert rig.totals() == {stale: 5}
     assert rig.set_aside() == {stale: 5, pending: 1}
@@ -115,6 +125,20 @@ def test_keys_of_two_moments_are_set_aside_before_they_are_flushed(cluster: Clus
     rig.likes.like(stale, 2)
     rig.flush()
     assert rig.totals() == {stale: 7}
+
+
+def test_a_node_that_is_drained_and_then_follows_the_other_is_no_incident(cluster: Cluster, new_rig: NewRig) -> None:
+    rig, drained, other = new_rig(shards=SHARDS), cluster.new_node(), cluster.new_node()
+    cluster.move_slot(slot_of_shard(1), drained)
+    cluster.move_slot(slot_of_shard(2), other)
+    rig.likes.add(dict.fromkeys([*items_of(1), *items_of(2)], 1))
+    rig.flush()
+    cluster.move_slot(slot_of_shard(1), other)
+    wait_until(lambda: not any(node.slots(drained) for node in cluster.nodes), PATIENCE)
+    drained("CLUSTER", "REPLICATE", other.id())
+    cluster.wait_until_whole()
+    rig.flush()
+    assert rig.incidents() == []
 
 
 def test_keys_that_were_left_behind_are_told_of_before_the_others_are_flushed(

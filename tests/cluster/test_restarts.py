@@ -39,14 +39,18 @@ def restarted(cluster: Cluster, new_rig: Callable[..., Rig]) -> Restarted:
     owners = {shard: cluster.owner(slot_of_shard(shard)) for shard in range(SHARDS)}
     node = max(owners.values(), key=[*owners.values()].count)
     restarted = Restarted(rig, node, [s for s in owners if owners[s] is node], rig.covered_to() - timedelta(hours=1))
-    with writing(rig.engine) as connection:
-        of_last = update(cursors).where(cursors.c.shard == restarted.shards[-1])
-        connection.execute(of_last.values(covered_to=restarted.long_ago))
+    cover(rig, restarted.shards[-1], restarted.long_ago)
     rig.likes.add(dict.fromkeys(ITEMS, 1))
     node.server.kill()
     node.server.start()
     cluster.wait_until_whole()
     return restarted
+
+
+def cover(rig: Rig, shard: int, moment: datetime) -> None:
+    """As if a flush of just then had been the last one."""
+    with writing(rig.engine) as connection:
+        connection.execute(update(cursors).where(cursors.c.shard == shard).values(covered_to=moment))
 
 
 def require_told_once(restarted: Restarted) -> None:
@@ -71,6 +75,15 @@ def test_so_it_is_where_the_worker_that_noticed_it_dies_and_the_shards_move(
         cluster.move_slot(slot_of_shard(shard), other)
     restarted.rig.flush()
     require_told_once(restarted)
+
+
+def test_so_is_what_a_shard_may_have_lost_that_has_just_come_there(restarted: Restarted, cluster: Cluster) -> None:
+    rig, node, shards, long_ago = restarted
+    come = next(shard for shard in range(SHARDS) if shard not in shards)
+    cover(rig, come, long_ago - timedelta(hours=1))
+    cluster.move_slot(slot_of_shard(come), node)
+    rig.flush()
+    require_told_once(restarted._replace(long_ago=long_ago - timedelta(hours=1)))
 
 
 def test_so_it_is_where_one_worker_comes_after_the_other(restarted: Restarted) -> None:

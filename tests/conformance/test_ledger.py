@@ -354,6 +354,19 @@ def pools_are_closed(engine: Engine) -> Iterator[None]:
     assert engine.pool.checkedout() == 0, "a connection was not given back"  # type: ignore[attr-defined]
 
 
+def test_where_the_database_got_another_id_nothing_is_applied_or_noted(ledger: Ledger) -> None:
+    def note_server() -> None:
+        ledger.note_server([cursor(ledger)], "run id", "replid", durable=False)
+
+    before = everything(ledger)
+    ledger.claim = ledger.claim._replace(database="another")
+    for write in (lambda: apply_locked(ledger, batch(1, ("a", 1))), note_server):
+        with pytest.raises(DatabaseUnavailable, match="another id"):
+            write()
+    assert apply_whole(ledger, batch(1, ("a", 1))) is None
+    assert everything(ledger) == before
+
+
 def test_a_cursor_that_is_gone_is_said_to_be(ledger: Ledger) -> None:
     """As when the database is restored, in the middle of a flush, to before it was first used."""
     with writing(ledger.engine) as connection:
