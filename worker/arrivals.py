@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from likes.buffer.buffer import Buffer
 from likes.buffer.servers import Server
 from likes.buffer.standing import ShardView
 from likes.buffer.tally import weigh
 from likes.errors import ShardMoving
 from likes.sql.cursors import Cursor
-from worker.lost_memory import has_come, is_another
+from likes.sql.ledger import Ledger
+from worker.lost_memory import has_come, is_another, what_happened
 from worker.missing import Missing
 from worker.recovery import Recovery
 
@@ -56,7 +58,7 @@ class Arrivals:
         for server, shards in self._servers:
             known = [self._cursors[shard] for shard in shards if shard in in_order]
             come = [self._cursors[shard] for shard in shards if shard in self._come]
-            self._recovery.note_server(known, server, come=come, running=self._running)
+            note_server(self._recovery.buffer, self._recovery.ledger, known, server, come=come, running=self._running)
         return errors
 
     def _see_to(self, cursor: Cursor, view: ShardView) -> None:
@@ -80,3 +82,36 @@ class Arrivals:
             self._missing.put_back({shard: epoch})
         elif weighed.missing < 0:
             self._recovery.set_apart(shard, epoch, -weighed.missing)
+
+
+def note_server(
+    buffer: Buffer,
+    ledger: Ledger,
+    known: Collection[Cursor],
+    server: Server,
+    *,
+    come: Collection[Cursor] = (),
+    running: Collection[str] = (),
+) -> None:
+    """Record one incident where these cursors know another server, or the same before it may have lost memory.
+
+    come: those of all shards that came to it from another node of a cluster, whoever flushes them. The incident
+    tells of them, too: once one shard knows the server, the others seem to have moved there.
+    running: the processes that run now. A shard that one of them had was moved.
+    """
+    now = server.run_id, server.replid, int(server.is_durable)
+    others = [cursor for cursor in known if (cursor.run_id, cursor.replid, cursor.durable) != now]
+    if not server.run_id or not others:
+        return
+    suspects = {cursor.shard: cursor for cursor in (*others, *come)}.values()
+    lineage = buffer.lineage() if any(cursor.run_id != server.run_id for cursor in suspects) else []
+    what = {c: what_happened(c, server, lineage, moved=c.run_id in running) for c in suspects}
+    ledger.note_server(
+        others,
+        server.run_id,
+        server.replid,
+        durable=server.is_durable,
+        incident=next(filter(None, what.values()), None),
+        exposed=[*come, *(cursor for cursor, incident in what.items() if incident)],
+        redis_now=server.now,
+    )

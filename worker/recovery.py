@@ -7,13 +7,11 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import partial
 
 from likes.batch import Batch, BatchId, Place
 from likes.buffer.buffer import Buffer
-from likes.buffer.servers import Server
 from likes.buffer.standing import Standing
 from likes.counted import Counted
 from likes.sql.cursors import Cursor
@@ -22,7 +20,6 @@ from likes.sql.incidents import Kind
 from likes.sql.ledger import Ledger
 from likes.sql.locked_shard import LockedShard
 from worker.decisions import Verdict, is_ancestor, judge, went_back
-from worker.lost_memory import what_happened
 
 
 class Recovery:
@@ -139,37 +136,6 @@ class Recovery:
             return None
         later = self.buffer.in_flight(one for one in redis.in_flight if one.seq > batch.seq)
         return _unaccounted(shard, redis, sum(one.delta for _, one in later if one))
-
-    def note_server(
-        self,
-        known: Collection[Cursor],
-        server: Server,
-        *,
-        come: Collection[Cursor] = (),
-        running: Collection[str] = (),
-    ) -> None:
-        """Record one incident where these cursors know another server, or the same before it may have lost memory.
-
-        come: those of all shards that came to it from another node of a cluster, whoever flushes them. The incident
-        tells of them, too: once one shard knows the server, the others seem to have moved there.
-        running: the processes that run now. A shard that one of them had was moved.
-        """
-        now = server.run_id, server.replid, int(server.is_durable)
-        others = [cursor for cursor in known if (cursor.run_id, cursor.replid, cursor.durable) != now]
-        if not server.run_id or not others:
-            return
-        suspects = {cursor.shard: cursor for cursor in (*others, *come)}.values()
-        lineage = self.buffer.lineage() if any(cursor.run_id != server.run_id for cursor in suspects) else []
-        what = {c: what_happened(c, server, lineage, moved=c.run_id in running) for c in suspects}
-        self.ledger.note_server(
-            others,
-            server.run_id,
-            server.replid,
-            durable=server.is_durable,
-            incident=next(filter(None, what.values()), None),
-            exposed=[*come, *(cursor for cursor, incident in what.items() if incident)],
-            redis_now=server.now,
-        )
 
     def set_apart(self, shard: int, epoch: str, excess: int) -> None:
         """Give up an epoch under which more is pending than was accepted: no one can tell what was counted before."""

@@ -18,6 +18,7 @@ from tests.rig import Rig
 from tests.running_worker import RunningWorker
 from tests.shell import Shell
 from tests.waiting import wait_until
+from worker.arrivals import note_server
 
 NewRig = Callable[..., Rig]
 
@@ -161,7 +162,7 @@ def test_keys_that_were_left_behind_are_told_of_before_the_others_are_flushed(
 
 
 def test_a_shard_that_moves_after_it_was_looked_at_is_handed_off_where_it_was_looked_at_again(
-    cluster: Cluster, new_rig: NewRig
+    cluster: Cluster, new_rig: NewRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else what stands at the other node could be flushed without a look at it."""
     rig, shard = new_rig(shards=SHARDS, batch_items=2), 1
@@ -170,7 +171,7 @@ def test_a_shard_that_moves_after_it_was_looked_at_is_handed_off_where_it_was_lo
     rig.flush()
     rig.likes.add(dict.fromkeys(items, 1))
     seen: list[str] = []
-    apply, note_server = rig.worker.ledger.apply, rig.worker.recovery.note_server
+    apply = rig.worker.ledger.apply
 
     def move_once(sealed):
         if "moved" not in seen:
@@ -178,11 +179,12 @@ def test_a_shard_that_moves_after_it_was_looked_at_is_handed_off_where_it_was_lo
             seen.append("moved")
         return apply(sealed)
 
-    def note(known, server, **options):
+    def note(buffer, ledger, known, server, **options):
         seen.extend(server.where for cursor in known if cursor.shard == shard)
-        note_server(known, server, **options)
+        note_server(buffer, ledger, known, server, **options)
 
-    rig.worker.ledger.apply, rig.worker.recovery.note_server = move_once, note
+    rig.worker.ledger.apply = move_once
+    monkeypatch.setattr("worker.arrivals.note_server", note)
     assert rig.flush().items == len(items)
     assert seen[seen.index("moved") :] == ["moved", f"Redis at {to.address}"]
     assert rig.totals() == dict.fromkeys(items, 2)

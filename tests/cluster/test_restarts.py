@@ -16,6 +16,7 @@ from tests.clusters import Cluster, ClusterNode, slot_of_shard
 from tests.rig import Rig
 from tests.seams import TappedLink
 from tests.stepping import Killed, SteppedWorker
+from worker.arrivals import note_server
 from worker.resharding import Reshard
 
 SHARDS = 8
@@ -93,15 +94,15 @@ def test_so_it_is_where_one_worker_comes_after_the_other(restarted: Restarted) -
     require_told_once(restarted)
 
 
-def test_so_it_is_where_two_workers_notice_it_at_once(restarted: Restarted) -> None:
+def test_so_it_is_where_two_workers_notice_it_at_once(restarted: Restarted, monkeypatch: pytest.MonkeyPatch) -> None:
     with restarted.rig.new_worker() as one, restarted.rig.new_worker() as other:
-        note_server = one.recovery.note_server
 
         def after_the_other(*known: Any, **options: Any) -> None:
+            monkeypatch.undo()
             other.flush(restarted.shards[1:])
             note_server(*known, **options)
 
-        one.recovery.note_server = after_the_other  # type: ignore[method-assign]
+        monkeypatch.setattr("worker.arrivals.note_server", after_the_other)
         one.flush(restarted.shards[:1])
     restarted.rig.flush()
     require_told_once(restarted)

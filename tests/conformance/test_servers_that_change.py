@@ -15,6 +15,7 @@ from tests.rig import SLACK, Rig
 from tests.servers import RedisServer
 from tests.stepping import SteppedWorker
 from tests.waiting import wait_until
+from worker.arrivals import note_server
 
 SHARDS = 4
 EVERYWHERE = {f"video:{n}": 1 for n in range(20)}  # in every shard
@@ -266,7 +267,7 @@ def test_a_master_that_was_a_replica_for_a_while_is_an_incident(
 
 
 def note(rig: Rig, server: Server) -> None:
-    rig.worker.recovery.note_server([rig.cursor()], server)
+    note_server(rig.worker.buffer, rig.worker.ledger, [rig.cursor()], server)
 
 
 def test_a_server_is_another_one_when_either_of_its_ids_is(valkey_url: str, sqlite_engine: Engine) -> None:
@@ -307,7 +308,7 @@ def test_what_another_worker_noted_meanwhile_stays(valkey_url: str, sqlite_engin
         ((server, _),) = rig.worker.buffer.servers([0])
         read = rig.cursor()
         note(rig, replace(server, run_id="restarted"))
-        rig.worker.recovery.note_server([read], replace(server, run_id="before that"))
+        note_server(rig.worker.buffer, rig.worker.ledger, [read], replace(server, run_id="before that"))
         assert (rig.cursor().run_id, rig.kinds()) == ("restarted", ["redis_restarted"])
 
 
